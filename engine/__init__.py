@@ -1,0 +1,1 @@
+"""The engine: graphs, checking, planning, running. Imports no torch."""

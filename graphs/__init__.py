@@ -1,0 +1,1 @@
+"""The templates: graphs with parameters, ready to run, and their loader."""

@@ -1,0 +1,1 @@
+"""Limner: a typed node-graph engine for FLUX.2."""

@@ -1,0 +1,1 @@
+"""What is particular to FLUX.2: the only folder where torch, diffusers and transformers are imported."""

@@ -1,0 +1,1 @@
+"""The embedded model: its data, its training, its weights."""

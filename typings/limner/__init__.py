@@ -1,0 +1,1 @@
+../../limner/__init__.py
