@@ -1,0 +1,215 @@
+"""What happens in a run, as one stream of numbered events; bars, editors, traces and histories are its readers."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from typing import Any, Literal, NamedTuple
+
+from limner.engine.node import snake_case
+
+Status = Literal["completed", "failed", "cancelled"]
+
+
+class RunStarted(NamedTuple):
+    """A run begins. ``todo`` of ``nodes`` nodes must run; the others are known or not needed."""
+
+    seq: int
+    time: float
+    graph: str
+    nodes: int
+    todo: int
+
+
+class NodeCached(NamedTuple):
+    """A node did not run: its outputs were in the cache."""
+
+    seq: int
+    time: float
+    node: str
+    key: str
+
+
+class NodeStarted(NamedTuple):
+    """A node begins to run on a lane."""
+
+    seq: int
+    time: float
+    node: str
+    type: str
+    lane: str
+
+
+class NodeResumed(NamedTuple):
+    """A node goes on from a step that an earlier, interrupted run had reached."""
+
+    seq: int
+    time: float
+    node: str
+    step: int
+
+
+class NodeProgress(NamedTuple):
+    """A node finished ``step`` of ``total``. ``preview`` makes a picture of the state, when somebody asks."""
+
+    seq: int
+    time: float
+    node: str
+    step: int
+    total: int
+    preview: Callable[[], Any] | None = None
+
+
+class NodeWarned(NamedTuple):
+    """A node goes on, but the user should know something."""
+
+    seq: int
+    time: float
+    node: str
+    message: str
+
+
+class NodeFinished(NamedTuple):
+    """A node is done, after ``seconds``."""
+
+    seq: int
+    time: float
+    node: str
+    seconds: float
+
+
+class NodeFailed(NamedTuple):
+    """A node raised. What depends on it is skipped; the rest goes on."""
+
+    seq: int
+    time: float
+    node: str
+    message: str
+    hint: str | None = None
+
+
+class NodeSkipped(NamedTuple):
+    """A node cannot run, because of another one that failed or because the run was cancelled."""
+
+    seq: int
+    time: float
+    node: str
+    because: str
+
+
+class RunFinished(NamedTuple):
+    """A run is over; nothing comes after this event."""
+
+    seq: int
+    time: float
+    status: Status
+    seconds: float
+
+
+Event = (
+    RunStarted
+    | NodeCached
+    | NodeStarted
+    | NodeResumed
+    | NodeProgress
+    | NodeWarned
+    | NodeFinished
+    | NodeFailed
+    | NodeSkipped
+    | RunFinished
+)
+
+
+def event_name(event: Event) -> str:
+    """The event's kind as data: ``node_started``."""
+    return snake_case(type(event).__name__)
+
+
+def as_dict(event: Event) -> dict[str, Any]:
+    """The event as JSON can hold it."""
+    return {"event": event_name(event)} | {k: v for k, v in event._asdict().items() if k != "preview" and v is not None}
+
+
+class EventStream:
+    """The events of one run. Any thread may emit; every reader gets them in order.
+
+    A reader that falls behind loses intermediate progress, never anything else, and never makes ``emit`` wait.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.time) -> None:
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._seq = 0
+        self._readers: list[Reader] = []
+
+    def emit(self, kind: Callable[..., Event], *fields: Any) -> None:
+        """Number an event and hand it to the readers."""
+        with self._lock:
+            self._seq += 1
+            event = kind(self._seq, self._clock(), *fields)
+            for reader in self._readers:
+                reader.push(event)
+
+    def reader(self, limit: int = 256) -> Reader:
+        """A reader of what is emitted from now on; past ``limit`` unread events, progress is thinned out."""
+        reader = Reader(limit)
+        with self._lock:
+            self._readers.append(reader)
+        return reader
+
+    def close(self) -> None:
+        """No event will come any more: readers end once they have read what they have."""
+        with self._lock:
+            for reader in self._readers:
+                reader.close()
+
+
+class Reader:
+    """One reader's unread events."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._events: deque[Event] = deque()
+        self._latest: dict[str, NodeProgress] = {}
+        self._ready = threading.Condition()
+        self._closed = False
+
+    def push(self, event: Event) -> None:
+        """Take an event without ever waiting for the reader."""
+        with self._ready:
+            if isinstance(event, NodeProgress):
+                if len(self._events) >= self._limit and self._latest.pop(event.node, None) is not None:
+                    self._thin(event.node)
+                self._latest[event.node] = event
+            self._events.append(event)
+            self._ready.notify()
+
+    def _thin(self, node: str) -> None:
+        """Drop the unread progress of a node: a newer one is about to come."""
+        kept = [e for e in self._events if not (isinstance(e, NodeProgress) and e.node == node)]
+        self._events = deque(kept)
+
+    def close(self) -> None:
+        """End the reader after what is unread."""
+        with self._ready:
+            self._closed = True
+            self._ready.notify_all()
+
+    def read(self, timeout_s: float | None = None) -> Event | None:
+        """The next event; None where none came in time or the stream is over."""
+        with self._ready:
+            if not self._events and not self._closed:
+                self._ready.wait_for(lambda: self._events or self._closed, timeout_s)
+            return self._events.popleft() if self._events else None
+
+    @property
+    def is_over(self) -> bool:
+        """Whether everything was read and nothing more will come."""
+        with self._ready:
+            return self._closed and not self._events
+
+    def __iter__(self) -> Iterator[Event]:
+        while (event := self.read()) is not None:
+            yield event

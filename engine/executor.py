@@ -1,0 +1,90 @@
+"""Running plans: lanes that live as long as the executor, and runs that share them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from types import TracebackType
+from typing import Self
+
+from limner.engine.cache import Cache
+from limner.engine.device import HOST
+from limner.engine.events import EventStream
+from limner.engine.keys import node_keys
+from limner.engine.lanes import AsyncLane, Item, Lane
+from limner.engine.models import Models, NoModels
+from limner.engine.plan import Plan
+from limner.engine.run import Result, Run
+
+
+class Executor:
+    """Runs plans on local lanes. Several runs may go on at once: they share devices, models and the cache.
+
+    ``host_workers`` nodes that need no device may block at the same time. ``checkpoint_interval_s`` is how much work
+    a crash may cost. ``software`` are the versions that decide the bytes; pictures carry them.
+    """
+
+    def __init__(
+        self,
+        *,
+        cache: Cache | None = None,
+        models: Models | None = None,
+        host_workers: int = 8,
+        checkpoint_interval_s: float = 2.0,
+        software: Mapping[str, str] | None = None,
+    ) -> None:
+        self.cache = cache if cache is not None else Cache()
+        self.models = models if models is not None else NoModels()
+        self.checkpoint_interval_s = checkpoint_interval_s
+        self.software = software or {}
+        self._host_workers = host_workers
+        self._lanes: dict[str, Lane] = {}
+        self._async = AsyncLane()
+
+    def start(self, plan: Plan, events: EventStream | None = None) -> Run:
+        """Begin a run and come back at once. Raises InputError where a file that a node names is gone."""
+        keys = node_keys([step.node for step in plan.steps])
+        run = Run(
+            plan,
+            keys,
+            cache=self.cache,
+            models=self.models,
+            events=events or EventStream(),
+            start_async=self._async.start,
+            checkpoint_interval_s=self.checkpoint_interval_s,
+            software=self.software,
+        )
+        run.begin(lambda ready: self._hand_out(run, ready))
+        return run
+
+    def run(self, plan: Plan, events: EventStream | None = None) -> Result:
+        """Run a plan to its end. Failures are in the result, not raised."""
+        result = self.start(plan, events).wait()
+        assert result is not None, "waiting without a limit ends with a result"
+        return result
+
+    def close(self) -> None:
+        """End the lanes. Runs that go on are abandoned: cancel and wait for them first."""
+        for lane in self._lanes.values():
+            lane.close()
+        self._lanes.clear()
+        self._async.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *args: type[BaseException] | BaseException | TracebackType | None) -> None:
+        self.close()
+
+    def _hand_out(self, run: Run, ready: Iterable[tuple[str, int]]) -> None:
+        by_lane: dict[str, list[Item]] = {}
+        for lane, index in ready:
+            by_lane.setdefault(lane, []).append(Item(run, index))
+        for lane, items in by_lane.items():
+            self._push(lane, items)
+
+    def _push(self, name: str, items: list[Item]) -> None:
+        lane = self._lanes.get(name)
+        if lane is None:
+            workers = self._host_workers if name == HOST else 1
+            lane = self._lanes.setdefault(name, Lane(name, workers, self._push))
+        lane.push(items)

@@ -1,0 +1,147 @@
+"""Composing a graph in Python: the same thing as the JSON file, made by adding nodes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from limner.engine.document import Document, NodeDocument, parse, read_json
+from limner.engine.errors import Fault, GraphError, InputError, suggest
+from limner.engine.node import Node, NodeType, snake_case
+from limner.engine.write import write_atomically
+
+
+class Handle:
+    """A node that was added. Its attributes are its output ports; itself, where it has one, is that port."""
+
+    def __init__(self, node_id: str, node_type: NodeType) -> None:
+        self._id = node_id
+        self._type = node_type
+
+    def __getattr__(self, name: str) -> Output:
+        names = [port.name for port in self._type.outputs]
+        if name not in names:
+            raise AttributeError(f"{self._type.name} has no output {name!r}; {suggest(name, names) or 'it gives nothing'}")
+        return Output(self._id, name, only=len(names) == 1)
+
+    def __repr__(self) -> str:
+        return f"<{self._id}: {self._type.name}>"
+
+
+class Output:
+    """One output port of a node that was added."""
+
+    def __init__(self, node_id: str, port: str, *, only: bool) -> None:
+        self.wire = node_id if only else f"{node_id}.{port}"
+
+    def __repr__(self) -> str:
+        return f"<output {self.wire}>"
+
+
+Source = Handle | Output | str
+
+
+class Graph:
+    """A graph under construction.
+
+    >>> graph = Graph("mine")
+    >>> model = graph.add(LoadModel(source="tiny"))                                        # doctest: +SKIP
+    >>> text = graph.add(TextEncode(prompt="a star"), text_encoder=model.text_encoder)     # doctest: +SKIP
+    """
+
+    def __init__(self, name: str = "graph", description: str = "") -> None:
+        self.name = name
+        self.description = description
+        self._nodes: dict[str, NodeDocument] = {}
+        self._parameters: dict[str, str | list[str]] = {}
+        self._outputs: dict[str, str] = {}
+        self._layout: dict[str, Any] = {}
+
+    def add(self, node: Node, *, id: str | None = None, device: str = "auto", **wires: Source | list[Source]) -> Handle:
+        """Add a node and wire its inputs (or settings). Raises GraphError where ``id`` is taken.
+
+        Without ``id`` the node is called after its type: ``text_encode``, then ``text_encode_2``.
+        """
+        node_type = NodeType.of(type(node))
+        if id is not None and id in self._nodes:
+            raise GraphError([Fault(f"there is a node {id!r} already", ("nodes", id), "give it another id")])
+        node_id = id or self._free_id(snake_case(node_type.name))
+        drawn = {
+            port: [_wire(one) for one in source] if isinstance(source, list) else _wire(source)
+            for port, source in wires.items()
+        }
+        settings = node.model_dump(mode="json", exclude_unset=True, exclude=set(drawn))
+        self._nodes[node_id] = NodeDocument(type=node_type.name, settings=settings, wires=drawn, device=device)
+        return Handle(node_id, node_type)
+
+    def parameter(self, name: str, *targets: str) -> None:
+        """Let a caller set ``targets`` (each ``"node.setting"``) under one name: the graph becomes a template."""
+        self._parameters[name] = targets[0] if len(targets) == 1 else list(targets)
+
+    def output(self, name: str, source: Source) -> None:
+        """Offer an output under a name, for graphs that take this one as a node."""
+        self._outputs[name] = _wire(source)
+
+    def document(self) -> Document:
+        """The graph as a document."""
+        return Document(
+            name=self.name,
+            description=self.description,
+            parameters=dict(self._parameters),
+            nodes=dict(self._nodes),
+            outputs=dict(self._outputs),
+            layout=dict(self._layout),
+        )
+
+    def save(self, path: str | Path) -> None:
+        """Write the graph file. An existing one is replaced whole or not at all."""
+        write_atomically(Path(path), self.document().to_json().encode())
+
+    @classmethod
+    def load(cls, path: str | Path) -> Graph:
+        """Read a graph file. Raises GraphError, or InputError where there is no file."""
+        return cls.of(load_document(Path(path)))
+
+    @classmethod
+    def of(cls, document: Document) -> Graph:
+        """A graph to go on composing from a document."""
+        graph = cls(document.name, document.description)
+        graph._nodes = dict(document.nodes)
+        graph._parameters = dict(document.parameters)
+        graph._outputs = dict(document.outputs)
+        graph._layout = dict(document.layout)
+        return graph
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Graph) and self.document() == other.document()
+
+    __hash__ = None  # type: ignore[assignment]  # it changes as nodes are added
+
+    def _free_id(self, name: str) -> str:
+        number = 2
+        candidate = name
+        while candidate in self._nodes:
+            candidate, number = f"{name}_{number}", number + 1
+        return candidate
+
+
+def _wire(source: Source) -> str:
+    if isinstance(source, str):
+        return source
+    return source._id if isinstance(source, Handle) else source.wire
+
+
+def load_document(path: Path) -> Document:
+    """Read a graph file's shape; checking it against node types comes later. Raises GraphError or InputError."""
+    document, faults = parse(read_file(path))
+    if document is None or faults:
+        raise GraphError(faults)
+    return document
+
+
+def read_file(path: Path) -> Any:
+    """The parsed JSON of a file. Raises InputError where it cannot be read, GraphError where it is not JSON."""
+    try:
+        return read_json(path.read_bytes())
+    except OSError as error:
+        raise InputError(f"cannot read {path}: {error.strerror}") from error

@@ -1,0 +1,41 @@
+"""Models as values: a spec is a small description; weights come alive only while a node holds it."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+from typing import Generic, Protocol, TypeVar
+
+M = TypeVar("M")
+
+
+class ModelSpec(Generic[M]):
+    """The base of every spec. ``M`` is the class of the live module, known to type checkers only.
+
+    Subclasses are frozen dataclasses: equal specs are the same model, and ``repr`` says everything about one.
+    """
+
+    @property
+    def base(self) -> ModelSpec[M]:
+        """The spec of the resident weights, without what is put on and taken off per run (LoRA)."""
+        return self
+
+    @property
+    def size_bytes(self) -> int:
+        """Bytes of the description itself; weights are the pool's to count."""
+        return 256
+
+
+class Models(Protocol):
+    """What an executor needs of a model pool."""
+
+    def hold(self, spec: ModelSpec[M], device: str) -> AbstractContextManager[M]:
+        """The live module on ``device`` for the length of a ``with`` block. Raises ModelError."""
+        ...
+
+
+class NoModels:
+    """A pool for graphs that hold no model: tests and pure value graphs."""
+
+    def hold(self, spec: ModelSpec[M], device: str) -> AbstractContextManager[M]:
+        """Refuse, and say why."""
+        raise LookupError(f"no model pool was given to the executor, so {spec!r} cannot be held on {device}")

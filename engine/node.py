@@ -1,0 +1,185 @@
+"""What a node is: settings are fields, wires are the parameters of ``run``, outputs are what it returns."""
+
+from __future__ import annotations
+
+import inspect
+import types
+import typing
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from typing import Any, ClassVar, Literal, Union, get_args, get_origin
+
+from pydantic import BaseModel, ConfigDict, create_model
+
+from limner.engine.errors import NodeTypeError
+
+Keep = Literal["nothing", "memory", "disk"]
+
+
+class Node(BaseModel):
+    """The base of every node.
+
+    A subclass declares settings as pydantic fields and a method ``run(self, ctx, <wires>) -> <outputs>``, plain or
+    ``async``. It is immutable and checked when it is made: ``Denoise(steps=0)`` raises.
+    """
+
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid", allow_inf_nan=False, hide_input_in_errors=True)
+
+    version: ClassVar[int] = 1
+    """Raise it when the same settings give another result: old cache entries are then no longer found."""
+    category: ClassVar[str] = "other"
+    """Where lists and editors show the node."""
+    on_device: ClassVar[bool] = False
+    """Whether ``run`` computes on a device. Such nodes take turns on it; others run beside them."""
+    effect: ClassVar[bool] = False
+    """Whether ``run`` changes the world (writes a file). Such a node runs each time, never from the cache."""
+    keep: ClassVar[Keep] = "memory"
+    """Where the cache keeps the outputs: ``disk`` for what is dear to compute and cheap to keep."""
+
+    def problems(self) -> Iterator[tuple[str, str]]:
+        """Faults that the type of a setting cannot express, as (setting, message). Must be quick and load nothing."""
+        return iter(())
+
+    def fingerprint(self) -> str:
+        """What the outputs depend on besides settings and wires, such as the content of a file named in a setting."""
+        return ""
+
+
+@dataclass(frozen=True, slots=True)
+class Port:
+    """One end of a wire: an input with its rules, or an output."""
+
+    name: str
+    type: type
+    is_optional: bool = False
+    is_many: bool = False
+
+    @property
+    def label(self) -> str:
+        """The wire type as people read it: ``Latent``, ``list of Image``."""
+        return f"list of {self.type.__name__}" if self.is_many else self.type.__name__
+
+
+@dataclass(frozen=True)
+class NodeType:
+    """A node class, read once: its inputs, outputs and settings."""
+
+    name: str
+    cls: type[Node]
+    inputs: Mapping[str, Port]
+    outputs: tuple[Port, ...]
+    is_async: bool
+
+    @classmethod
+    def of(cls, node: type[Node]) -> NodeType:
+        """Read a node class. Raises NodeTypeError that says what is wrong with the declaration."""
+        run = getattr(node, "run", None)
+        if not inspect.isfunction(run):
+            raise NodeTypeError(f"{node.__name__} has no method run(self, ctx, ...)")
+        try:
+            hints = typing.get_type_hints(run)
+        except NameError as error:
+            raise NodeTypeError(f"{node.__name__}.run: {error}", hint="import wire types outside TYPE_CHECKING") from error
+        parameters = list(inspect.signature(run).parameters.values())[1:]
+        if not parameters or parameters[0].name != "ctx":
+            raise NodeTypeError(f"{node.__name__}.run must take ctx first")
+        if "return" not in hints:
+            raise NodeTypeError(f"{node.__name__}.run must say what it returns (None for nothing)")
+        inputs = {p.name: _input_port(node, p, hints) for p in parameters[1:]}
+        if both := sorted(set(inputs) & set(node.model_fields)):
+            raise NodeTypeError(f"{node.__name__}: {', '.join(both)} is both a setting and a wire")
+        outputs = _output_ports(node, hints["return"])
+        return cls(node.__name__, node, inputs, outputs, inspect.iscoroutinefunction(run))
+
+    @property
+    def summary(self) -> str:
+        """The first line of the docstring."""
+        return (inspect.getdoc(self.cls) or self.name).splitlines()[0]
+
+    @cached_property
+    def settings(self) -> Mapping[str, Any]:
+        """pydantic's field descriptions, by setting."""
+        return self.cls.model_fields
+
+    @cached_property
+    def key_prefix(self) -> bytes:
+        """What every cache key of this type begins with."""
+        return f"{self.name}\0{self.cls.version}\0".encode()
+
+    def output(self, name: str | None) -> int:
+        """The index of an output; the only one where ``name`` is None. Raises KeyError."""
+        for index, port in enumerate(self.outputs):
+            if port.name == name or (name is None and len(self.outputs) == 1):
+                return index
+        raise KeyError(name)
+
+    def setting_type(self, name: str) -> type | None:
+        """The plain type that may be wired into a setting; None where a setting cannot be wired."""
+        args, _ = _strip_optional(self.settings[name].annotation)
+        origin = get_origin(args)
+        if origin is Literal:
+            args = type(get_args(args)[0])
+        return args if isinstance(args, type) and args in (str, int, float, bool) else None
+
+    def partial(self, wired: frozenset[str]) -> type[BaseModel]:
+        """The settings without those that a wire will bring, to check the rest before running."""
+        return _partial_model(self.cls, wired)
+
+    @cached_property
+    def settings_schema(self) -> Mapping[str, Any]:
+        """The JSON schema of the settings."""
+        return self.cls.model_json_schema()
+
+
+def _input_port(node: type[Node], parameter: inspect.Parameter, hints: Mapping[str, Any]) -> Port:
+    if parameter.name not in hints or parameter.kind not in (
+        inspect.Parameter.POSITIONAL_OR_KEYWORD,
+        inspect.Parameter.KEYWORD_ONLY,
+    ):
+        raise NodeTypeError(f"{node.__name__}.run: parameter {parameter.name} needs a name and a type")
+    hint, _ = _strip_optional(hints[parameter.name])
+    is_many = get_origin(hint) is list
+    if is_many:
+        (hint,) = get_args(hint)
+    if not isinstance(hint, type):
+        raise NodeTypeError(f"{node.__name__}.run: {parameter.name} must be a class, T | None, or list[T]; it is {hint}")
+    return Port(parameter.name, hint, is_optional=parameter.default is not parameter.empty, is_many=is_many)
+
+
+def _output_ports(node: type[Node], hint: Any) -> tuple[Port, ...]:
+    if hint is type(None) or hint is None:
+        return ()
+    if isinstance(hint, type) and issubclass(hint, tuple) and hasattr(hint, "_fields"):
+        fields = typing.get_type_hints(hint)
+        return tuple(Port(name, fields[name]) for name in hint._fields)
+    if isinstance(hint, type):
+        return (Port(snake_case(hint.__name__), hint),)
+    raise NodeTypeError(f"{node.__name__}.run must return a class, a NamedTuple or None; it says {hint}")
+
+
+def _strip_optional(hint: Any) -> tuple[Any, bool]:
+    if get_origin(hint) in (Union, types.UnionType):
+        rest = [arg for arg in get_args(hint) if arg is not type(None)]
+        if len(rest) == 1:
+            return rest[0], True
+    return hint, False
+
+
+def snake_case(name: str) -> str:
+    """``ReferenceLatents`` -> ``reference_latents``, ``VAE`` -> ``vae``."""
+    out = []
+    for index, char in enumerate(name):
+        before_lower = index + 1 < len(name) and name[index + 1].islower()
+        if char.isupper() and index and (name[index - 1].islower() or before_lower):
+            out.append("_")
+        out.append(char.lower())
+    return "".join(out)
+
+
+@lru_cache(maxsize=1024)
+def _partial_model(node: type[Node], wired: frozenset[str]) -> type[BaseModel]:
+    fields: dict[str, Any] = {
+        name: (field.annotation, field) for name, field in node.model_fields.items() if name not in wired
+    }
+    return create_model(f"{node.__name__}Settings", __config__=Node.model_config, **fields)

@@ -1,0 +1,116 @@
+"""What a caller may set in a graph: parameters by name, any setting by ``node.setting``."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from limner.engine.document import Document
+from limner.engine.errors import Fault, GraphError, suggest
+from limner.engine.expand import GRAPH_TYPE, Library, targets_of
+from limner.engine.registry import Registry
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """A parameter of a template: the JSON schema of the setting it points to, and its default there."""
+
+    name: str
+    schema: Mapping[str, Any]
+    default: Any
+    is_wire: bool = False
+
+    @property
+    def type(self) -> str:
+        """The kind of value in JSON's words: ``string``, ``integer or null``."""
+        options = self.schema.get("anyOf", [self.schema])
+        return " or ".join(str(option.get("type", "value")) for option in options)
+
+
+def describe(document: Document, registry: Registry, library: Library | None = None) -> list[Parameter]:
+    """The parameters of a document, with the schemas and defaults of what they point to."""
+    return [_parameter(document, name, registry, library) for name in document.parameters]
+
+
+def _parameter(document: Document, name: str, registry: Registry, library: Library | None) -> Parameter:
+    node_id, _, setting = targets_of(document.parameters[name])[0].partition(".")
+    node = document.nodes.get(node_id)
+    if node is None:
+        return Parameter(name, {}, None)
+    if node.type == GRAPH_TYPE and library is not None:
+        inner = Document.model_validate(library.load(str(node.settings.get("graph"))))
+        found = _parameter(inner, setting, registry, library) if setting in inner.parameters else Parameter(name, {}, None)
+        return Parameter(name, found.schema, node.settings.get(setting, found.default), found.is_wire)
+    node_type = registry.get(node.type)
+    if node_type is None or setting not in node_type.settings:
+        return Parameter(name, {}, None, is_wire=node_type is not None and setting in node_type.inputs)
+    schema = dict(node_type.settings_schema["properties"][setting])
+    return Parameter(name, schema, node.settings.get(setting, schema.get("default")))
+
+
+def with_values(document: Document, values: Mapping[str, Any]) -> Document:
+    """The document with parameters (``prompt``) and settings (``denoise.seed``) changed.
+
+    Raises GraphError that names every value which points to nothing.
+    """
+    nodes = {name: node for name, node in document.nodes.items()}
+    faults = []
+    for name, value in values.items():
+        targets = targets_of(document.parameters[name]) if name in document.parameters else [name]
+        for target in targets:
+            node_id, _, setting = target.partition(".")
+            if node_id not in nodes or not setting:
+                faults.append(_unknown(name, document))
+                continue
+            node = nodes[node_id]
+            wires = {port: wire for port, wire in node.wires.items() if port != setting}
+            nodes[node_id] = node.model_copy(update={"settings": node.settings | {setting: value}, "wires": wires})
+    if faults:
+        raise GraphError(faults)
+    return document.model_copy(update={"nodes": nodes})
+
+
+def _unknown(name: str, document: Document) -> Fault:
+    return Fault(f"{name}: {document.name} has no such parameter", ("parameters", name), _hint(name, document))
+
+
+def _hint(name: str, document: Document) -> str | None:
+    if "." in name:
+        return suggest(name, (f"{node}.{key}" for node, n in document.nodes.items() for key in n.settings))
+    return suggest(name, document.parameters)
+
+
+def read_values(pairs: Iterable[str], document: Document, registry: Registry, library: Library | None = None) -> dict[str, Any]:
+    """Values from ``NAME=VALUE`` texts. A setting that is a text takes the text; others are read as JSON.
+
+    Raises GraphError for a pair without ``=``.
+    """
+    out = {}
+    for pair in pairs:
+        name, equals, text = pair.partition("=")
+        if not equals:
+            raise GraphError([Fault(f"{pair!r} is not NAME=VALUE", hint='for example: --set "prompt=a red circle"')])
+        out[name] = _read(text, _schema_of(name, document, registry, library))
+    return out
+
+
+def _schema_of(name: str, document: Document, registry: Registry, library: Library | None) -> Mapping[str, Any]:
+    if name in document.parameters:
+        return _parameter(document, name, registry, library).schema
+    probe = document.model_copy(update={"parameters": {name: name}})
+    return _parameter(probe, name, registry, library).schema
+
+
+def _read(text: str, schema: Mapping[str, Any]) -> Any:
+    options = schema.get("anyOf", [schema])
+    kinds = {option.get("type") for option in options}
+    if "string" in kinds and not ("null" in kinds and text == "null"):
+        return text
+    if "array" in kinds and not text.startswith("["):
+        return text.split(",")
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text  # checking says what was expected and what came

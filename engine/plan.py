@@ -1,0 +1,93 @@
+"""Deciding before moving: where each node runs, what waits for what, and when each value can go."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from limner.engine.check import CheckedGraph, CheckedNode
+from limner.engine.device import DEVICE_NAME, HOST, DeviceTable
+from limner.engine.errors import Fault, GraphError, suggest
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One node of a plan."""
+
+    node: CheckedNode
+    lane: str
+    """The device, or ``host`` for nodes that need none; what shares a device's lane takes turns."""
+    consumers: tuple[int, ...]
+    """The nodes that wait for this one, by index, each once."""
+    needs: tuple[int, ...]
+    """The nodes that this one waits for, by index, each once."""
+    frees: tuple[int, ...]
+    """The nodes whose values nobody needs after this one, if nodes run in order."""
+
+    @property
+    def device(self) -> str:
+        """The device that the node computes on; for nodes that need none, the processor."""
+        return "cpu" if self.lane == HOST else self.lane
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A checked graph with every decision made that can be made before running."""
+
+    graph: CheckedGraph
+    steps: tuple[Step, ...]
+
+    @property
+    def goals(self) -> tuple[int, ...]:
+        """What the run is for: nodes that change the world, and nodes whose outputs nobody takes."""
+        return tuple(i for i, s in enumerate(self.steps) if not s.consumers or s.node.type.cls.effect)
+
+
+def make_plan(graph: CheckedGraph, devices: DeviceTable, default: str = "auto") -> Plan:
+    """Place every node and find the last use of every value. Pure, O(nodes + wires).
+
+    ``default`` replaces ``auto`` of nodes that compute on a device. Raises GraphError with all placement faults.
+    """
+    lanes, faults = [], []
+    for node in graph.nodes:
+        wanted = node.device
+        if wanted == "auto":
+            wanted = default if node.type.cls.on_device else HOST
+        lane = devices.default if wanted == "auto" else wanted
+        if lane != HOST and lane not in devices:
+            faults.append(_unknown_device(node, lane, devices))
+        lanes.append(lane)
+    if faults:
+        raise GraphError(faults)
+    needs = [tuple(dict.fromkeys(s for wire in node.wires for s, _ in wire.sources)) for node in graph.nodes]
+    consumers: list[list[int]] = [[] for _ in graph.nodes]
+    for index, sources in enumerate(needs):
+        for source in sources:
+            consumers[source].append(index)
+    frees = _last_uses(needs)
+    return Plan(
+        graph,
+        tuple(
+            Step(node, lane, tuple(waiting), wanted, freed)
+            for node, lane, waiting, wanted, freed in zip(graph.nodes, lanes, consumers, needs, frees, strict=True)
+        ),
+    )
+
+
+def _last_uses(needs: Sequence[tuple[int, ...]]) -> list[tuple[int, ...]]:
+    """For each node, the nodes whose values it is the last to use."""
+    seen = bytearray(len(needs))
+    frees: list[tuple[int, ...]] = [()] * len(needs)
+    for index in range(len(needs) - 1, -1, -1):
+        last = tuple(source for source in needs[index] if not seen[source])
+        for source in last:
+            seen[source] = 1
+        frees[index] = last
+    return frees
+
+
+def _unknown_device(node: CheckedNode, device: str, devices: DeviceTable) -> Fault:
+    path = ("nodes", node.id, "device")
+    if not DEVICE_NAME.fullmatch(device):
+        return Fault(f"device: {device!r} is no device", path, suggest(device, ["auto", *devices]))
+    return Fault(f"device: this machine has no {device}", path, f"it has {', '.join(devices)}")

@@ -1,0 +1,84 @@
+"""The node types that are known, by name: our own, those of installed packages, and files that a user names."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import inspect
+import sys
+from collections.abc import Iterable, Iterator, Mapping
+from importlib.metadata import entry_points
+from pathlib import Path
+from types import ModuleType
+
+from limner.engine.errors import InputError, NodeTypeError
+from limner.engine.node import Node, NodeType
+
+ENTRY_POINT_GROUP = "limner.nodes"
+
+
+class Registry(Mapping[str, NodeType]):
+    """Node types by name. Reading a class happens once, when it is added."""
+
+    def __init__(self, nodes: Iterable[type[Node]] = ()) -> None:
+        self._types: dict[str, NodeType] = {}
+        for node in nodes:
+            self.add(node)
+
+    @classmethod
+    def installed(cls) -> Registry:
+        """Every node type of the installed packages, found through the entry-point group ``limner.nodes``."""
+        registry = cls()
+        for point in sorted(entry_points(group=ENTRY_POINT_GROUP), key=lambda point: (point.name != "limner", point.name)):
+            registry.add_module(importlib.import_module(point.module))
+        return registry
+
+    def add(self, node: type[Node]) -> NodeType:
+        """Add a class. Raises NodeTypeError where it is declared wrongly or its name is taken."""
+        known = self._types.get(node.__name__)
+        if known is not None and known.cls is not node:
+            raise NodeTypeError(
+                f"two node types are called {node.__name__}: {known.cls.__module__} and {node.__module__}",
+                hint="rename one: the class name is what graphs refer to",
+            )
+        self._types[node.__name__] = known or NodeType.of(node)
+        return self._types[node.__name__]
+
+    def add_module(self, module: ModuleType) -> list[NodeType]:
+        """Add every node class that a module offers: those in its ``NODES``, else all that it defines."""
+        listed = getattr(module, "NODES", None)
+        return [self.add(node) for node in (listed if listed is not None else _defined_in(module))]
+
+    def add_file(self, path: Path) -> list[NodeType]:
+        """Run a Python file and add the node classes that it defines. Raises InputError."""
+        if not path.is_file():
+            raise InputError(f"no such file: {path}", hint="--nodes takes a Python file that defines Node classes")
+        name = f"limner_nodes_{path.stem}"
+        spec = importlib.util.spec_from_file_location(name, path)
+        if spec is None or spec.loader is None:
+            raise InputError(f"not a Python file: {path}")
+        module = importlib.util.module_from_spec(spec)
+        sys.modules[name] = module  # type hints are resolved through sys.modules
+        try:
+            spec.loader.exec_module(module)
+        except Exception as error:
+            del sys.modules[name]
+            raise InputError(f"{path}: {type(error).__name__}: {error}") from error
+        if not (added := self.add_module(module)):
+            raise InputError(f"{path} defines no node", hint="subclass limner.Node; see docs/write-a-node.md")
+        return added
+
+    def __getitem__(self, name: str) -> NodeType:
+        return self._types[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._types)
+
+    def __len__(self) -> int:
+        return len(self._types)
+
+
+def _defined_in(module: ModuleType) -> Iterator[type[Node]]:
+    for value in vars(module).values():
+        if inspect.isclass(value) and issubclass(value, Node) and value is not Node and value.__module__ == module.__name__:
+            yield value

@@ -1,0 +1,308 @@
+"""One run of a plan: what is known, what is ready, what came out."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+from pydantic import ValidationError
+
+from limner.engine import events as ev
+from limner.engine.cache import Cache
+from limner.engine.check import Wire
+from limner.engine.context import Provenance
+from limner.engine.document import shape_fault
+from limner.engine.errors import Cancelled, InputError, NodeFailed
+from limner.engine.models import Models
+from limner.engine.node import NodeType
+from limner.engine.node_context import NodeContext
+from limner.engine.plan import Plan, Step
+
+StartAsync = Callable[[Coroutine[Any, Any, Any], Callable[[asyncio.Task[Any]], None]], Callable[[], None]]
+Ready = Iterable[tuple[str, int]]
+"""Nodes that became ready: the lane and the index of each."""
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a run gave."""
+
+    status: ev.Status
+    outputs: Mapping[str, Mapping[str, Any]]
+    """By node id and port: the outputs of the nodes that the run was for."""
+    failures: Mapping[str, NodeFailed] = field(default_factory=dict)
+    seconds: float = 0.0
+
+    def raise_for_failures(self) -> None:
+        """Raise the first failure, or Cancelled; the other failures are in its notes."""
+        if self.failures:
+            first, *others = self.failures.values()
+            for other in others:
+                first.add_note(f"also: {other.message}")
+            raise first
+        if self.status == "cancelled":
+            raise Cancelled
+
+
+class Run:
+    """The state of one run. Lanes call ``execute``; whoever started it calls ``wait`` or ``cancel``."""
+
+    def __init__(
+        self,
+        plan: Plan,
+        keys: Sequence[str],
+        *,
+        cache: Cache,
+        models: Models,
+        events: ev.EventStream,
+        start_async: StartAsync,
+        checkpoint_interval_s: float,
+        software: Mapping[str, str],
+    ) -> None:
+        self.plan = plan
+        self.keys = keys
+        self.cache = cache
+        self.models = models
+        self.events = events
+        self.checkpoint_interval_s = checkpoint_interval_s
+        self.software = software
+        self._start_async = start_async
+        self._lock = threading.Lock()
+        self._done = threading.Event()
+        self._cancelled = threading.Event()
+        self._tasks: dict[int, Callable[[], None]] = {}
+        self._hand_over: Callable[[Ready], None] = lambda ready: None
+        self._failures: dict[str, NodeFailed] = {}
+        self._skipped: set[int] = set()
+        self._goals = frozenset(plan.goals)
+        self._has_twins = len(set(keys)) < len(keys)
+        self._values: list[tuple[Any, ...] | None] = [None] * len(plan.steps)
+        self._began = time.perf_counter()
+        todo = self._find_todo()
+        self._todo = todo
+        self._left = sum(todo)
+        self._waiting = [sum(todo[source] for source in step.needs) for step in plan.steps]
+        self._users = [sum(todo[user] for user in step.consumers) for step in plan.steps]
+
+    def _find_todo(self) -> bytearray:
+        """Which nodes must run: those that a goal needs and the cache does not have. Fills in cached values."""
+        steps = self.plan.steps
+        wanted, todo = bytearray(len(steps)), bytearray(len(steps))
+        for goal in self._goals:
+            wanted[goal] = 1
+        for index in range(len(steps) - 1, -1, -1):
+            if not wanted[index]:
+                continue
+            node_type = steps[index].node.type
+            if not node_type.cls.effect:
+                self._values[index] = self.cache.get(self.keys[index], node_type)
+            if self._values[index] is None:
+                todo[index] = 1
+                for source in steps[index].needs:
+                    wanted[source] = 1
+        return todo
+
+    def begin(self, hand_over: Callable[[Ready], None]) -> None:
+        """Announce the run and hand over what is ready."""
+        self._hand_over = hand_over
+        steps, emit = self.plan.steps, self.events.emit
+        emit(ev.RunStarted, self.plan.graph.document.name, len(steps), self._left)
+        for index, values in enumerate(self._values):
+            if values is not None:
+                emit(ev.NodeCached, steps[index].node.id, self.keys[index])
+        if not self._left:
+            self._finish()
+            return
+        hand_over([(step.lane, i) for i, step in enumerate(steps) if self._todo[i] and not self._waiting[i]])
+
+    @cached_property
+    def provenance(self) -> Provenance:
+        """What runs, for nodes that write files."""
+        keys = {step.node.id: key for step, key in zip(self.plan.steps, self.keys, strict=True)}
+        return Provenance(self.plan.graph.document.to_json(), keys, self.software)
+
+    @property
+    def is_cancelled(self) -> bool:
+        """Whether somebody asked to stop."""
+        return self._cancelled.is_set()
+
+    def cancel(self) -> None:
+        """Ask to stop: running nodes within one step, async ones at once; nothing new begins."""
+        self._cancelled.set()
+        with self._lock:
+            tasks = list(self._tasks.values())
+        for stop in tasks:
+            stop()
+
+    def wait(self, timeout_s: float | None = None) -> Result | None:
+        """The result, once everything has ended; None where that takes longer than ``timeout_s``."""
+        if not self._done.wait(timeout_s):
+            return None
+        return self._result
+
+    def execute(self, index: int) -> Ready:
+        """Run one node in the calling thread. Gives what became ready."""
+        step = self.plan.steps[index]
+        if self.is_cancelled:
+            return self._fail(index, step, Cancelled())
+        if self._has_twins and not step.node.type.cls.effect:
+            known = self.cache.get(self.keys[index], step.node.type)
+            if known is not None:  # an equal node of this graph ran since this run began
+                self.events.emit(ev.NodeCached, step.node.id, self.keys[index])
+                return self._succeed(index, step, known)
+        context = NodeContext(self, step, self.keys[index])
+        context.begin()
+        if step.node.type.is_async:
+            self._begin_async(index, step, context)
+            return ()
+        try:
+            node, wires = self._bind(step)
+            values = _checked_outputs(step.node.type, node.run(context, **wires))
+        except BaseException as error:  # also SystemExit: a node must not end the lane that it runs on
+            return self._fail(index, step, error)
+        self._keep(index, step, context, values)
+        return self._succeed(index, step, values)
+
+    def _begin_async(self, index: int, step: Step, context: NodeContext) -> None:
+        async def work() -> tuple[Any, ...]:
+            node, wires = self._bind(step)
+            return _checked_outputs(step.node.type, await node.run(context, **wires))
+
+        def settle(task: asyncio.Task[tuple[Any, ...]]) -> None:
+            with self._lock:
+                del self._tasks[index]
+            if task.cancelled():
+                ready = self._fail(index, step, Cancelled())
+            elif (error := task.exception()) is not None:
+                ready = self._fail(index, step, error)
+            else:
+                self._keep(index, step, context, task.result())
+                ready = self._succeed(index, step, task.result())
+            self._hand_over(ready)
+
+        with self._lock:  # so that the task cannot end before it is known
+            self._tasks[index] = self._start_async(work(), settle)
+        if self.is_cancelled:
+            self.cancel()
+
+    def _keep(self, index: int, step: Step, context: NodeContext, values: tuple[Any, ...]) -> None:
+        """Let the cache have what a node gave, then say that it is finished."""
+        if not step.node.type.cls.effect:
+            self.cache.put(self.keys[index], step.node.type, values)
+        context.end()
+
+    def _bind(self, step: Step) -> tuple[Any, dict[str, Any]]:
+        """The node and the arguments of ``run``. Raises InputError where a wired setting is out of its range."""
+        checked = step.node
+        if not checked.wires:
+            return checked.settings, {}
+        wires = {wire.port: self._value(wire) for wire in checked.wires if not wire.is_setting}
+        if (node := checked.node) is not None:
+            return node, wires
+        wired = {wire.port: self._value(wire) for wire in checked.wires if wire.is_setting}
+        try:
+            return checked.type.cls(**(checked.settings.model_dump() | wired)), wires
+        except ValidationError as error:
+            faults = [str(shape_fault(d, ("nodes", checked.id, "settings"))) for d in error.errors(include_url=False)]
+            raise InputError("a wire brought a value that the setting does not take: " + "; ".join(faults)) from None
+
+    def _value(self, wire: Wire) -> Any:
+        values = [self._values[source][output] for source, output in wire.sources]  # type: ignore[index]  # a ready node's sources have values
+        return values if wire.is_many else values[0]
+
+    def _succeed(self, index: int, step: Step, values: tuple[Any, ...]) -> Ready:
+        ready = []
+        with self._lock:
+            if self._users[index] or index in self._goals:
+                self._values[index] = values
+            for source in step.needs:
+                self._release(source)
+            for user in step.consumers:
+                if self._todo[user]:
+                    self._waiting[user] -= 1
+                    if not self._waiting[user] and user not in self._skipped:
+                        ready.append((self.plan.steps[user].lane, user))
+            self._left -= 1
+            is_last = not self._left
+        if is_last:
+            self._finish()
+        return ready
+
+    def _release(self, source: int) -> None:
+        """One use of a value less; the value goes with the last. The lock is held."""
+        self._users[source] -= 1
+        if not self._users[source] and source not in self._goals:
+            self._values[source] = None
+
+    def _fail(self, index: int, step: Step, error: BaseException) -> Ready:
+        """Skip what depends on a node that ended without outputs; the rest goes on."""
+        node = step.node
+        if isinstance(error, Cancelled):
+            self.events.emit(ev.NodeSkipped, node.id, "cancelled")
+        else:
+            failure = NodeFailed(node.id, node.type.name, error)
+            self.events.emit(ev.NodeFailed, node.id, failure.message, getattr(error, "hint", None))
+            with self._lock:
+                self._failures[node.id] = failure
+        because = "cancelled" if isinstance(error, Cancelled) else f"{node.id} failed"
+        with self._lock:
+            skipped = self._skip_dependents(index)
+            for source in step.needs:
+                self._release(source)
+            self._left -= 1 + len(skipped)
+            is_last = not self._left
+        for user in skipped:
+            self.events.emit(ev.NodeSkipped, self.plan.steps[user].node.id, because)
+        if is_last:
+            self._finish()
+        return ()
+
+    def _skip_dependents(self, index: int) -> list[int]:
+        """Everything downstream that was still to run, marked. The lock is held."""
+        found, waiting = [], [index]
+        while waiting:
+            for user in self.plan.steps[waiting.pop()].consumers:
+                if self._todo[user] and user not in self._skipped:
+                    self._skipped.add(user)
+                    found.append(user)
+                    waiting.append(user)
+        for user in found:
+            for source in self.plan.steps[user].needs:
+                if source not in self._skipped:
+                    self._release(source)
+        return found
+
+    def _finish(self) -> None:
+        seconds = time.perf_counter() - self._began
+        steps = self.plan.steps
+        is_complete = all(self._values[goal] is not None for goal in self._goals)
+        status: ev.Status = "failed" if self._failures else "completed" if is_complete else "cancelled"
+        outputs = {
+            steps[goal].node.id: dict(zip((p.name for p in steps[goal].node.type.outputs), values, strict=True))
+            for goal in sorted(self._goals)
+            if (values := self._values[goal]) is not None
+        }
+        self._result = Result(status, outputs, self._failures, seconds)
+        self.events.emit(ev.RunFinished, status, seconds)
+        self.events.close()
+        self._done.set()
+
+
+def _checked_outputs(node_type: NodeType, returned: Any) -> tuple[Any, ...]:
+    """What ``run`` returned, as one value a port. Raises TypeError where it is not what the type says."""
+    ports = node_type.outputs
+    if not ports:
+        values: tuple[Any, ...] = ()
+    elif len(ports) == 1 and not (isinstance(returned, tuple) and hasattr(returned, "_fields")):
+        values = (returned,)
+    else:
+        values = tuple(returned)
+    for port, value in zip(ports, values, strict=True):
+        if not isinstance(value, port.type) and not (port.type is float and isinstance(value, int)):
+            raise TypeError(f"{node_type.name}.run gave {type(value).__name__} as {port.name}, not {port.type.__name__}")
+    return values

@@ -1,0 +1,173 @@
+"""The disk store: values by the hash of their content, and which node key gave them."""
+
+from __future__ import annotations
+
+import json
+import logging
+import shutil
+from collections.abc import Iterator, Sequence
+from hashlib import sha256
+from pathlib import Path
+from typing import Any, TypeVar
+
+from limner.engine.errors import StoreError
+from limner.engine.node import Port
+from limner.engine.value import PLAIN_TYPES, Storable
+from limner.engine.write import write_atomically
+
+S = TypeVar("S", bound=Storable)
+log = logging.getLogger(__name__)
+
+LAYOUT = "v1"
+
+
+class Store:
+    """A folder of finished values and of checkpoints.
+
+    ``objects/ab/<sha256>.png`` holds a value, named by its content, readable by any program for its format;
+    ``keys/ab/<node key>.json`` says which objects are the outputs of a node; ``steps/<node key>/<step>-<sha256>`` is
+    the last state of unfinished work. Everything is written atomically. What does not match its hash is deleted and
+    counts as absent: a corrupt entry is computed again, never served.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._root = folder / LAYOUT
+
+    def put(self, key: str, values: Sequence[Any]) -> None:
+        """Keep the outputs of a node. Raises StoreError."""
+        try:
+            record = {"outputs": [self._put_value(value) for value in values]}
+            write_atomically(self._key_path(key), json.dumps(record).encode(), durable=False)
+        except OSError as error:
+            raise StoreError(f"cannot write to the cache in {self.folder}: {error.strerror}") from error
+
+    def get(self, key: str, ports: Sequence[Port]) -> tuple[Any, ...] | None:
+        """The outputs of a node; None where they are not all there and sound."""
+        record = self._read_record(self._key_path(key))
+        if record is None:
+            return None
+        outputs = record.get("outputs")
+        if not isinstance(outputs, list) or len(outputs) != len(ports):
+            return self._drop(self._key_path(key))
+        values = [self._get_value(output, port.type) for output, port in zip(outputs, ports, strict=True)]
+        if any(value is None for value in values):
+            return self._drop(self._key_path(key))
+        return tuple(values)
+
+    def put_step(self, key: str, step: int, value: Storable) -> None:
+        """Keep the state of unfinished work after ``step``, in place of an earlier one. Raises StoreError."""
+        content = value.to_bytes()
+        path = self._step_folder(key) / f"{step}-{sha256(content).hexdigest()}{value.suffix}"
+        earlier = list(self._step_folder(key).glob("*-*"))
+        try:
+            write_atomically(path, content)
+        except OSError as error:
+            raise StoreError(f"cannot write to the cache in {self.folder}: {error.strerror}") from error
+        for old in earlier:
+            if old != path:
+                old.unlink(missing_ok=True)
+
+    def get_step(self, key: str, kind: type[S]) -> tuple[int, S] | None:
+        """The last state kept by ``put_step``; None where there is none or it is not sound."""
+        found = {}
+        for path in self._step_folder(key).glob("*-*"):
+            step, _, digest = path.stem.partition("-")
+            if step.isdecimal():
+                found[int(step)] = path, digest
+        for step, (path, digest) in sorted(found.items(), reverse=True):
+            value = self._read_object(path, digest, kind)
+            if isinstance(value, kind):
+                return step, value
+        return None
+
+    def drop_step(self, key: str) -> None:
+        """Forget unfinished work: it is finished."""
+        shutil.rmtree(self._step_folder(key), ignore_errors=True)
+
+    def size_bytes(self) -> int:
+        """Bytes on disk."""
+        return sum(path.stat().st_size for path in self._files())
+
+    def count(self) -> int:
+        """How many nodes' outputs are kept."""
+        return sum(1 for _ in (self._root / "keys").glob("*/*.json"))
+
+    def clear(self) -> None:
+        """Delete everything that was kept. Raises StoreError."""
+        try:
+            if self._root.exists():
+                shutil.rmtree(self._root)
+        except OSError as error:
+            raise StoreError(f"cannot clear the cache in {self.folder}: {error.strerror}") from error
+
+    def _files(self) -> Iterator[Path]:
+        return (path for path in self._root.rglob("*") if path.is_file())
+
+    def _put_value(self, value: Any) -> dict[str, Any]:
+        if isinstance(value, PLAIN_TYPES):
+            return {"plain": value}
+        content = value.to_bytes()
+        digest = sha256(content).hexdigest()
+        path = self._object_path(digest, value.suffix)
+        if not path.exists():
+            write_atomically(path, content)
+        return {"object": digest, "suffix": value.suffix, "type": type(value).__name__}
+
+    def _get_value(self, record: Any, kind: type) -> Any:
+        """The value of a record; None where its object is absent, altered or not of this kind."""
+        match record:
+            case {"plain": value} if isinstance(value, kind):
+                return value
+            case {"object": str(digest), "suffix": str(suffix), "type": str(name)} if digest.isalnum():
+                cls = _class_called(name, kind)
+                return None if cls is None else self._read_object(self._object_path(digest, suffix), digest, cls)
+        return None
+
+    def _read_object(self, path: Path, digest: str, cls: type[Storable]) -> Storable | None:
+        try:
+            content = path.read_bytes()
+        except OSError:
+            return None
+        if sha256(content).hexdigest() != digest:
+            log.warning("a cache entry was damaged and is computed again: %s", path.name)
+            self._drop(path)
+            return None
+        try:
+            return cls.from_bytes(content)
+        except ValueError:  # sound, but written by another release with another form
+            return None
+
+    def _read_record(self, path: Path) -> dict[str, Any] | None:
+        try:
+            record = json.loads(path.read_bytes())
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError):
+            self._drop(path)
+            return None
+        return record if isinstance(record, dict) else None
+
+    @staticmethod
+    def _drop(path: Path) -> None:
+        path.unlink(missing_ok=True)
+
+    def _key_path(self, key: str) -> Path:
+        return self._root / "keys" / key[:2] / f"{key}.json"
+
+    def _step_folder(self, key: str) -> Path:
+        return self._root / "steps" / key
+
+    def _object_path(self, digest: str, suffix: str) -> Path:
+        return self._root / "objects" / digest[:2] / f"{digest}{Path(suffix).suffix}"
+
+
+def _class_called(name: str, base: type) -> type[Storable] | None:
+    """``base`` or the subclass of it with this name: what is read back is never looked up anywhere else."""
+    waiting = [base]
+    while waiting:
+        cls = waiting.pop()
+        if cls.__name__ == name and issubclass(cls, Storable):
+            return cls
+        waiting.extend(cls.__subclasses__())
+    return None
