@@ -13,6 +13,7 @@ from pydantic import BaseModel, ValidationError
 from limner.engine.document import Document, NodeDocument, parse, shape_fault
 from limner.engine.errors import Fault, GraphError, suggest
 from limner.engine.expand import GRAPH_TYPE, Expansion, Library, expand, targets_of
+from limner.engine.garbage import collector_paused
 from limner.engine.node import Node, NodeType, Port
 from limner.engine.registry import Registry
 from limner.engine.value import fits
@@ -65,6 +66,11 @@ def check(raw: Document | Any, registry: Registry, library: Library | None = Non
 
     Raises GraphError with every fault of the document, ordered by its place there.
     """
+    with collector_paused():
+        return _check(raw, registry, library)
+
+
+def _check(raw: Document | Any, registry: Registry, library: Library | None) -> CheckedGraph:
     document, faults = (raw, []) if isinstance(raw, Document) else parse(raw)
     if document is None:
         raise GraphError(faults)
@@ -116,7 +122,9 @@ class _Checker:
         drafts = {}
         for node_id, node_type in self.types.items():
             node = self.expansion.nodes[node_id]
-            wires = [self._wire(node_id, node_type, port, wire) for port, wire in node.wires.items()] if node.wires else []
+            wires = (
+                [self._wire(node_id, node_type, port, wire) for port, wire in node.wires.items()] if node.wires else []
+            )
             self._missing_wires(node_id, node_type, node)
             settings = self._settings(node_id, node_type, node)
             if settings is not None:
@@ -127,7 +135,9 @@ class _Checker:
         wired = frozenset(node.wires).intersection(node_type.settings) if node.wires else frozenset()
         path = ("nodes", node_id, "settings")
         if both := wired.intersection(node.settings):
-            self.faults.extend(Fault(f"{name}: is both set and wired", (*path, name), "keep one") for name in sorted(both))
+            self.faults.extend(
+                Fault(f"{name}: is both set and wired", (*path, name), "keep one") for name in sorted(both)
+            )
             return None
         model = node_type.partial(wired) if wired else node_type.cls
         try:
@@ -150,8 +160,8 @@ class _Checker:
         return fault
 
     def _missing_wires(self, node_id: str, node_type: NodeType, node: NodeDocument) -> None:
-        for port in node_type.inputs.values():
-            if not port.is_optional and port.name not in node.wires:
+        for port in node_type.required:
+            if port.name not in node.wires:
                 hint = f"wire an output of type {port.type.__name__} to it"
                 self.faults.append(Fault(f"{port.name}: is not wired", ("nodes", node_id, "wires", port.name), hint))
 
@@ -238,7 +248,9 @@ class _Checker:
                 node_type = self.types.get(node)
                 if node_type is not None and setting not in (*node_type.settings, *node_type.inputs):
                     hint = suggest(setting, [*node_type.settings, *node_type.inputs])
-                    self.faults.append(Fault(f"{name}: {node_type.name} has no {setting or 'such'} setting", path, hint))
+                    self.faults.append(
+                        Fault(f"{name}: {node_type.name} has no {setting or 'such'} setting", path, hint)
+                    )
                 elif node not in document.nodes and node not in self.skipped:
                     self.faults.append(Fault(f"{name}: there is no node {node!r}", path, suggest(node, document.nodes)))
         for name, wire in document.outputs.items():

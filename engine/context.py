@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from typing import Any, Protocol, TypeVar
+from typing import Protocol, TypeVar
 
 from limner.engine.models import ModelSpec
 from limner.engine.value import Storable
@@ -73,5 +73,3 @@ class Context(Protocol):
     def resume(self, kind: type[S]) -> tuple[int, S] | None:
         """The last state that was kept for exactly this work, with its step; None for a fresh start."""
         ...
-
-

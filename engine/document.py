@@ -37,7 +37,8 @@ class Document(BaseModel):
     name: str = Field(default="graph", max_length=200)
     description: str = ""
     parameters: dict[str, str | list[str]] = Field(
-        default_factory=dict, description='What a caller may set, each naming "node.setting" or "node.wire", or several.'
+        default_factory=dict,
+        description='What a caller may set, each naming "node.setting" or "node.wire", or several.',
     )
     nodes: dict[NodeId, NodeDocument] = Field(description="The nodes, by id.")
     outputs: dict[str, str] = Field(
@@ -65,9 +66,13 @@ def read_json(content: bytes | str) -> Any:
         place = f"line {error.lineno}, column {error.colno}"
         raise GraphError([Fault(f"not JSON: {error.msg} at {place}")]) from None
     except RecursionError:
-        raise GraphError([Fault("brackets are nested too deeply", hint="a graph is at most a few levels deep")]) from None
+        raise GraphError(
+            [Fault("brackets are nested too deeply", hint="a graph is at most a few levels deep")]
+        ) from None
     except _RepeatedKey as error:
-        raise GraphError([Fault(f"the key {error.key!r} stands twice in one object", hint="rename one of them")]) from None
+        raise GraphError(
+            [Fault(f"the key {error.key!r} stands twice in one object", hint="rename one of them")]
+        ) from None
     except ValueError as error:  # an integer past Python's limit of digits, or a constant that JSON does not have
         raise GraphError([Fault(f"not JSON: {_first_clause(error)}")]) from None
 
@@ -97,8 +102,10 @@ def parse(raw: Any) -> tuple[Document | None, list[Fault]]:
     return Document.model_validate(rest | {"nodes": good}), faults
 
 
-def shape_fault(detail: ErrorDetails, prefix: tuple[str | int, ...] = (), known: tuple[str, ...] | None = None) -> Fault:
-    """pydantic's description of one error in the words of our faults: ``steps: at most 1000``.
+def shape_fault(
+    detail: ErrorDetails, prefix: tuple[str | int, ...] = (), known: tuple[str, ...] | None = None
+) -> Fault:
+    """Pydantic's description of one error in the words of our faults: ``steps: at most 1000``.
 
     ``known`` are the names that would have been right, for the hint on an unknown one.
     """

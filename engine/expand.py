@@ -63,7 +63,7 @@ def expand(document: Document, library: Library | None) -> Expansion:
     if not any(node.type == GRAPH_TYPE for node in document.nodes.values()):
         out.nodes = document.nodes
         return out
-    pending = deque(_Pending(id, node, ()) for id, node in document.nodes.items())
+    pending = deque(_Pending(node_id, node, ()) for node_id, node in document.nodes.items())
     while pending:
         item = pending.popleft()
         if item.node.type != GRAPH_TYPE:
@@ -101,33 +101,43 @@ def _load(item: _Pending, library: Library | None, out: Expansion) -> Document |
 def _inline(item: _Pending, inner: Document, out: Expansion) -> list[_Pending]:
     """The inner nodes, with ids under the outer one's, and settings and wires that the outer one gives."""
     prefix = item.id + SEPARATOR
-    nodes = {
-        name: {"type": n.type, "settings": dict(n.settings), "wires": _prefixed(prefix, n.wires), "device": n.device}
-        for name, n in inner.nodes.items()
-    }
-    given = [(name, value, "settings") for name, value in item.node.settings.items() if name != "graph"]
-    given += [(name, wire, "wires") for name, wire in item.node.wires.items()]
-    for name, value, kind in given:
-        path = ("nodes", item.id, kind, name)
-        if name not in inner.parameters:
-            message = f"{name}: {inner.name} has no such parameter"
-            out.faults.append(Fault(message, path, suggest(name, inner.parameters)))
-            continue
-        for target in targets_of(inner.parameters[name]):
-            node, _, port = target.partition(".")
-            if node not in nodes or not port:
-                out.faults.append(Fault(f"{name}: the parameter points to {target}, which is not there", path))
-                continue
-            nodes[node][kind][port] = value  # type: ignore[index]  # settings and wires are dicts; mypy sees their union
-            if kind == "wires":
-                nodes[node]["settings"].pop(port, None)  # type: ignore[union-attr]  # as above
+    nodes = {name: _under(prefix, node, item.node.device) for name, node in inner.nodes.items()}
+    for name, value in item.node.settings.items():
+        for node, setting in _targets(item, inner, name, "settings", out) if name != "graph" else ():
+            nodes[node].settings[setting] = value
+    for name, wire in item.node.wires.items():
+        for node, port in _targets(item, inner, name, "wires", out):
+            nodes[node].wires[port] = wire
+            nodes[node].settings.pop(port, None)
     out.outputs[item.id] = {port: prefix + wire for port, wire in inner.outputs.items()}
     within = (*item.within, str(item.node.settings["graph"]))
+    return [_Pending(prefix + name, node, within) for name, node in nodes.items()]
+
+
+def _under(prefix: str, node: NodeDocument, device: str) -> NodeDocument:
+    """A copy of an inner node, its wires pointing to its neighbours' new ids."""
+    return NodeDocument.model_construct(
+        type=node.type,
+        settings=dict(node.settings),
+        wires=_prefixed(prefix, node.wires),
+        device=device if node.device == "auto" else node.device,
+    )
+
+
+def _targets(item: _Pending, inner: Document, name: str, kind: str, out: Expansion) -> list[tuple[str, str]]:
+    """What a parameter of an inner graph points to: nodes with a setting or an input. Faults for what is not there."""
+    path = ("nodes", item.id, kind, name)
+    if name not in inner.parameters:
+        hint = suggest(name, inner.parameters)
+        out.faults.append(Fault(f"{name}: {inner.name} has no such parameter", path, hint))
+        return []
     found = []
-    for name, fields in nodes.items():
-        if fields["device"] == "auto":
-            fields["device"] = item.node.device
-        found.append(_Pending(prefix + name, NodeDocument.model_construct(**fields), within))
+    for target in targets_of(inner.parameters[name]):
+        node, _, port = target.partition(".")
+        if node in inner.nodes and port:
+            found.append((node, port))
+        else:
+            out.faults.append(Fault(f"{name}: the parameter points to {target}, which is not there", path))
     return found
 
 

@@ -21,7 +21,9 @@ class Handle:
     def __getattr__(self, name: str) -> Output:
         names = [port.name for port in self._type.outputs]
         if name not in names:
-            raise AttributeError(f"{self._type.name} has no output {name!r}; {suggest(name, names) or 'it gives nothing'}")
+            raise AttributeError(
+                f"{self._type.name} has no output {name!r}; {suggest(name, names) or 'it gives nothing'}"
+            )
         return Output(self._id, name, only=len(names) == 1)
 
     def __repr__(self) -> str:
@@ -57,7 +59,7 @@ class Graph:
         self._outputs: dict[str, str] = {}
         self._layout: dict[str, Any] = {}
 
-    def add(self, node: Node, *, id: str | None = None, device: str = "auto", **wires: Source | list[Source]) -> Handle:
+    def add(self, node: Node, *, id: str | None = None, device: str = "auto", **wires: Source | list[Source]) -> Handle:  # noqa: A002  # the word that graphs use
         """Add a node and wire its inputs (or settings). Raises GraphError where ``id`` is taken.
 
         Without ``id`` the node is called after its type: ``text_encode``, then ``text_encode_2``.

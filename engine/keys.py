@@ -18,7 +18,7 @@ def node_keys(nodes: Sequence[CheckedNode]) -> list[str]:
     """
     keys: list[str] = []
     for node in nodes:
-        keys.append(_key(node, keys))  # noqa: PERF401  # each key needs those before it
+        keys.append(_key(node, keys))  # each key needs those before it
     return keys
 
 

@@ -22,7 +22,7 @@ class Item(NamedTuple):
     """One node of one run."""
 
     work: Work
-    index: int
+    node: int
 
 
 GROW_AFTER_S = 0.005
@@ -84,7 +84,7 @@ class Lane:
             self._taken += 1
             mine = None
             others: dict[str, list[Item]] = {}
-            for lane, index in item.work.execute(item.index):
+            for lane, index in item.work.execute(item.node):
                 if mine is None and lane == self.name:
                     mine = Item(item.work, index)
                 else:

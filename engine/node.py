@@ -80,7 +80,9 @@ class NodeType:
         try:
             hints = typing.get_type_hints(run)
         except NameError as error:
-            raise NodeTypeError(f"{node.__name__}.run: {error}", hint="import wire types outside TYPE_CHECKING") from error
+            raise NodeTypeError(
+                f"{node.__name__}.run: {error}", hint="import wire types outside TYPE_CHECKING"
+            ) from error
         parameters = list(inspect.signature(run).parameters.values())[1:]
         if not parameters or parameters[0].name != "ctx":
             raise NodeTypeError(f"{node.__name__}.run must take ctx first")
@@ -99,7 +101,7 @@ class NodeType:
 
     @cached_property
     def settings(self) -> Mapping[str, Any]:
-        """pydantic's field descriptions, by setting."""
+        """Pydantic's field descriptions, by setting."""
         return self.cls.model_fields
 
     @cached_property
@@ -109,10 +111,17 @@ class NodeType:
 
     def output(self, name: str | None) -> int:
         """The index of an output; the only one where ``name`` is None. Raises KeyError."""
-        for index, port in enumerate(self.outputs):
-            if port.name == name or (name is None and len(self.outputs) == 1):
-                return index
-        raise KeyError(name)
+        return self._output_index[name]
+
+    @cached_property
+    def _output_index(self) -> Mapping[str | None, int]:
+        named: dict[str | None, int] = {port.name: index for index, port in enumerate(self.outputs)}
+        return named | ({None: 0} if len(self.outputs) == 1 else {})
+
+    @cached_property
+    def required(self) -> tuple[Port, ...]:
+        """The inputs that must be wired."""
+        return tuple(port for port in self.inputs.values() if not port.is_optional)
 
     def setting_type(self, name: str) -> type | None:
         """The plain type that may be wired into a setting; None where a setting cannot be wired."""
@@ -143,7 +152,9 @@ def _input_port(node: type[Node], parameter: inspect.Parameter, hints: Mapping[s
     if is_many:
         (hint,) = get_args(hint)
     if not isinstance(hint, type):
-        raise NodeTypeError(f"{node.__name__}.run: {parameter.name} must be a class, T | None, or list[T]; it is {hint}")
+        raise NodeTypeError(
+            f"{node.__name__}.run: {parameter.name} must be a class, T | None, or list[T]; it is {hint}"
+        )
     return Port(parameter.name, hint, is_optional=parameter.default is not parameter.empty, is_many=is_many)
 
 

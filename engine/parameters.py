@@ -41,7 +41,9 @@ def _parameter(document: Document, name: str, registry: Registry, library: Libra
         return Parameter(name, {}, None)
     if node.type == GRAPH_TYPE and library is not None:
         inner = Document.model_validate(library.load(str(node.settings.get("graph"))))
-        found = _parameter(inner, setting, registry, library) if setting in inner.parameters else Parameter(name, {}, None)
+        found = (
+            _parameter(inner, setting, registry, library) if setting in inner.parameters else Parameter(name, {}, None)
+        )
         return Parameter(name, found.schema, node.settings.get(setting, found.default), found.is_wire)
     node_type = registry.get(node.type)
     if node_type is None or setting not in node_type.settings:
@@ -55,7 +57,7 @@ def with_values(document: Document, values: Mapping[str, Any]) -> Document:
 
     Raises GraphError that names every value which points to nothing.
     """
-    nodes = {name: node for name, node in document.nodes.items()}
+    nodes = dict(document.nodes)
     faults = []
     for name, value in values.items():
         targets = targets_of(document.parameters[name]) if name in document.parameters else [name]
@@ -82,7 +84,9 @@ def _hint(name: str, document: Document) -> str | None:
     return suggest(name, document.parameters)
 
 
-def read_values(pairs: Iterable[str], document: Document, registry: Registry, library: Library | None = None) -> dict[str, Any]:
+def read_values(
+    pairs: Iterable[str], document: Document, registry: Registry, library: Library | None = None
+) -> dict[str, Any]:
     """Values from ``NAME=VALUE`` texts. A setting that is a text takes the text; others are read as JSON.
 
     Raises GraphError for a pair without ``=``.

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from limner.engine.check import CheckedGraph, CheckedNode
 from limner.engine.device import DEVICE_NAME, HOST, DeviceTable
 from limner.engine.errors import Fault, GraphError, suggest
+from limner.engine.garbage import collector_paused
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +49,11 @@ def make_plan(graph: CheckedGraph, devices: DeviceTable, default: str = "auto") 
 
     ``default`` replaces ``auto`` of nodes that compute on a device. Raises GraphError with all placement faults.
     """
+    with collector_paused():
+        return _make_plan(graph, devices, default)
+
+
+def _make_plan(graph: CheckedGraph, devices: DeviceTable, default: str) -> Plan:
     lanes, faults = [], []
     for node in graph.nodes:
         wanted = node.device

@@ -29,7 +29,9 @@ class Registry(Mapping[str, NodeType]):
     def installed(cls) -> Registry:
         """Every node type of the installed packages, found through the entry-point group ``limner.nodes``."""
         registry = cls()
-        for point in sorted(entry_points(group=ENTRY_POINT_GROUP), key=lambda point: (point.name != "limner", point.name)):
+        for point in sorted(
+            entry_points(group=ENTRY_POINT_GROUP), key=lambda point: (point.name != "limner", point.name)
+        ):
             registry.add_module(importlib.import_module(point.module))
         return registry
 
@@ -80,5 +82,10 @@ class Registry(Mapping[str, NodeType]):
 
 def _defined_in(module: ModuleType) -> Iterator[type[Node]]:
     for value in vars(module).values():
-        if inspect.isclass(value) and issubclass(value, Node) and value is not Node and value.__module__ == module.__name__:
+        if (
+            inspect.isclass(value)
+            and issubclass(value, Node)
+            and value is not Node
+            and value.__module__ == module.__name__
+        ):
             yield value

@@ -304,5 +304,7 @@ def _checked_outputs(node_type: NodeType, returned: Any) -> tuple[Any, ...]:
         values = tuple(returned)
     for port, value in zip(ports, values, strict=True):
         if not isinstance(value, port.type) and not (port.type is float and isinstance(value, int)):
-            raise TypeError(f"{node_type.name}.run gave {type(value).__name__} as {port.name}, not {port.type.__name__}")
+            raise TypeError(
+                f"{node_type.name}.run gave {type(value).__name__} as {port.name}, not {port.type.__name__}"
+            )
     return values

@@ -8,7 +8,7 @@ import shutil
 from collections.abc import Iterator, Sequence
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from limner.engine.errors import StoreError
 from limner.engine.node import Port
@@ -72,9 +72,9 @@ class Store:
         """The last state kept by ``put_step``; None where there is none or it is not sound."""
         found = {}
         for path in self._step_folder(key).glob("*-*"):
-            step, _, digest = path.stem.partition("-")
-            if step.isdecimal():
-                found[int(step)] = path, digest
+            number, _, digest = path.stem.partition("-")
+            if number.isdecimal():
+                found[int(number)] = path, digest
         for step, (path, digest) in sorted(found.items(), reverse=True):
             value = self._read_object(path, digest, kind)
             if isinstance(value, kind):
@@ -167,7 +167,7 @@ def _class_called(name: str, base: type) -> type[Storable] | None:
     waiting = [base]
     while waiting:
         cls = waiting.pop()
-        if cls.__name__ == name and issubclass(cls, Storable):
-            return cls
+        if cls.__name__ == name and hasattr(cls, "from_bytes"):
+            return cast("type[Storable]", cls)
         waiting.extend(cls.__subclasses__())
     return None

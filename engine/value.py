@@ -37,7 +37,7 @@ class Storable(Value, Protocol):
 
 def is_storable(value: object) -> TypeGuard[Storable | str | int | float]:
     """Whether a value can be kept on disk."""
-    return isinstance(value, PLAIN_TYPES) or isinstance(value, Storable)
+    return isinstance(value, (*PLAIN_TYPES, Storable))
 
 
 def size_bytes(value: object) -> int:
