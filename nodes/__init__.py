@@ -1,1 +1,46 @@
 """The nodes of Limner, one a file, and the values that travel on their wires."""
+
+from __future__ import annotations
+
+from limner.engine.node import Node
+from limner.nodes.denoise import Denoise
+from limner.nodes.encode_references import EncodeReferences
+from limner.nodes.integer import Integer
+from limner.nodes.load_model import LoadModel
+from limner.nodes.load_reference_images import LoadReferenceImages
+from limner.nodes.number import Number
+from limner.nodes.preview_image import PreviewImage
+from limner.nodes.save_image import SaveImage
+from limner.nodes.text import Text
+from limner.nodes.text_encode import TextEncode
+from limner.nodes.vae_decode import VAEDecode
+
+NODES: tuple[type[Node], ...] = (
+    LoadModel,
+    TextEncode,
+    LoadReferenceImages,
+    EncodeReferences,
+    Denoise,
+    VAEDecode,
+    SaveImage,
+    PreviewImage,
+    Text,
+    Integer,
+    Number,
+)
+"""What the entry point ``limner.nodes`` offers, in the order of a first graph."""
+
+__all__ = [
+    "NODES",
+    "Denoise",
+    "EncodeReferences",
+    "Integer",
+    "LoadModel",
+    "LoadReferenceImages",
+    "Number",
+    "PreviewImage",
+    "SaveImage",
+    "Text",
+    "TextEncode",
+    "VAEDecode",
+]

@@ -1,1 +1,1 @@
-"""What is particular to FLUX.2: the only folder where torch, diffusers and transformers are imported."""
+"""FLUX.2 itself: the only place where torch, diffusers and transformers are imported."""

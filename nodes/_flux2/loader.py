@@ -1,0 +1,181 @@
+"""Making weights live: one component at a time, in its final precision, on its final device."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import torch
+from diffusers import AutoencoderKLFlux2, FlowMatchEulerDiscreteScheduler, Flux2Transformer2DModel
+from safetensors import SafetensorError, safe_open
+from torch import Tensor, nn
+from transformers import Mistral3ForConditionalGeneration, PreTrainedModel, Qwen3ForCausalLM
+
+from limner.engine.errors import ModelError
+from limner.engine.models import ModelSpec
+from limner.nodes._flux2.index import Family, read_index
+from limner.nodes._flux2.live import LiveTextEncoder, LiveTransformer
+from limner.nodes._flux2.preview import LatentPreview
+from limner.nodes._flux2.settings import PreviewMap, read_settings
+from limner.nodes._flux2.source import find
+from limner.nodes._flux2.tokenizer import load_tokenizer
+from limner.nodes._flux2.weights import read_headers
+from limner.nodes.specs import VAE, Dtype, TextEncoder, Transformer
+
+Live = LiveTextEncoder | LiveTransformer | AutoencoderKLFlux2
+
+SMALL_BYTES: Final = 1 << 30
+"""On a CPU, weights up to this size are widened to float32 by ``dtype="auto"``: half precision is slow there."""
+
+_DTYPES: Final[Mapping[str, torch.dtype]] = {
+    "float32": torch.float32,
+    "bfloat16": torch.bfloat16,
+    "float16": torch.float16,
+    "F32": torch.float32,
+    "BF16": torch.bfloat16,
+    "F16": torch.float16,
+}
+_TEXT_ENCODERS: Final[Mapping[Family, type[PreTrainedModel]]] = {
+    "dev": Mistral3ForConditionalGeneration,
+    "klein": Qwen3ForCausalLM,
+}
+
+
+class Flux2Loader:
+    """What a model pool needs to make specs of FLUX.2 live. It keeps nothing itself."""
+
+    def load(self, spec: ModelSpec[Any], device: str) -> Live:
+        """The component that ``spec`` describes, on ``device``. Raises ModelError."""
+        if isinstance(spec, TextEncoder):
+            return _load_text_encoder(spec, device)
+        if isinstance(spec, Transformer):
+            return _load_transformer(spec, device)
+        if isinstance(spec, VAE):
+            folder = find(spec.source, "vae", spec.revision)
+            return _load_diffusers(AutoencoderKLFlux2, folder / "vae", spec.dtype, device)
+        raise ModelError(f"{type(spec).__name__} is not a model of FLUX.2")
+
+    def size_bytes(self, live: Live) -> int:
+        """Bytes of parameters and buffers; tensors that are shared count once."""
+        module = live if isinstance(live, nn.Module) else live.model
+        tensors = {id(tensor): tensor.nbytes for tensor in (*module.parameters(), *module.buffers())}
+        return sum(tensors.values())
+
+    def release(self, device: str) -> None:
+        """Give memory of modules that nobody holds any more back to the device."""
+        gc.collect()
+        if device.startswith("cuda"):
+            with torch.cuda.device(device):
+                torch.cuda.empty_cache()
+        elif device.startswith("mps"):
+            torch.mps.empty_cache()
+
+
+def _load_text_encoder(spec: TextEncoder, device: str) -> LiveTextEncoder:
+    folder = find(spec.source, "text_encoder", spec.revision)
+    index = read_index(folder)
+    settings = read_settings(folder, index).text
+    weights = folder / "text_encoder"
+
+    def load() -> tuple[Any, Mapping[str, Any]]:
+        return _TEXT_ENCODERS[index.family].from_pretrained(
+            weights,
+            dtype=_dtype(weights, spec.dtype, device),
+            device_map=None if device == "cpu" else device,
+            use_safetensors=True,
+            local_files_only=True,
+            trust_remote_code=False,
+            output_loading_info=True,
+        )
+
+    model = _guarded(weights, load)
+    layers = model.config.get_text_config().num_hidden_layers
+    if not all(0 <= layer <= layers for layer in settings.out_layers):
+        raise ModelError(f"{weights} has {layers} layers, and {settings.out_layers} are read from it")
+    return LiveTextEncoder(
+        model=model,
+        tokenizer=load_tokenizer(folder / "tokenizer", index),
+        family=index.family,
+        settings=settings,
+        uses_negative=index.family == "klein" and not index.is_distilled,
+    )
+
+
+def _load_transformer(spec: Transformer, device: str) -> LiveTransformer:
+    folder = find(spec.source, "transformer", spec.revision)
+    index = read_index(folder)
+    settings = read_settings(folder, index)
+    return LiveTransformer(
+        model=_load_diffusers(Flux2Transformer2DModel, folder / "transformer", spec.dtype, device),
+        scheduler_config=_scheduler_config(folder),
+        family=index.family,
+        is_distilled=index.is_distilled,
+        defaults=settings.defaults,
+        preview=None if settings.preview is None else _preview(settings.preview, spec),
+    )
+
+
+def _load_diffusers(cls: Any, weights: Path, dtype: Dtype, device: str) -> Any:
+    def load() -> tuple[Any, Mapping[str, Any]]:
+        return cls.from_pretrained(  # type: ignore[no-any-return]  # diffusers has no types
+            weights,
+            torch_dtype=_dtype(weights, dtype, device),
+            device_map=None if device == "cpu" else {"": device},
+            use_safetensors=True,
+            local_files_only=True,
+            output_loading_info=True,
+        )
+
+    return _guarded(weights, load)
+
+
+def _guarded(weights: Path, load: Callable[[], tuple[Any, Mapping[str, Any]]]) -> Any:
+    """Load, and refuse a model whose weights are not exactly what its configuration says."""
+    try:
+        model, report = load()
+    except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
+        line = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise ModelError(f"{weights} could not be loaded: {line}") from error
+    for kind, what in (("missing_keys", "lacks"), ("unexpected_keys", "has unknown"), ("mismatched_keys", "misfits")):
+        if keys := sorted(str(key) for key in report.get(kind) or ()):
+            more = f" and {len(keys) - 3} more" if len(keys) > 3 else ""
+            raise ModelError(f"{weights} {what} weights: {', '.join(keys[:3])}{more}")
+    return model
+
+
+def _dtype(weights: Path, dtype: Dtype, device: str) -> torch.dtype:
+    """``auto`` is the dtype of the file, but float32 for small weights on a CPU."""
+    if dtype != "auto":
+        return _DTYPES[dtype]
+    stored = read_headers(weights)
+    if device == "cpu" and stored.total_bytes <= SMALL_BYTES:
+        return torch.float32
+    return _DTYPES.get(stored.main_dtype, torch.bfloat16)
+
+
+def _scheduler_config(folder: Path) -> Mapping[str, Any]:
+    config = FlowMatchEulerDiscreteScheduler.load_config(folder / "scheduler", local_files_only=True)
+    return dict(config)
+
+
+def _preview(preview: PreviewMap, spec: Transformer) -> LatentPreview:
+    """The fitted map with the VAE's statistics: two small tensors, read without loading the VAE."""
+    vae = find(spec.source, "vae", spec.revision) / "vae"
+    mean, variance = (_read_tensor(vae, f"bn.running_{name}") for name in ("mean", "var"))
+    eps = AutoencoderKLFlux2.load_config(vae, local_files_only=True).get("batch_norm_eps", 1e-4)
+    weight = torch.tensor(preview.weight)
+    if weight.shape[1] * 4 != mean.numel():
+        raise ModelError(
+            f"{vae.parent}/limner.json: the preview maps {weight.shape[1]} channels, of {mean.numel() // 4}"
+        )
+    return LatentPreview(weight, torch.tensor(preview.bias), mean, torch.sqrt(variance + eps))
+
+
+def _read_tensor(weights: Path, name: str) -> Tensor:
+    for path in sorted(weights.glob("*.safetensors")):
+        with safe_open(path, framework="pt") as file:
+            if name in file.keys():  # noqa: SIM118  # the file is not a mapping
+                return file.get_tensor(name).to(torch.float32)
+    raise ModelError(f"{weights} lacks {name}")

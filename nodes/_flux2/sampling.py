@@ -1,0 +1,201 @@
+"""The denoising loop of FLUX.2, on the pipelines' helpers, one step at a time so that a node stays in control."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from diffusers import FlowMatchEulerDiscreteScheduler, Flux2Pipeline
+from diffusers.pipelines.flux2.pipeline_flux2 import compute_empirical_mu, retrieve_timesteps
+from diffusers.utils.torch_utils import randn_tensor
+from torch import Tensor
+
+from limner.engine.errors import InputError
+from limner.nodes._flux2.index import VAE_SCALE
+from limner.nodes._flux2.live import LiveTransformer
+from limner.nodes.values import Conditioning, ReferenceLatents
+
+_CELL = 2 * VAE_SCALE
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What to draw, with nothing left to the checkpoint's defaults."""
+
+    steps: int
+    guidance: float
+    seeds: Sequence[int]
+    width: int
+    height: int
+
+
+@dataclass(frozen=True, eq=False)
+class Step:
+    """The state after one step. ``samples`` and ``estimate`` are (N, 128, H/16, W/16), normalised."""
+
+    number: int
+    """Counted from 1."""
+    samples: Tensor
+    estimate: Tensor
+    """The clean latents that the model expects from here."""
+
+
+@dataclass(frozen=True, eq=False)
+class _Tokens:
+    """What the transformer reads besides the latents: text and references, ready on its device."""
+
+    prompt: Tensor  # (N, L, D)
+    negative: Tensor | None
+    text_ids: Tensor  # (N, L, 4)
+    references: Tensor | None  # (N, R, 128)
+    image_ids: Tensor  # (N, S + R, 4)
+
+
+def reference_size(references: ReferenceLatents) -> tuple[int, int]:
+    """Width and height of the first reference in pixels: what the pipelines draw where no size is given."""
+    height, width = references.latents[0].shape[2:]
+    return width * _CELL, height * _CELL
+
+
+def denoise(
+    live: LiveTransformer,
+    plan: Plan,
+    conditioning: Conditioning,
+    references: ReferenceLatents | None,
+    device: str,
+    resume: tuple[int, Tensor] | None = None,
+) -> Iterator[Step]:
+    """Yield every step from noise to latents; from ``resume`` on, where a step and its samples are given.
+
+    Equal to Flux2Pipeline and Flux2KleinPipeline to the bit. Raises InputError where conditioning or references are
+    another model's.
+    """
+    _check_fit(live, plan, conditioning, references)
+    prompt = conditioning.prompt.to(device, live.model.dtype)
+    samples = _noise(live, plan, device, prompt.dtype) if resume is None else resume[1].to(device)
+    tokens = _tokens(live, plan, conditioning, references, samples)
+    scheduler, timesteps = _schedule(live, plan, device)
+    done = 0 if resume is None else resume[0]
+    scheduler.set_begin_index(done)
+    latents = Flux2Pipeline._pack_latents(samples)  # (N, S, 128)
+    for number, timestep in enumerate(timesteps[done:], start=done + 1):
+        with torch.no_grad():
+            velocity = _velocity(live, plan, tokens, latents, timestep)
+            latents = scheduler.step(velocity, timestep, latents, return_dict=False)[0]
+            estimate = latents - scheduler.sigmas[number] * velocity
+        yield Step(number, _to_grid(latents, plan), _to_grid(estimate, plan))
+
+
+def _velocity(live: LiveTransformer, plan: Plan, tokens: _Tokens, latents: Tensor, timestep: Tensor) -> Tensor:
+    """The model's direction of flow, (N, S, 128), guided by the negative prompt where the model has none built in."""
+    positive = _predict(live, plan, tokens, tokens.prompt, latents, timestep, "cond")
+    if tokens.negative is None:
+        return positive
+    negative = _predict(live, plan, tokens, tokens.negative, latents, timestep, "uncond")
+    return negative + plan.guidance * (positive - negative)
+
+
+def _predict(
+    live: LiveTransformer, plan: Plan, tokens: _Tokens, prompt: Tensor, latents: Tensor, timestep: Tensor, cache: str
+) -> Tensor:
+    hidden = latents if tokens.references is None else torch.cat([latents, tokens.references], dim=1)
+    guidance = None
+    if live.family == "dev":
+        guidance = torch.full([1], plan.guidance, device=latents.device, dtype=torch.float32).expand(len(latents))
+    with live.model.cache_context(cache):
+        velocity: Tensor = live.model(
+            hidden_states=hidden.to(live.model.dtype),
+            timestep=timestep.expand(len(latents)).to(latents.dtype) / 1000,
+            guidance=guidance,
+            encoder_hidden_states=prompt,
+            txt_ids=tokens.text_ids,
+            img_ids=tokens.image_ids,
+            return_dict=False,
+        )[0]
+    return velocity[:, : latents.size(1)]
+
+
+def _tokens(
+    live: LiveTransformer,
+    plan: Plan,
+    conditioning: Conditioning,
+    references: ReferenceLatents | None,
+    samples: Tensor,
+) -> _Tokens:
+    count, device, dtype = len(plan.seeds), samples.device, live.model.dtype
+    prompt = _repeat(conditioning.prompt.to(device, dtype), count)
+    is_guided = live.family == "klein" and not live.is_distilled and plan.guidance > 1
+    negative = conditioning.negative if is_guided else None
+    image_ids = Flux2Pipeline._prepare_latent_ids(samples).to(device)
+    packed = None
+    if references is not None:
+        packed, reference_ids = _reference_tokens(references, count, samples)
+        image_ids = torch.cat([image_ids, reference_ids], dim=1)
+    return _Tokens(
+        prompt=prompt,
+        negative=None if negative is None else _repeat(negative.to(device, dtype), count),
+        text_ids=Flux2Pipeline._prepare_text_ids(prompt).to(device),
+        references=packed,
+        image_ids=image_ids,
+    )
+
+
+def _reference_tokens(references: ReferenceLatents, count: int, samples: Tensor) -> tuple[Tensor, Tensor]:
+    """Tokens of all references, one after the other, and their ids with T = 10, 20, ... : (N, R, 128), (N, R, 4)."""
+    ids = Flux2Pipeline._prepare_image_ids(list(references.latents))
+    packed = [Flux2Pipeline._pack_latents(latent).squeeze(0) for latent in references.latents]
+    tokens = torch.cat(packed, dim=0).unsqueeze(0).repeat(count, 1, 1)
+    return tokens.to(samples.device), ids.repeat(count, 1, 1).to(samples.device)
+
+
+def _repeat(embeds: Tensor, count: int) -> Tensor:
+    return embeds.repeat(1, count, 1).view(count, embeds.shape[1], -1)
+
+
+def _noise(live: LiveTransformer, plan: Plan, device: str, dtype: torch.dtype) -> Tensor:
+    """(N, 128, H/16, W/16). The generators are the CPU's, so that a seed means the same noise on every device."""
+    generators = [torch.Generator("cpu").manual_seed(seed) for seed in plan.seeds]
+    shape = (len(generators), live.model.config.in_channels, plan.height // _CELL, plan.width // _CELL)
+    noise: Tensor = randn_tensor(shape, generator=generators, device=torch.device(device), dtype=dtype)
+    return noise
+
+
+def _schedule(live: LiveTransformer, plan: Plan, device: str) -> tuple[FlowMatchEulerDiscreteScheduler, Tensor]:
+    scheduler = FlowMatchEulerDiscreteScheduler.from_config(dict(live.scheduler_config))
+    sigmas = None
+    if not getattr(scheduler.config, "use_flow_sigmas", False):
+        sigmas = np.linspace(1.0, 1 / plan.steps, plan.steps)
+    tokens = (plan.height // _CELL) * (plan.width // _CELL)
+    mu = compute_empirical_mu(image_seq_len=tokens, num_steps=plan.steps)
+    timesteps, _ = retrieve_timesteps(scheduler, plan.steps, device, sigmas=sigmas, mu=mu)
+    return scheduler, timesteps
+
+
+def _to_grid(latents: Tensor, plan: Plan) -> Tensor:
+    """(N, S, C) -> (N, C, H/16, W/16)"""
+    return latents.permute(0, 2, 1).reshape(len(latents), -1, plan.height // _CELL, plan.width // _CELL)
+
+
+def _check_fit(
+    live: LiveTransformer, plan: Plan, conditioning: Conditioning, references: ReferenceLatents | None
+) -> None:
+    width, expected = conditioning.prompt.shape[-1], live.model.config.joint_attention_dim
+    if width != expected:
+        raise InputError(
+            f"the conditioning is {width} wide, and this transformer reads {expected}",
+            hint="take text encoder and transformer from the same model",
+        )
+    if live.family == "klein" and not live.is_distilled and plan.guidance > 1 and conditioning.negative is None:
+        raise InputError(
+            "this transformer is guided by a negative prompt, and the conditioning has none",
+            hint="take text encoder and transformer from the same model, or set guidance to 1",
+        )
+    channels = live.model.config.in_channels
+    for latent in () if references is None else references.latents:
+        if latent.shape[:2] != (1, channels):
+            raise InputError(
+                f"the reference latents have {latent.shape[1]} channels, and this transformer reads {channels}",
+                hint="take VAE and transformer from the same model",
+            )

@@ -1,0 +1,87 @@
+"""Where a model comes from: the embedded one, a folder, or the hub; and what it is made of. Imports no torch."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterator
+from importlib import resources
+from pathlib import Path
+
+from limner.engine.errors import ModelError
+from limner.nodes._flux2.index import index_faults
+from limner.nodes.specs import Component
+
+_HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+", re.ASCII)
+_SMALL_BYTES = 16 << 20
+"""Weights up to this size count by content: the embedded model has the same identity on every machine."""
+
+_FOLDERS_OF: dict[Component, tuple[str, ...]] = {
+    "text_encoder": ("text_encoder", "tokenizer"),
+    "transformer": ("transformer", "scheduler"),
+    "vae": ("vae",),
+}
+
+
+def local_folder(source: str) -> Path | None:
+    """The folder of a source that needs no hub; None for a hub id. Raises ModelError where it is neither."""
+    if source == "tiny":
+        return Path(str(resources.files("limner.tiny"))) / "weights"
+    path = Path(source).expanduser()
+    if path.is_dir():
+        return path
+    if path.exists():
+        raise ModelError(f"{source} is a file", hint="give a folder in diffusers layout, a hub id, or tiny")
+    if _HUB_ID.fullmatch(source):
+        return None
+    raise ModelError(f"there is no model folder {source}", hint="give a folder in diffusers layout, a hub id, or tiny")
+
+
+def source_faults(source: str) -> Iterator[str]:
+    """What is wrong with a source, as far as can be told without the network."""
+    try:
+        folder = local_folder(source)
+    except ModelError as error:
+        yield str(error).replace("\n ", ";")
+        return
+    if folder is not None:
+        yield from index_faults(folder)
+
+
+def identify(source: str, revision: str | None) -> str:
+    """What a source holds, as text: equal for equal weights, quick even for 100 GB. Raises ModelError."""
+    folder = local_folder(source)
+    if folder is None:
+        return f"hub:{source}@{revision or 'main'}"
+    digest = hashlib.sha256()
+    for path in sorted(folder.rglob("*")):
+        if path.is_file() and path.suffix in {".json", ".jinja", ".txt", ".model", ".safetensors"}:
+            digest.update(f"{path.relative_to(folder).as_posix()}\0{_content(path)}\0".encode())
+    return f"sha256:{digest.hexdigest()}"
+
+
+def find(source: str, component: Component, revision: str | None = None) -> Path:
+    """The folder that holds a component, downloaded from the hub where needed. Raises ModelError."""
+    folder = local_folder(source)
+    if folder is None:
+        from limner.nodes._flux2.hub import download
+
+        folder = download(source, revision, ["model_index.json", "limner.json", "vae/config.json", *_files(component)])
+    for fault in index_faults(folder, only=_FOLDERS_OF[component]):
+        raise ModelError(fault)
+    return folder
+
+
+def _files(component: Component) -> list[str]:
+    endings = ("json", "safetensors", "jinja", "txt", "model")
+    return [f"{folder}/*.{ending}" for folder in _FOLDERS_OF[component] for ending in endings]
+
+
+def _content(path: Path) -> str:
+    try:
+        stat = path.stat()
+        if path.suffix == ".safetensors" and stat.st_size > _SMALL_BYTES:
+            return f"{stat.st_size} {stat.st_mtime_ns}"
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError as error:
+        raise ModelError(f"{path} cannot be read: {error.strerror or error}") from error

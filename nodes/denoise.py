@@ -1,0 +1,102 @@
+"""From noise to latents."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, ClassVar
+
+from pydantic import Field
+
+from limner.engine.context import Context
+from limner.engine.node import Keep, Node
+from limner.nodes.values import Conditioning, Image, Latent, ReferenceLatents, Transformer
+
+if TYPE_CHECKING:
+    from limner.nodes._flux2.live import LiveTransformer
+    from limner.nodes._flux2.sampling import Plan, Step
+
+SEED_LIMIT = 2**64
+
+
+class Denoise(Node):
+    """Turn noise into a picture's latents, guided by a conditioning and by references.
+
+    Settings that are left empty are the model's own. The result equals diffusers' pipelines to the bit.
+    """
+
+    category: ClassVar[str] = "sampling"
+    on_device: ClassVar[bool] = True
+    keep: ClassVar[Keep] = "disk"
+
+    steps: int | None = Field(
+        default=None, ge=1, le=1000, description="More is finer and slower. Empty: the model's own (dev 50, klein 4)."
+    )
+    guidance: float | None = Field(
+        default=None,
+        ge=0,
+        le=100,
+        description="How closely to follow the prompt. Empty: the model's own (dev 4). Distilled models ignore it.",
+    )
+    seed: int = Field(default=0, ge=0, lt=SEED_LIMIT, description="The same seed gives the same picture.")
+    batch: int = Field(default=1, ge=1, le=64, description="Pictures at once, with the seeds that follow seed.")
+    width: int | None = Field(
+        default=None,
+        ge=16,
+        le=8192,
+        multiple_of=16,
+        description="Pixels, a multiple of 16. Empty: that of the first reference, or the model's own.",
+    )
+    height: int | None = Field(
+        default=None,
+        ge=16,
+        le=8192,
+        multiple_of=16,
+        description="Pixels, a multiple of 16. Empty: that of the first reference, or the model's own.",
+    )
+
+    def problems(self) -> Iterator[tuple[str, str]]:
+        """A batch that runs out of seeds."""
+        if self.seed + self.batch > SEED_LIMIT:
+            yield "seed", f"{self.batch} seeds from {self.seed} on go past {SEED_LIMIT - 1}"
+
+    def run(
+        self,
+        ctx: Context,
+        transformer: Transformer,
+        conditioning: Conditioning,
+        references: ReferenceLatents | None = None,
+    ) -> Latent:
+        """Denoise, from the last checkpoint where there is one. Stops within a step when cancelled."""
+        from limner.nodes._flux2.sampling import denoise
+
+        kept = ctx.resume(Latent)
+        with ctx.hold(transformer) as live:
+            plan = self._plan(live, references)
+            if live.is_distilled and self.guidance is not None and self.guidance > 1:
+                ctx.warn(f"this model is distilled: guidance {self.guidance:g} is ignored")
+            resume = None if kept is None else (kept[0], kept[1].samples)
+            for step in denoise(live, plan, conditioning, references, ctx.device, resume):
+                if step.number < plan.steps:
+                    ctx.checkpoint(step.number, Latent(step.samples))
+                ctx.progress(step.number, plan.steps, _preview(live, step))
+        return Latent(step.samples.cpu())
+
+    def _plan(self, live: LiveTransformer, references: ReferenceLatents | None) -> Plan:
+        """Fill what is left empty, as the pipelines do: from the first reference, then from the model."""
+        from limner.nodes._flux2.sampling import Plan, reference_size
+
+        own = live.defaults
+        width, height = (own.width, own.height) if references is None else reference_size(references)
+        return Plan(
+            steps=own.steps if self.steps is None else self.steps,
+            guidance=own.guidance if self.guidance is None else self.guidance,
+            seeds=range(self.seed, self.seed + self.batch),
+            width=self.width or width,
+            height=self.height or height,
+        )
+
+
+def _preview(live: LiveTransformer, step: Step) -> Callable[[], Image] | None:
+    """What the picture will be, as seen from this step; None where the checkpoint has no fitted map."""
+    preview = live.preview
+    return None if preview is None else lambda: Image(preview(step.estimate))

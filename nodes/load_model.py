@@ -1,0 +1,62 @@
+"""Naming a FLUX.2 checkpoint."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import ClassVar, NamedTuple
+
+from pydantic import Field
+
+from limner.engine.context import Context
+from limner.engine.node import Node
+from limner.nodes._flux2.source import identify, source_faults
+from limner.nodes.specs import Dtype
+from limner.nodes.values import VAE, TextEncoder, Transformer
+
+
+class Model(NamedTuple):
+    """The three components of a checkpoint."""
+
+    text_encoder: TextEncoder
+    transformer: Transformer
+    vae: VAE
+
+
+class LoadModel(Node):
+    """Name a FLUX.2 checkpoint. Nothing is loaded until a node needs it.
+
+    ``tiny`` is the embedded model; a folder is one in diffusers layout; a hub id (``black-forest-labs/FLUX.2-dev``)
+    is downloaded by component, when that is first needed.
+    """
+
+    category: ClassVar[str] = "model"
+
+    source: str = Field(
+        default="tiny",
+        min_length=1,
+        description="tiny (embedded), a folder in diffusers layout, or a hub id such as black-forest-labs/FLUX.2-dev.",
+    )
+    revision: str | None = Field(
+        default=None, min_length=1, description="Branch, tag or commit of a hub id. A commit makes results exact."
+    )
+    dtype: Dtype = Field(
+        default="auto",
+        description="Precision of the weights. auto: as stored; on a CPU, float32 for models of up to 1 GB.",
+    )
+
+    def problems(self) -> Iterator[tuple[str, str]]:
+        """Faults of a folder that is no FLUX.2 model."""
+        return (("source", message) for message in source_faults(self.source))
+
+    def fingerprint(self) -> str:
+        """What the source holds. Raises ModelError."""
+        return identify(self.source, self.revision)
+
+    def run(self, ctx: Context) -> Model:
+        """Describe the three components."""
+        identity = self.fingerprint()
+        return Model(
+            TextEncoder(self.source, self.revision, self.dtype, identity),
+            Transformer(self.source, self.revision, self.dtype, identity),
+            VAE(self.source, self.revision, self.dtype, identity),
+        )

@@ -1,0 +1,70 @@
+"""Reading the pictures that a prompt refers to."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, ClassVar
+
+from pydantic import Field, Strict
+
+from limner.engine.context import Context
+from limner.engine.errors import InputError
+from limner.engine.node import Node
+from limner.nodes.values import MAX_REFERENCES, Image, References
+
+Paths = Annotated[tuple[str, ...], Strict(False)]  # JSON and scripts give lists
+
+
+class LoadReferenceImages(Node):
+    """Read 1 to 10 reference pictures, in order: "image 1" in a prompt is the first.
+
+    PNG, JPEG and WebP are read, told apart by their content. They are turned as their EXIF says, and transparent
+    parts become white. Pictures from other nodes follow those from files.
+    """
+
+    category: ClassVar[str] = "image"
+
+    files: Paths = Field(
+        default=(),
+        min_length=1,
+        max_length=MAX_REFERENCES,
+        description="Paths of pictures, in order. May be left out where pictures are wired in.",
+    )
+
+    def problems(self) -> Iterator[tuple[str, str]]:
+        """Files that are not there."""
+        for name in self.files:
+            path = Path(name).expanduser()
+            if not path.exists():
+                yield "files", f"there is no file {name}"
+            elif not path.is_file():
+                yield "files", f"{name} is not a file"
+
+    def fingerprint(self) -> str:
+        """The SHA-256 of every file. Raises InputError."""
+        return " ".join(hashlib.sha256(_read(name)).hexdigest() for name in self.files)
+
+    def run(self, ctx: Context, images: list[Image] | None = None) -> References:
+        """Read the files, then take the wired pictures. Raises InputError that names the file."""
+        from limner.nodes._picture_file import check_reference, read_picture
+
+        pictures = [read_picture(_read(name), name) for name in self.files]
+        for number, batch in enumerate(images or (), start=1):
+            for pixels in batch.pixels:
+                check_reference(pixels.shape[1], pixels.shape[0], f"picture {number} of the wire images")
+                pictures.append(pixels)
+        if not 1 <= len(pictures) <= MAX_REFERENCES:
+            raise InputError(
+                f"there are {len(pictures)} reference pictures; 1 to {MAX_REFERENCES} are possible",
+                hint="name files, or wire pictures to images" if not pictures else None,
+            )
+        return References(tuple(pictures))
+
+
+def _read(name: str) -> bytes:
+    try:
+        return Path(name).expanduser().read_bytes()
+    except OSError as error:
+        raise InputError(f"{name} cannot be read: {error.strerror or error}") from error

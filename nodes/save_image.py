@@ -1,0 +1,80 @@
+"""Pictures as files that say how they were made."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import count
+from pathlib import Path
+from typing import ClassVar
+
+from pydantic import Field
+
+from limner.engine.context import Context
+from limner.engine.errors import InputError
+from limner.engine.node import Node
+from limner.engine.write import write_atomically
+from limner.nodes._new_file import write_new
+from limner.nodes.values import Files, Image
+
+SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
+
+
+class SaveImage(Node):
+    """Write pictures as PNG, JPEG or WebP. Each file carries the graph that made it, so that it can be made again.
+
+    A batch is numbered: ``image-1.png``, ``image-2.png``, ... No file is lost: where a name is taken, the next free
+    number is, and a write that fails leaves the old file.
+    """
+
+    category: ClassVar[str] = "image"
+    effect: ClassVar[bool] = True
+
+    path: str = Field(
+        default="outputs/image.png",
+        min_length=1,
+        description="Where to write; the ending (.png, .jpg, .jpeg, .webp) is the format. Folders are made.",
+    )
+    overwrite: bool = Field(
+        default=False, description="Replace a file of this name. Otherwise the next free numbered name is taken."
+    )
+    quality: int = Field(default=95, ge=1, le=100, description="Of JPEG and WebP: more is better and larger.")
+
+    def problems(self) -> Iterator[tuple[str, str]]:
+        """A format that cannot be written, or a folder in the place of the file."""
+        path = Path(self.path).expanduser()
+        if path.suffix.lower() not in SUFFIXES:
+            yield "path", f"{self.path} must end in {', '.join(SUFFIXES[:-1])} or {SUFFIXES[-1]}"
+        elif path.is_dir():
+            yield "path", f"{self.path} is a folder"
+
+    def run(self, ctx: Context, images: Image) -> Files:
+        """Write every picture of the batch. Raises InputError where the disk does not take it."""
+        from limner.nodes.provenance import encode_picture
+
+        path, total = Path(self.path).expanduser(), len(images.pixels)
+        written: list[str] = []
+        for number, pixels in enumerate(images.pixels, start=1):
+            content, is_told = encode_picture(pixels, path.suffix.lower(), self.quality, ctx.provenance)
+            if not is_told:
+                ctx.warn(f"{self.path}: the graph is too large for this format and was left out; PNG holds any graph")
+            written.append(str(self._write(content, _names(path, None if total == 1 else number))))
+            ctx.progress(number, total)
+        return Files(tuple(written))
+
+    def _write(self, content: bytes, names: Iterator[Path]) -> Path:
+        try:
+            if not self.overwrite:
+                return write_new(names, content)
+            path = next(names)
+            write_atomically(path, content)
+        except OSError as error:
+            raise InputError(f"{self.path} cannot be written: {error.strerror or error}") from error
+        return path
+
+
+def _names(path: Path, number: int | None) -> Iterator[Path]:
+    """The names to try, in order: the plain one (or that with the number), then those that follow."""
+    if number is None:
+        yield path
+    for following in count(2 if number is None else number):
+        yield path.with_name(f"{path.stem}-{following}{path.suffix}")

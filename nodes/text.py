@@ -1,0 +1,22 @@
+"""A text that several nodes share."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from pydantic import Field
+
+from limner.engine.context import Context
+from limner.engine.node import Node
+
+
+class Text(Node):
+    """A text, to wire into several settings at once."""
+
+    category: ClassVar[str] = "value"
+
+    value: str = Field(default="", description="The text.")
+
+    def run(self, ctx: Context) -> str:
+        """The text."""
+        return self.value

@@ -1,0 +1,42 @@
+"""A prompt as the transformer reads it."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from pydantic import Field
+
+from limner.engine.context import Context
+from limner.engine.node import Keep, Node
+from limner.nodes.values import Conditioning, TextEncoder
+
+
+class TextEncode(Node):
+    """Turn a prompt into a conditioning.
+
+    A prompt is plain English, any other language, or FLUX.2's JSON form; ``#367588`` names a colour exactly.
+    """
+
+    category: ClassVar[str] = "text"
+    on_device: ClassVar[bool] = True
+    keep: ClassVar[Keep] = "disk"
+
+    prompt: str = Field(default="", description="What the picture shows, in words or as JSON.")
+    negative_prompt: str = Field(
+        default="", description="What it must not show. Only klein base models read it, at a guidance above 1."
+    )
+    max_length: int | None = Field(
+        default=None, ge=1, le=32768, description="Tokens; a longer prompt is cut. Empty: the model's own (512)."
+    )
+
+    def run(self, ctx: Context, text_encoder: TextEncoder) -> Conditioning:
+        """Encode the prompt, and the negative one where the model uses it."""
+        from limner.nodes._flux2.text import encode_prompt
+
+        with ctx.hold(text_encoder) as live:
+            prompt = encode_prompt(live, self.prompt, self.max_length, ctx.device)
+            if live.uses_negative:
+                return Conditioning(prompt, encode_prompt(live, self.negative_prompt, self.max_length, ctx.device))
+        if self.negative_prompt:
+            ctx.warn("this model uses no negative prompt: it is ignored")
+        return Conditioning(prompt)
