@@ -15,10 +15,15 @@ from limner.nodes._flux2.references import statistics
 
 
 @torch.no_grad()
-def decode(vae: AutoencoderKLFlux2, samples: Tensor) -> NDArray[np.uint8]:
-    """(N, 128, H/16, W/16) -> RGB uint8 (N, H, W, 3), equal to the pipelines' pictures to the byte."""
+def decode(vae: AutoencoderKLFlux2, samples: Tensor) -> Tensor:
+    """(N, 128, H/16, W/16) -> RGB in about [-1, 1], (N, 3, H, W), on the VAE's device."""
     latents = denormalise(vae, samples.to(get_module_execution_device(vae)))
-    images = vae.decode(latents.to(vae.dtype), return_dict=False)[0]  # (N, 3, H, W)
+    images: Tensor = vae.decode(latents.to(vae.dtype), return_dict=False)[0]
+    return images
+
+
+def to_pixels(images: Tensor) -> NDArray[np.uint8]:
+    """RGB in [-1, 1], (N, 3, H, W) -> uint8 (N, H, W, 3), rounded as the pipelines do."""
     unit = Flux2ImageProcessor(vae_scale_factor=2 * VAE_SCALE).postprocess(images, output_type="np")
     pixels: NDArray[np.uint8] = (unit * 255).round().astype("uint8")
     return pixels

@@ -18,21 +18,16 @@ FAMILIES: dict[str, Family] = {
     "Flux2KleinKVPipeline": "klein",
     "Flux2KleinInpaintPipeline": "klein",
 }
-COMPONENTS: dict[str, tuple[str, frozenset[str]]] = {
-    "text_encoder": ("transformers", frozenset({"Mistral3ForConditionalGeneration", "Qwen3ForCausalLM"})),
-    "tokenizer": (
-        "transformers",
-        frozenset(
-            {"PixtralProcessor", "Qwen2Tokenizer", "Qwen2TokenizerFast", "PreTrainedTokenizerFast", "TokenizersBackend"}
-        ),
-    ),
-    "transformer": ("diffusers", frozenset({"Flux2Transformer2DModel"})),
-    "vae": ("diffusers", frozenset({"AutoencoderKLFlux2"})),
-    "scheduler": ("diffusers", frozenset({"FlowMatchEulerDiscreteScheduler"})),
-}
-"""The only classes that are ever loaded: a checkpoint cannot name one of its own."""
-WITH_WEIGHTS = ("text_encoder", "transformer", "vae")
 TEXT_ENCODERS: dict[Family, str] = {"dev": "Mistral3ForConditionalGeneration", "klein": "Qwen3ForCausalLM"}
+TOKENIZERS = (
+    "PixtralProcessor",
+    "PreTrainedTokenizerFast",
+    "Qwen2Tokenizer",
+    "Qwen2TokenizerFast",
+    "TokenizersBackend",
+)
+COMPONENTS = ("text_encoder", "tokenizer", "transformer", "vae", "scheduler")
+WITH_WEIGHTS = ("text_encoder", "transformer", "vae")
 VAE_SCALE = 8
 """Pixels per latent cell. Every FLUX.2 has this VAE; sizes are multiples of it times the patch of 2."""
 MAX_JSON_BYTES = 1 << 20
@@ -59,7 +54,7 @@ def read_index(folder: Path) -> ModelIndex:
     )
 
 
-def index_faults(folder: Path, only: Collection[str] = tuple(COMPONENTS)) -> Iterator[str]:
+def index_faults(folder: Path, only: Collection[str] = COMPONENTS) -> Iterator[str]:
     """Everything that makes a folder no FLUX.2 model, in words; ``only`` these components must be there."""
     path = folder / "model_index.json"
     if not path.is_file():
@@ -70,11 +65,18 @@ def index_faults(folder: Path, only: Collection[str] = tuple(COMPONENTS)) -> Ite
     except ModelError as error:
         yield error.message
         return
-    if document.get("_class_name") not in FAMILIES:
-        yield f"{folder} is a {document.get('_class_name')!r}, not a FLUX.2 pipeline ({', '.join(FAMILIES)})"
+    pipeline = document.get("_class_name")
+    if not isinstance(pipeline, str) or pipeline not in FAMILIES:
+        yield f"{folder} is a {pipeline!r}, not a FLUX.2 pipeline ({', '.join(FAMILIES)})"
         return
-    for name in COMPONENTS:
-        yield from _component_faults(folder, name, document.get(name), is_needed=name in only)
+    for name, (library, classes) in _loadable(FAMILIES[pipeline]).items():
+        entry = document.get(name)
+        if not isinstance(entry, list) or len(entry) != 2:
+            yield f"{folder}: model_index.json names no {name}"
+        elif entry[0] != library or entry[1] not in classes:
+            yield f"{folder}: {name} is {entry[0]}.{entry[1]}, and only {library}.{' or '.join(classes)} is loaded"
+        elif name in only:
+            yield from _missing_files(folder, name)
     if (scale := _vae_scale(folder / "vae" / "config.json")) not in (None, VAE_SCALE):
         yield f"{folder}: its VAE scales by {scale}, that of FLUX.2 by {VAE_SCALE}"
 
@@ -94,15 +96,19 @@ def read_json(path: Path) -> dict[str, Any]:
     return document
 
 
-def _component_faults(folder: Path, name: str, entry: object, *, is_needed: bool) -> Iterator[str]:
-    library, classes = COMPONENTS[name]
-    if not isinstance(entry, list) or len(entry) != 2:
-        yield f"{folder}: model_index.json names no {name}"
-    elif entry[0] != library or entry[1] not in classes:
-        yield f"{folder}: {name} is {entry[0]}.{entry[1]}, and only {library}.{' or '.join(sorted(classes))} is loaded"
-    elif not is_needed:
-        return
-    elif not (folder / name).is_dir():
+def _loadable(family: Family) -> dict[str, tuple[str, tuple[str, ...]]]:
+    """Library and classes by component. Nothing else is ever loaded: a checkpoint cannot bring a class of its own."""
+    return {
+        "text_encoder": ("transformers", (TEXT_ENCODERS[family],)),
+        "tokenizer": ("transformers", TOKENIZERS),
+        "transformer": ("diffusers", ("Flux2Transformer2DModel",)),
+        "vae": ("diffusers", ("AutoencoderKLFlux2",)),
+        "scheduler": ("diffusers", ("FlowMatchEulerDiscreteScheduler",)),
+    }
+
+
+def _missing_files(folder: Path, name: str) -> Iterator[str]:
+    if not (folder / name).is_dir():
         yield f"{folder}: the folder {name} is missing"
     elif name in WITH_WEIGHTS and not any((folder / name).glob("*.safetensors")):
         yield f"{folder}: {name} has no weights in safetensors, the only format that is read"

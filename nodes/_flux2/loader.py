@@ -7,7 +7,9 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
+import diffusers
 import torch
+import transformers
 from diffusers import AutoencoderKLFlux2, FlowMatchEulerDiscreteScheduler, Flux2Transformer2DModel
 from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
@@ -45,6 +47,10 @@ _TEXT_ENCODERS: Final[Mapping[Family, type[PreTrainedModel]]] = {
 
 class Flux2Loader:
     """What a model pool needs to make specs of FLUX.2 live. It keeps nothing itself."""
+
+    def __init__(self) -> None:
+        for library in (transformers, diffusers):  # their bars would run through those of the terminal
+            library.utils.logging.disable_progress_bar()
 
     def load(self, spec: ModelSpec[Any], device: str) -> Live:
         """The component that ``spec`` describes, on ``device``. Raises ModelError."""
@@ -121,7 +127,7 @@ def _load_diffusers(cls: Any, weights: Path, dtype: Dtype, device: str) -> Any:
     def load() -> tuple[Any, Mapping[str, Any]]:
         return cls.from_pretrained(  # type: ignore[no-any-return]  # diffusers has no types
             weights,
-            torch_dtype=_dtype(weights, dtype, device),
+            dtype=_dtype(weights, dtype, device),
             device_map=None if device == "cpu" else {"": device},
             use_safetensors=True,
             local_files_only=True,

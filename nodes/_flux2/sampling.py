@@ -33,13 +33,19 @@ class Plan:
 
 @dataclass(frozen=True, eq=False)
 class Step:
-    """The state after one step. ``samples`` and ``estimate`` are (N, 128, H/16, W/16), normalised."""
+    """The state after one step; ``samples`` and ``velocity`` are (N, 128, H/16, W/16), normalised."""
 
     number: int
     """Counted from 1."""
     samples: Tensor
-    estimate: Tensor
-    """The clean latents that the model expects from here."""
+    velocity: Tensor
+    sigma: Tensor
+    """The share of noise that is left."""
+
+    @property
+    def estimate(self) -> Tensor:
+        """The clean latents that the model expects from here: x - sigma * v."""
+        return self.samples - self.sigma * self.velocity
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,8 +90,7 @@ def denoise(
         with torch.no_grad():
             velocity = _velocity(live, plan, tokens, latents, timestep)
             latents = scheduler.step(velocity, timestep, latents, return_dict=False)[0]
-            estimate = latents - scheduler.sigmas[number] * velocity
-        yield Step(number, _to_grid(latents, plan), _to_grid(estimate, plan))
+        yield Step(number, _to_grid(latents, plan), _to_grid(velocity, plan), scheduler.sigmas[number])
 
 
 def _velocity(live: LiveTransformer, plan: Plan, tokens: _Tokens, latents: Tensor, timestep: Tensor) -> Tensor:
