@@ -76,7 +76,7 @@ def _check(raw: Document | Any, registry: Registry, library: Library | None) -> 
         raise GraphError(faults)
     skipped = _broken_ids(faults)
     expansion = expand(document, library)
-    checker = _Checker(registry, expansion, skipped, faults + expansion.faults)
+    checker = _Checker(registry, expansion, document.parameters, skipped, faults + expansion.faults)
     nodes = checker.run()
     checker.check_parameters(document)
     dag = _dag(nodes)
@@ -104,9 +104,17 @@ class _Draft:
 class _Checker:
     """Collects faults; a broken node does not hide the faults of the others."""
 
-    def __init__(self, registry: Registry, expansion: Expansion, skipped: frozenset[str], faults: list[Fault]) -> None:
+    def __init__(
+        self,
+        registry: Registry,
+        expansion: Expansion,
+        parameters: Mapping[str, str | list[str]],
+        skipped: frozenset[str],
+        faults: list[Fault],
+    ) -> None:
         self.registry = registry
         self.expansion = expansion
+        self.parameters = parameters
         self.skipped = skipped
         self.faults = faults
         self.types: dict[str, NodeType] = {}
@@ -152,11 +160,14 @@ class _Checker:
             self.faults.extend(Fault(f"{name}: {message}", (*path, name)) for name, message in problems)
         return settings
 
-    @staticmethod
-    def _setting_fault(fault: Fault, node_type: NodeType) -> Fault:
+    def _setting_fault(self, fault: Fault, node_type: NodeType) -> Fault:
+        """The same fault with a better hint, where the document shows what was meant."""
         name = fault.path[3] if len(fault.path) > 3 else None
         if name in node_type.inputs:
             return Fault(f"{name}: is a wire, not a setting", fault.path, 'move it under "wires"')
+        for parameter, targets in self.parameters.items():
+            if fault.message.endswith("is required") and f"{fault.node}.{name}" in targets_of(targets):
+                return Fault(fault.message, fault.path, f"give the parameter {parameter}")
         return fault
 
     def _missing_wires(self, node_id: str, node_type: NodeType, node: NodeDocument) -> None:

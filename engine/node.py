@@ -99,6 +99,21 @@ class NodeType:
         """The first line of the docstring."""
         return (inspect.getdoc(self.cls) or self.name).splitlines()[0]
 
+    def describe(self) -> dict[str, Any]:
+        """The type as JSON can hold it, for programs that list nodes."""
+        return {
+            "name": self.name,
+            "category": self.cls.category,
+            "version": self.cls.version,
+            "description": inspect.getdoc(self.cls) or "",
+            "inputs": {
+                p.name: {"type": p.type.__name__, "optional": p.is_optional, "many": p.is_many}
+                for p in self.inputs.values()
+            },
+            "outputs": {p.name: {"type": p.type.__name__} for p in self.outputs},
+            "settings": dict(self.settings_schema.get("properties", {})),
+        }
+
     @cached_property
     def settings(self) -> Mapping[str, Any]:
         """Pydantic's field descriptions, by setting."""

@@ -17,7 +17,7 @@ M = TypeVar("M")
 class Loader(Protocol):
     """What turns specs into modules; the only part of the pool that knows a framework."""
 
-    def load(self, spec: ModelSpec[M], device: str) -> M:
+    def load(self, spec: ModelSpec[Any], device: str) -> Any:
         """The module of a base spec, on a device. Raises ModelError."""
         ...
 

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
@@ -23,6 +23,7 @@ from limner.engine.node import NodeType
 from limner.engine.node_context import NodeContext
 from limner.engine.plan import Plan, Step
 
+T = TypeVar("T")
 StartAsync = Callable[[Coroutine[Any, Any, Any], Callable[[asyncio.Task[Any]], None]], Callable[[], None]]
 Ready = Iterable[tuple[str, int]]
 """Nodes that became ready: the lane and the index of each."""
@@ -37,6 +38,10 @@ class Result:
     """By node id and port: the outputs of the nodes that the run was for."""
     failures: Mapping[str, NodeFailed] = field(default_factory=dict)
     seconds: float = 0.0
+
+    def values(self, kind: type[T]) -> list[T]:
+        """Every output of a class, in the order of the graph."""
+        return [value for ports in self.outputs.values() for value in ports.values() if isinstance(value, kind)]
 
     def raise_for_failures(self) -> None:
         """Raise the first failure, or Cancelled; the other failures are in its notes."""

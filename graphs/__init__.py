@@ -1,1 +1,5 @@
 """The templates: graphs with parameters, ready to run, and their loader."""
+
+from limner.graphs.library import GraphLibrary
+
+__all__ = ["GraphLibrary"]

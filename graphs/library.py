@@ -1,0 +1,42 @@
+"""Graphs by name: the templates that come with Limner, and files next to the graph that asks for them."""
+
+from __future__ import annotations
+
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from limner.engine.errors import InputError, suggest
+from limner.engine.graph import read_file
+
+
+class GraphLibrary:
+    """Finds a graph by a template's name, or by a path to a ``.json`` file.
+
+    Paths are taken from ``folder``: the folder of the graph that refers to them.
+    """
+
+    def __init__(self, folder: Path | None = None) -> None:
+        self.folder = folder or Path()
+        self._templates = Path(str(files("limner.graphs")))
+
+    def names(self) -> list[str]:
+        """The templates' names, sorted."""
+        return sorted(path.stem for path in self._templates.glob("*.json"))
+
+    def load(self, name: str) -> Any:
+        """The parsed JSON of a graph. Raises InputError where there is none, GraphError where it is not JSON."""
+        return read_file(self.path(name))
+
+    def path(self, name: str) -> Path:
+        """The file of a graph. Raises InputError that names the nearest template."""
+        if name.endswith(".json") or "/" in name or "\\" in name:
+            return self.folder / Path(name).expanduser()
+        if name not in self.names():
+            known = suggest(name, self.names())
+            raise InputError(f"there is no template {name!r} and no such file", hint=known)
+        return self._templates / f"{name}.json"
+
+    def beside(self, name: str) -> GraphLibrary:
+        """The library as the graph ``name`` sees it: paths begin at its folder."""
+        return GraphLibrary(self.path(name).parent)

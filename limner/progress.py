@@ -1,0 +1,141 @@
+"""Readers of a run's events for people and programs: live bars, plain lines, or JSON."""
+
+from __future__ import annotations
+
+import json
+import sys
+from types import TracebackType
+from typing import Protocol, Self
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    SpinnerColumn,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+from rich.text import Text
+
+from limner.engine import events as ev
+
+
+class Display(Protocol):
+    """Shows events as they come; a context manager around the run."""
+
+    def show(self, event: ev.Event) -> None:
+        """Show one event."""
+        ...
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
+
+
+class _Plain:
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        return None
+
+
+class Silent(_Plain):
+    """Shows nothing."""
+
+    def show(self, event: ev.Event) -> None:
+        """Pass over the event."""
+
+
+class JsonLines(_Plain):
+    """One event a line on stdout, as JSON."""
+
+    def show(self, event: ev.Event) -> None:
+        """Write the event at once, so that a program can follow."""
+        sys.stdout.write(json.dumps(ev.as_dict(event)) + "\n")
+        sys.stdout.flush()
+
+
+class Lines(_Plain):
+    """A line for each thing that happens: for logs and pipes."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+
+    def show(self, event: ev.Event) -> None:
+        """Write a line, where the event deserves one."""
+        if (line := describe(event)) is not None:
+            self._console.print(line)
+
+
+class Bars:
+    """Live bars in a terminal: one a running node, with steps and the time left."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._tasks: dict[str, TaskID] = {}
+        self._progress = Progress(
+            SpinnerColumn(finished_text="[green]✓[/]"),
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=30),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TimeRemainingColumn(),
+            console=console,
+            transient=True,
+        )
+
+    def show(self, event: ev.Event) -> None:
+        """Move the bars; print a line for what stays."""
+        if isinstance(event, ev.NodeStarted):
+            self._tasks[event.node] = self._progress.add_task(event.node, total=None)
+        elif isinstance(event, ev.NodeProgress):
+            self._progress.update(self._tasks[event.node], completed=event.step, total=event.total)
+        else:
+            if isinstance(event, (ev.NodeFinished, ev.NodeFailed, ev.NodeSkipped)) and event.node in self._tasks:
+                self._progress.remove_task(self._tasks.pop(event.node))
+            if (line := describe(event)) is not None:
+                self._console.print(line)
+
+    def __enter__(self) -> Self:
+        self._progress.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._progress.stop()
+
+
+def describe(event: ev.Event) -> Text | None:
+    """An event as a line for people; None where bars or the next line say it."""
+    match event:
+        case ev.RunStarted(graph=graph, nodes=nodes, todo=todo):
+            known = f", {nodes - todo} known or not needed" if todo < nodes else ""
+            return Text.assemble((graph, "bold"), f": {todo} of {nodes} nodes to run{known}")
+        case ev.NodeCached(node=node):
+            return _line("=", "blue", node, "from the cache")
+        case ev.NodeResumed(node=node, step=step):
+            return _line("↻", "blue", node, f"goes on after step {step}")
+        case ev.NodeFinished(node=node, seconds=seconds):
+            return _line("✓", "green", node, f"{seconds:.2f} s")
+        case ev.NodeWarned(node=node, message=message):
+            return _line("!", "yellow", node, message)
+        case ev.NodeFailed(node=node, message=message):
+            return _line("✗", "red", node, message)
+        case ev.NodeSkipped(node=node, because=because):
+            return _line("-", "yellow", node, f"not run: {because}")
+        case ev.RunFinished(status=status, seconds=seconds):
+            return Text.assemble((status, "bold"), f" in {seconds:.2f} s")
+    return None
+
+
+def _line(mark: str, style: str, node: str, message: str) -> Text:
+    return Text.assemble((f"{mark} ", style), (f"{node:<20} ", "bold"), message)

@@ -1,0 +1,185 @@
+"""Everything that running a graph needs, put together once: node types, templates, devices, models, cache."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable, Mapping
+from functools import cached_property
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+from limner.engine.cache import Cache
+from limner.engine.check import CheckedGraph, check
+from limner.engine.document import Document, parse
+from limner.engine.errors import GraphError
+from limner.engine.events import EventStream
+from limner.engine.executor import Executor
+from limner.engine.graph import Graph
+from limner.engine.parameters import with_values
+from limner.engine.plan import Plan, make_plan
+from limner.engine.registry import Registry
+from limner.engine.run import Result, Run
+from limner.engine.store import Store
+from limner.graphs.library import GraphLibrary
+
+if TYPE_CHECKING:
+    from limner.engine.device import DeviceTable
+
+SOFTWARE = ("limner", "torch", "diffusers", "transformers")
+"""The packages whose versions decide the bytes of a picture."""
+
+GraphLike = Graph | Document | Mapping[str, Any] | str | Path
+"""A graph in any form: composed, parsed, a file's path, or a template's name."""
+
+
+class Session:
+    """Runs graphs, keeping models and results between runs: a second run loads nothing twice.
+
+    ``cache_dir`` None keeps results in memory only. ``device`` is where nodes with ``device: auto`` compute.
+    Making a session is cheap: torch is imported by the first run.
+    """
+
+    def __init__(
+        self,
+        *,
+        registry: Registry | None = None,
+        library: GraphLibrary | None = None,
+        cache_dir: Path | None = None,
+        memory_bytes: int = 1 << 30,
+        device: str = "auto",
+    ) -> None:
+        self.registry = registry if registry is not None else Registry.installed()
+        self.library = library if library is not None else GraphLibrary()
+        self.cache = Cache(memory_bytes, Store(cache_dir) if cache_dir is not None else None)
+        self.device = device
+
+    @cached_property
+    def devices(self) -> DeviceTable:
+        """The devices of this machine."""
+        from limner.nodes._flux2.device import find_devices
+
+        return find_devices()
+
+    @cached_property
+    def executor(self) -> Executor:
+        """The lanes and the models, shared by every run of this session."""
+        from limner.engine.pool import ModelPool
+        from limner.nodes._flux2.loader import Flux2Loader
+
+        return Executor(cache=self.cache, models=ModelPool(Flux2Loader()), software=software())
+
+    def document(self, graph: GraphLike, values: Mapping[str, Any] | None = None) -> Document:
+        """The document of a graph with parameters and settings changed. Raises GraphError, InputError."""
+        if isinstance(graph, Graph):
+            document = graph.document()
+        elif isinstance(graph, Document):
+            document = graph
+        else:
+            raw = self.library.load(str(graph)) if isinstance(graph, (str, Path)) else graph
+            parsed, faults = parse(raw)
+            if parsed is None or faults:
+                raise GraphError(self._all_faults(raw, faults))
+            document = parsed
+        return with_values(document, values) if values else document
+
+    def _all_faults(self, raw: Any, faults: Iterable[Any]) -> Iterable[Any]:
+        """The faults of a document's shape, and those that checking its sound parts finds."""
+        try:
+            check(raw, self.registry, self.library)
+        except GraphError as error:
+            return error.faults
+        return faults
+
+    def check(
+        self, graph: GraphLike, values: Mapping[str, Any] | None = None, *, beside: str | Path | None = None
+    ) -> CheckedGraph:
+        """The graph, known to be right. Raises GraphError with every fault.
+
+        Graphs that it takes as nodes are looked for in the folder of ``beside``, or of the graph's own file.
+        """
+        near = beside if beside is not None else graph if isinstance(graph, (str, Path)) else None
+        library = self.library if near is None else self.library.beside(str(near))
+        return check(self.document(graph, values), self.registry, library)
+
+    def plan(
+        self, graph: GraphLike, values: Mapping[str, Any] | None = None, *, beside: str | Path | None = None
+    ) -> Plan:
+        """The graph with every node placed on a device of this machine."""
+        return make_plan(self.check(graph, values, beside=beside), self.devices, self.device)
+
+    def start(
+        self,
+        graph: GraphLike,
+        values: Mapping[str, Any] | None = None,
+        *,
+        beside: str | Path | None = None,
+        events: EventStream | None = None,
+    ) -> Run:
+        """Begin a run and come back: ``wait`` for it, or ``cancel`` it."""
+        return self.executor.start(self.plan(graph, values, beside=beside), events)
+
+    def run(self, graph: GraphLike, *, events: EventStream | None = None, **values: Any) -> Result:
+        """Run a graph to its end; keyword arguments set its parameters.
+
+        Raises GraphError where the graph is wrong, NodeFailed where a node failed, Cancelled.
+        """
+        run = self.start(graph, values, events=events)
+        try:
+            result = run.wait()
+        except KeyboardInterrupt:
+            run.cancel()
+            run.wait()
+            raise
+        assert result is not None, "waiting without a limit ends with a result"
+        result.raise_for_failures()
+        return result
+
+    def close(self) -> None:
+        """Let models and threads go."""
+        if "executor" in self.__dict__:
+            self.executor.close()
+            del self.__dict__["executor"]
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *args: type[BaseException] | BaseException | TracebackType | None) -> None:
+        self.close()
+
+
+def software() -> dict[str, str]:
+    """The versions of the packages that decide the bytes of a picture, without importing them."""
+    found = {}
+    for name in SOFTWARE:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:  # running from a checkout that was not installed
+            found[name] = "unknown"
+    return found
+
+
+_default: Session | None = None
+_default_lock = threading.Lock()
+
+
+def default_session() -> Session:
+    """The session behind ``limner.run``: made when first asked for, with the user's disk cache."""
+    global _default
+    from limner.folders import cache_folder
+
+    with _default_lock:
+        if _default is None:
+            _default = Session(cache_dir=cache_folder())
+        return _default
+
+
+def run(graph: GraphLike, *, events: EventStream | None = None, **values: Any) -> Result:
+    """Run a graph: a template's name, a path to a JSON file, or a composed ``Graph``.
+
+    Keyword arguments set the graph's parameters. Models and results are kept for the next call.
+
+    >>> run("text_to_image", prompt="a red circle on a #203040 background", seed=7)  # doctest: +SKIP
+    """
+    return default_session().run(graph, events=events, **values)

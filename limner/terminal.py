@@ -1,0 +1,91 @@
+"""How Limner speaks in a terminal: results on stdout, everything else on stderr, faults in plain words."""
+
+from __future__ import annotations
+
+import functools
+import logging
+from collections.abc import Callable
+from typing import ParamSpec, TypeVar
+
+import typer
+from rich.console import Console
+from rich.text import Text
+
+from limner.engine.errors import Cancelled, DeviceError, GraphError, InputError, LimnerError, NodeFailed, NodeTypeError
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+out = Console(highlight=False, soft_wrap=True)
+"""Results: what a pipe should get. Colours go away with NO_COLOR or in a pipe."""
+err = Console(stderr=True, highlight=False, soft_wrap=True)
+"""Progress, warnings and faults."""
+
+FAILED, WRONG_INPUT, INTERRUPTED = 1, 2, 130
+"""Exit codes: a node failed; the graph, a file or an option is wrong; interrupted."""
+
+
+def friendly(command: Callable[P, T]) -> Callable[P, T]:
+    """Turn errors into a message and an exit code. With ``debug=True`` among the options the traceback is shown."""
+
+    @functools.wraps(command)
+    def wrapped(*args: P.args, **kwargs: P.kwargs) -> T:
+        logging.basicConfig(level=logging.WARNING, format="%(message)s")
+        try:
+            return command(*args, **kwargs)
+        except (LimnerError, KeyboardInterrupt) as error:
+            if kwargs.get("debug"):
+                err.print_exception(show_locals=False)
+            raise typer.Exit(report(error)) from None
+
+    return wrapped
+
+
+def report(error: BaseException) -> int:
+    """Print an error for people. Gives the exit code."""
+    if isinstance(error, (KeyboardInterrupt, Cancelled)):
+        err.print("interrupted: finished nodes and the last step are kept, run again to go on", style="yellow")
+        return INTERRUPTED
+    if isinstance(error, GraphError):
+        _print_faults(error)
+        return WRONG_INPUT
+    _print_line(str(error), *getattr(error, "__notes__", ()))
+    if isinstance(error, NodeFailed):
+        if isinstance(error.cause, (InputError, DeviceError)):
+            return WRONG_INPUT
+        if not isinstance(error.cause, LimnerError):
+            err.print("  --debug shows where", style="dim")
+        return FAILED
+    return WRONG_INPUT if isinstance(error, (InputError, DeviceError, NodeTypeError)) else FAILED
+
+
+def _print_faults(error: GraphError) -> None:
+    for fault in error.faults:
+        line = Text.assemble(("✗ ", "red"), fault.message)
+        if fault.path:
+            line.append(f" @ {fault.where}", style="cyan")
+        if fault.hint:
+            line.append(f"\n    {fault.hint}", style="dim")
+        err.print(line)
+    count = len(error.faults)
+    err.print(f"{count} fault{'s' if count > 1 else ''}; nothing was run", style="bold")
+
+
+def _print_line(message: str, *notes: str) -> None:
+    err.print(Text.assemble(("✗ ", "red"), message))
+    for note in notes:
+        err.print(Text(f"  {note}"))
+
+
+def size(count: int) -> str:
+    """Bytes for people: ``1.5 MB``.
+
+    >>> size(1_500_000)
+    '1.5 MB'
+    """
+    value = float(count)
+    for unit in ("bytes", "kB", "MB", "GB"):
+        if value < 1000:
+            return f"{value:.0f} {unit}" if unit == "bytes" else f"{value:.1f} {unit}"
+        value /= 1000
+    return f"{value:.1f} TB"

@@ -1,0 +1,1 @@
+../../limner/__main__.py
