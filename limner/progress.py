@@ -128,8 +128,8 @@ def describe(event: ev.Event) -> Text | None:
             return _line("✓", "green", node, f"{seconds:.2f} s")
         case ev.NodeWarned(node=node, message=message):
             return _line("!", "yellow", node, message)
-        case ev.NodeFailed(node=node, message=message):
-            return _line("✗", "red", node, message)
+        case ev.NodeFailed(node=node):  # the reason stands at the end, where it is not scrolled away
+            return _line("✗", "red", node, "failed")
         case ev.NodeSkipped(node=node, because=because):
             return _line("-", "yellow", node, f"not run: {because}")
         case ev.RunFinished(status=status, seconds=seconds):

@@ -31,6 +31,7 @@ def friendly(command: Callable[P, T]) -> Callable[P, T]:
     @functools.wraps(command)
     def wrapped(*args: P.args, **kwargs: P.kwargs) -> T:
         logging.basicConfig(level=logging.WARNING, format="%(message)s")
+        logging.getLogger("bitsandbytes").setLevel(logging.ERROR)  # it warns of optional kernels when imported
         try:
             return command(*args, **kwargs)
         except (LimnerError, KeyboardInterrupt) as error:
