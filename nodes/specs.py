@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal, TypeVar
 from limner.engine.models import ModelSpec
 
 if TYPE_CHECKING:
-    from diffusers import AutoencoderKLFlux2  # noqa: F401  # named in a string below
+    from diffusers.models.autoencoders.autoencoder_kl_flux2 import AutoencoderKLFlux2  # noqa: F401  # named in a string below
 
     from limner.nodes._flux2.live import LiveTextEncoder, LiveTransformer  # noqa: F401  # likewise
 

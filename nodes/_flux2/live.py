@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from diffusers import Flux2Transformer2DModel
+from diffusers.models.transformers.transformer_flux2 import Flux2Transformer2DModel
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from limner.nodes._flux2.index import Family
@@ -33,6 +33,10 @@ class LiveTransformer:
     model: Flux2Transformer2DModel
     scheduler_config: Mapping[str, Any]
     """Configuration of a scheduler; each run makes its own, because schedulers have state."""
+    channels: int
+    """Numbers in a latent token."""
+    text_width: int
+    """Numbers in a text token."""
     family: Family
     is_distilled: bool
     defaults: Defaults

@@ -10,7 +10,9 @@ from typing import Any, Final
 import diffusers
 import torch
 import transformers
-from diffusers import AutoencoderKLFlux2, FlowMatchEulerDiscreteScheduler, Flux2Transformer2DModel
+from diffusers.models.autoencoders.autoencoder_kl_flux2 import AutoencoderKLFlux2
+from diffusers.models.transformers.transformer_flux2 import Flux2Transformer2DModel
+from diffusers.schedulers.scheduling_flow_match_euler_discrete import FlowMatchEulerDiscreteScheduler
 from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 from transformers import Mistral3ForConditionalGeneration, PreTrainedModel, Qwen3ForCausalLM
@@ -113,8 +115,11 @@ def _load_transformer(spec: Transformer, device: str) -> LiveTransformer:
     folder = find(spec.source, "transformer", spec.revision)
     index = read_index(folder)
     settings = read_settings(folder, index)
+    model = _load_diffusers(Flux2Transformer2DModel, folder / "transformer", spec.dtype, device)
     return LiveTransformer(
-        model=_load_diffusers(Flux2Transformer2DModel, folder / "transformer", spec.dtype, device),
+        model=model,
+        channels=model.config["in_channels"],
+        text_width=model.config["joint_attention_dim"],
         scheduler_config=_scheduler_config(folder),
         family=index.family,
         is_distilled=index.is_distilled,

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from diffusers import Flux2Pipeline
 from numpy.typing import NDArray
 from torch import Tensor
+
+from limner.nodes._flux2 import pipelines
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,6 +30,7 @@ class LatentPreview:
         """(N, 4z, H/16, W/16) -> uint8 (N, H/8, W/8, 3)."""
         samples = samples.detach().to("cpu", torch.float32)
         latents = samples * self.std.view(1, -1, 1, 1) + self.mean.view(1, -1, 1, 1)
-        latents = Flux2Pipeline._unpatchify_latents(latents)  # (N, z, H/8, W/8)
+        latents = pipelines.unpatchify(latents)  # (N, z, H/8, W/8)
         rgb = torch.einsum("nzhw,cz->nhwc", latents, self.weight) + self.bias
-        return (rgb.clamp(0, 1) * 255).round().to(torch.uint8).numpy()
+        pixels: NDArray[np.uint8] = (rgb.clamp(0, 1) * 255).round().to(torch.uint8).numpy()
+        return pixels

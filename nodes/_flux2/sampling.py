@@ -4,20 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
-from diffusers import FlowMatchEulerDiscreteScheduler, Flux2Pipeline
-from diffusers.pipelines.flux2.pipeline_flux2 import compute_empirical_mu, retrieve_timesteps
-from diffusers.utils.torch_utils import randn_tensor
+from diffusers.schedulers.scheduling_flow_match_euler_discrete import FlowMatchEulerDiscreteScheduler
 from torch import Tensor
 
 from limner.engine.errors import InputError
-from limner.nodes._flux2.index import VAE_SCALE
+from limner.nodes._flux2 import pipelines
 from limner.nodes._flux2.live import LiveTransformer
 from limner.nodes.values import Conditioning, ReferenceLatents
-
-_CELL = 2 * VAE_SCALE
 
 
 @dataclass(frozen=True)
@@ -62,7 +59,7 @@ class _Tokens:
 def reference_size(references: ReferenceLatents) -> tuple[int, int]:
     """Width and height of the first reference in pixels: what the pipelines draw where no size is given."""
     height, width = references.latents[0].shape[2:]
-    return width * _CELL, height * _CELL
+    return width * pipelines.CELL, height * pipelines.CELL
 
 
 def denoise(
@@ -85,7 +82,7 @@ def denoise(
     scheduler, timesteps = _schedule(live, plan, device)
     done = 0 if resume is None else resume[0]
     scheduler.set_begin_index(done)
-    latents = Flux2Pipeline._pack_latents(samples)  # (N, S, 128)
+    latents = pipelines.pack(samples)  # (N, S, 128)
     for number, timestep in enumerate(timesteps[done:], start=done + 1):
         with torch.no_grad():
             velocity = _velocity(live, plan, tokens, latents, timestep)
@@ -133,7 +130,7 @@ def _tokens(
     prompt = _repeat(conditioning.prompt.to(device, dtype), count)
     is_guided = live.family == "klein" and not live.is_distilled and plan.guidance > 1
     negative = conditioning.negative if is_guided else None
-    image_ids = Flux2Pipeline._prepare_latent_ids(samples).to(device)
+    image_ids = pipelines.latent_ids(samples).to(device)
     packed = None
     if references is not None:
         packed, reference_ids = _reference_tokens(references, count, samples)
@@ -141,7 +138,7 @@ def _tokens(
     return _Tokens(
         prompt=prompt,
         negative=None if negative is None else _repeat(negative.to(device, dtype), count),
-        text_ids=Flux2Pipeline._prepare_text_ids(prompt).to(device),
+        text_ids=pipelines.text_ids(prompt).to(device),
         references=packed,
         image_ids=image_ids,
     )
@@ -149,8 +146,8 @@ def _tokens(
 
 def _reference_tokens(references: ReferenceLatents, count: int, samples: Tensor) -> tuple[Tensor, Tensor]:
     """Tokens of all references, one after the other, and their ids with T = 10, 20, ... : (N, R, 128), (N, R, 4)."""
-    ids = Flux2Pipeline._prepare_image_ids(list(references.latents))
-    packed = [Flux2Pipeline._pack_latents(latent).squeeze(0) for latent in references.latents]
+    ids = pipelines.image_ids(list(references.latents))
+    packed = [pipelines.pack(latent).squeeze(0) for latent in references.latents]
     tokens = torch.cat(packed, dim=0).unsqueeze(0).repeat(count, 1, 1)
     return tokens.to(samples.device), ids.repeat(count, 1, 1).to(samples.device)
 
@@ -162,31 +159,32 @@ def _repeat(embeds: Tensor, count: int) -> Tensor:
 def _noise(live: LiveTransformer, plan: Plan, device: str, dtype: torch.dtype) -> Tensor:
     """(N, 128, H/16, W/16). The generators are the CPU's, so that a seed means the same noise on every device."""
     generators = [torch.Generator("cpu").manual_seed(seed) for seed in plan.seeds]
-    shape = (len(generators), live.model.config.in_channels, plan.height // _CELL, plan.width // _CELL)
-    noise: Tensor = randn_tensor(shape, generator=generators, device=torch.device(device), dtype=dtype)
-    return noise
+    shape = (len(generators), live.channels, plan.height // pipelines.CELL, plan.width // pipelines.CELL)
+    return pipelines.randn(shape, generator=generators, device=torch.device(device), dtype=dtype)
 
 
-def _schedule(live: LiveTransformer, plan: Plan, device: str) -> tuple[FlowMatchEulerDiscreteScheduler, Tensor]:
-    scheduler = FlowMatchEulerDiscreteScheduler.from_config(dict(live.scheduler_config))
+def _schedule(live: LiveTransformer, plan: Plan, device: str) -> tuple[Any, Tensor]:
+    scheduler: Any = FlowMatchEulerDiscreteScheduler.from_config(dict(live.scheduler_config))
     sigmas = None
     if not getattr(scheduler.config, "use_flow_sigmas", False):
         sigmas = np.linspace(1.0, 1 / plan.steps, plan.steps)
-    tokens = (plan.height // _CELL) * (plan.width // _CELL)
-    mu = compute_empirical_mu(image_seq_len=tokens, num_steps=plan.steps)
-    timesteps, _ = retrieve_timesteps(scheduler, plan.steps, device, sigmas=sigmas, mu=mu)
+    tokens = (plan.height // pipelines.CELL) * (plan.width // pipelines.CELL)
+    mu = pipelines.empirical_mu(tokens, plan.steps)
+    timesteps, _ = pipelines.retrieve_timesteps(scheduler, plan.steps, device, sigmas=sigmas, mu=mu)
     return scheduler, timesteps
 
 
 def _to_grid(latents: Tensor, plan: Plan) -> Tensor:
     """(N, S, C) -> (N, C, H/16, W/16)"""
-    return latents.permute(0, 2, 1).reshape(len(latents), -1, plan.height // _CELL, plan.width // _CELL)
+    return latents.permute(0, 2, 1).reshape(
+        len(latents), -1, plan.height // pipelines.CELL, plan.width // pipelines.CELL
+    )
 
 
 def _check_fit(
     live: LiveTransformer, plan: Plan, conditioning: Conditioning, references: ReferenceLatents | None
 ) -> None:
-    width, expected = conditioning.prompt.shape[-1], live.model.config.joint_attention_dim
+    width, expected = conditioning.prompt.shape[-1], live.text_width
     if width != expected:
         raise InputError(
             f"the conditioning is {width} wide, and this transformer reads {expected}",
@@ -197,7 +195,7 @@ def _check_fit(
             "this transformer is guided by a negative prompt, and the conditioning has none",
             hint="take text encoder and transformer from the same model, or set guidance to 1",
         )
-    channels = live.model.config.in_channels
+    channels = live.channels
     for latent in () if references is None else references.latents:
         if latent.shape[:2] != (1, channels):
             raise InputError(

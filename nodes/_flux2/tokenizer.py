@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from transformers import AutoTokenizer, PreTrainedTokenizerBase, PreTrainedTokenizerFast, Qwen2TokenizerFast
+from transformers import AutoTokenizer, PreTrainedTokenizerBase, PreTrainedTokenizerFast, Qwen2Tokenizer
 
 from limner.engine.errors import ModelError
 from limner.nodes._flux2.index import ModelIndex
@@ -20,7 +20,7 @@ def load_tokenizer(folder: Path, index: ModelIndex) -> PreTrainedTokenizerBase:
         if index.tokenizer_class == "PixtralProcessor":
             tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
         elif index.tokenizer_class.startswith("Qwen2"):
-            tokenizer = Qwen2TokenizerFast.from_pretrained(folder, local_files_only=True)
+            tokenizer = Qwen2Tokenizer.from_pretrained(folder, local_files_only=True)
         else:
             tokenizer = PreTrainedTokenizerFast.from_pretrained(folder, local_files_only=True)
     except (OSError, ValueError, KeyError, TypeError) as error:
