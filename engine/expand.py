@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Container
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Protocol
 
 from limner.engine.document import Document, NodeDocument, parse
@@ -22,8 +23,12 @@ class Library(Protocol):
         """The parsed JSON of a graph. Raises LimnerError."""
         ...
 
-    def names(self) -> Iterable[str]:
-        """The names it knows, for hints."""
+    def path(self, name: str) -> Path:
+        """Where a graph is: what tells two graphs of one name apart. Raises LimnerError."""
+        ...
+
+    def beside(self, name: str) -> Library:
+        """The library as that graph sees it: names of files begin at its folder."""
         ...
 
 
@@ -54,7 +59,8 @@ class Expansion:
 class _Pending:
     id: str
     node: NodeDocument
-    within: tuple[str, ...]  # names of the graphs around it, to find one that contains itself
+    library: Library | None
+    within: tuple[Path, ...] = ()  # the graphs around it, to find one that contains itself
 
 
 def expand(document: Document, library: Library | None) -> Expansion:
@@ -63,33 +69,33 @@ def expand(document: Document, library: Library | None) -> Expansion:
     if not any(node.type == GRAPH_TYPE for node in document.nodes.values()):
         out.nodes = document.nodes
         return out
-    pending = deque(_Pending(node_id, node, ()) for node_id, node in document.nodes.items())
+    pending = deque(_Pending(node_id, node, library) for node_id, node in document.nodes.items())
     while pending:
         item = pending.popleft()
         if item.node.type != GRAPH_TYPE:
             out.nodes[item.id] = item.node
             continue
-        if (inner := _load(item, library, out)) is not None:
+        if (inner := _load(item, out)) is not None:
             pending.extend(_inline(item, inner, out))
     return out
 
 
-def _load(item: _Pending, library: Library | None, out: Expansion) -> Document | None:
+def _load(item: _Pending, out: Expansion) -> Document | None:
     path = ("nodes", item.id, "settings", "graph")
     out.outputs[item.id] = {}
     name = item.node.settings.get("graph")
     if not isinstance(name, str):
         out.faults.append(Fault("graph: must be the name of a graph", path))
         return None
-    if name in item.within:
-        cycle = " -> ".join((*item.within[item.within.index(name) :], name))
-        out.faults.append(Fault(f"graph: {name} contains itself: {cycle}", path))
-        return None
-    if library is None:
+    if item.library is None:
         out.faults.append(Fault(f"graph: no graph is called {name}", path))
         return None
     try:
-        inner, faults = parse(library.load(name))
+        if (place := item.library.path(name)) in item.within:
+            around = [graph.stem for graph in item.within[item.within.index(place) :]]
+            out.faults.append(Fault(f"graph: {name} contains itself: {' -> '.join([*around, place.stem])}", path))
+            return None
+        inner, faults = parse(item.library.load(name))
     except GraphError as error:
         inner, faults = None, list(error.faults)
     except LimnerError as error:
@@ -99,19 +105,39 @@ def _load(item: _Pending, library: Library | None, out: Expansion) -> Document |
 
 
 def _inline(item: _Pending, inner: Document, out: Expansion) -> list[_Pending]:
-    """The inner nodes, with ids under the outer one's, and settings and wires that the outer one gives."""
-    prefix = item.id + SEPARATOR
-    nodes = {name: _under(prefix, node, item.node.device) for name, node in inner.nodes.items()}
+    """The inner nodes, with ids under the outer one's, and settings and wires that the outer one gives.
+
+    As a node a graph is what its outputs need: a template's SaveImage is for when the template itself is run.
+    """
+    prefix, kept = item.id + SEPARATOR, _needed_for_outputs(inner)
+    nodes = {name: _under(prefix, node, item.node.device) for name, node in inner.nodes.items() if name in kept}
     for name, value in item.node.settings.items():
-        for node, setting in _targets(item, inner, name, "settings", out) if name != "graph" else ():
+        for node, setting in _targets(item, inner, nodes, name, "settings", out) if name != "graph" else ():
             nodes[node].settings[setting] = value
     for name, wire in item.node.wires.items():
-        for node, port in _targets(item, inner, name, "wires", out):
+        for node, port in _targets(item, inner, nodes, name, "wires", out):
             nodes[node].wires[port] = wire
             nodes[node].settings.pop(port, None)
     out.outputs[item.id] = {port: prefix + wire for port, wire in inner.outputs.items()}
-    within = (*item.within, str(item.node.settings["graph"]))
-    return [_Pending(prefix + name, node, within) for name, node in nodes.items()]
+    graph = str(item.node.settings["graph"])
+    assert item.library is not None, "the graph was loaded from it"
+    library, within = item.library.beside(graph), (*item.within, item.library.path(graph))
+    return [_Pending(prefix + name, node, library, within) for name, node in nodes.items()]
+
+
+def _needed_for_outputs(inner: Document) -> set[str]:
+    """The inner nodes that an output depends on; all of them where the graph declares no outputs."""
+    if not inner.outputs:
+        return set(inner.nodes)
+    needed: set[str] = set()
+    waiting = [wire.partition(".")[0] for wire in inner.outputs.values()]
+    while waiting:
+        name = waiting.pop()
+        if name in inner.nodes and name not in needed:
+            needed.add(name)
+            wires = inner.nodes[name].wires.values()
+            waiting += [one.partition(".")[0] for wire in wires for one in ([wire] if isinstance(wire, str) else wire)]
+    return needed
 
 
 def _under(prefix: str, node: NodeDocument, device: str) -> NodeDocument:
@@ -124,7 +150,9 @@ def _under(prefix: str, node: NodeDocument, device: str) -> NodeDocument:
     )
 
 
-def _targets(item: _Pending, inner: Document, name: str, kind: str, out: Expansion) -> list[tuple[str, str]]:
+def _targets(
+    item: _Pending, inner: Document, kept: Container[str], name: str, kind: str, out: Expansion
+) -> list[tuple[str, str]]:
     """What a parameter of an inner graph points to: nodes with a setting or an input. Faults for what is not there."""
     path = ("nodes", item.id, kind, name)
     if name not in inner.parameters:
@@ -134,8 +162,11 @@ def _targets(item: _Pending, inner: Document, name: str, kind: str, out: Expansi
     found = []
     for target in targets_of(inner.parameters[name]):
         node, _, port = target.partition(".")
-        if node in inner.nodes and port:
+        if node in kept and port:
             found.append((node, port))
+        elif node in inner.nodes and port:
+            message = f"{name}: it sets {target}, which none of the graph's outputs needs, so it is left out here"
+            out.faults.append(Fault(message, path))
         else:
             out.faults.append(Fault(f"{name}: the parameter points to {target}, which is not there", path))
     return found

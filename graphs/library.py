@@ -31,7 +31,7 @@ class GraphLibrary:
     def path(self, name: str) -> Path:
         """The file of a graph. Raises InputError that names the nearest template."""
         if name.endswith(".json") or "/" in name or "\\" in name:
-            return self.folder / Path(name).expanduser()
+            return (self.folder / Path(name).expanduser()).resolve()
         if name not in self.names():
             known = suggest(name, self.names())
             raise InputError(f"there is no template {name!r} and no such file", hint=known)
