@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,7 +15,7 @@ from diffusers.models.transformers.transformer_flux2 import Flux2Transformer2DMo
 from diffusers.schedulers.scheduling_flow_match_euler_discrete import FlowMatchEulerDiscreteScheduler
 from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
-from transformers import Mistral3ForConditionalGeneration, PreTrainedModel, Qwen3ForCausalLM
+from transformers import Mistral3ForConditionalGeneration, Qwen3ForCausalLM
 
 from limner.engine.errors import ModelError
 from limner.engine.models import ModelSpec
@@ -41,7 +41,7 @@ _DTYPES: Final[Mapping[str, torch.dtype]] = {
     "BF16": torch.bfloat16,
     "F16": torch.float16,
 }
-_TEXT_ENCODERS: Final[Mapping[Family, type[PreTrainedModel]]] = {
+_TEXT_ENCODERS: Final[Mapping[Family, Any]] = {
     "dev": Mistral3ForConditionalGeneration,
     "klein": Qwen3ForCausalLM,
 }
@@ -62,7 +62,8 @@ class Flux2Loader:
             return _load_transformer(spec, device)
         if isinstance(spec, VAE):
             folder = find(spec.source, "vae", spec.revision)
-            return _load_diffusers(AutoencoderKLFlux2, folder / "vae", spec.dtype, device)
+            vae: AutoencoderKLFlux2 = _load_module(AutoencoderKLFlux2, folder / "vae", spec.dtype, device)
+            return vae
         raise ModelError(f"{type(spec).__name__} is not a model of FLUX.2")
 
     def size_bytes(self, live: Live) -> int:
@@ -86,19 +87,7 @@ def _load_text_encoder(spec: TextEncoder, device: str) -> LiveTextEncoder:
     index = read_index(folder)
     settings = read_settings(folder, index).text
     weights = folder / "text_encoder"
-
-    def load() -> tuple[Any, Mapping[str, Any]]:
-        return _TEXT_ENCODERS[index.family].from_pretrained(
-            weights,
-            dtype=_dtype(weights, spec.dtype, device),
-            device_map=None if device == "cpu" else device,
-            use_safetensors=True,
-            local_files_only=True,
-            trust_remote_code=False,
-            output_loading_info=True,
-        )
-
-    model = _guarded(weights, load)
+    model = _load_module(_TEXT_ENCODERS[index.family], weights, spec.dtype, device)
     layers = model.config.get_text_config().num_hidden_layers
     if not all(0 <= layer <= layers for layer in settings.out_layers):
         raise ModelError(f"{weights} has {layers} layers, and {settings.out_layers} are read from it")
@@ -115,7 +104,7 @@ def _load_transformer(spec: Transformer, device: str) -> LiveTransformer:
     folder = find(spec.source, "transformer", spec.revision)
     index = read_index(folder)
     settings = read_settings(folder, index)
-    model = _load_diffusers(Flux2Transformer2DModel, folder / "transformer", spec.dtype, device)
+    model = _load_module(Flux2Transformer2DModel, folder / "transformer", spec.dtype, device)
     return LiveTransformer(
         model=model,
         channels=model.config["in_channels"],
@@ -128,24 +117,17 @@ def _load_transformer(spec: Transformer, device: str) -> LiveTransformer:
     )
 
 
-def _load_diffusers(cls: Any, weights: Path, dtype: Dtype, device: str) -> Any:
-    def load() -> tuple[Any, Mapping[str, Any]]:
-        return cls.from_pretrained(  # type: ignore[no-any-return]  # diffusers has no types
+def _load_module(cls: Any, weights: Path, dtype: Dtype, device: str) -> Any:
+    """One module of diffusers or transformers. Refuses weights that are not exactly what its configuration says."""
+    try:
+        module, report = cls.from_pretrained(
             weights,
             dtype=_dtype(weights, dtype, device),
-            device_map=None if device == "cpu" else {"": device},
+            device_map=None if device == "cpu" else {"": device},  # straight there, without a copy in RAM
             use_safetensors=True,
             local_files_only=True,
             output_loading_info=True,
         )
-
-    return _guarded(weights, load)
-
-
-def _guarded(weights: Path, load: Callable[[], tuple[Any, Mapping[str, Any]]]) -> Any:
-    """Load, and refuse a model whose weights are not exactly what its configuration says."""
-    try:
-        model, report = load()
     except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
         line = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise ModelError(f"{weights} could not be loaded: {line}") from error
@@ -153,7 +135,7 @@ def _guarded(weights: Path, load: Callable[[], tuple[Any, Mapping[str, Any]]]) -
         if keys := sorted(str(key) for key in report.get(kind) or ()):
             more = f" and {len(keys) - 3} more" if len(keys) > 3 else ""
             raise ModelError(f"{weights} {what} weights: {', '.join(keys[:3])}{more}")
-    return model
+    return module
 
 
 def _dtype(weights: Path, dtype: Dtype, device: str) -> torch.dtype:
@@ -188,5 +170,6 @@ def _read_tensor(weights: Path, name: str) -> Tensor:
     for path in sorted(weights.glob("*.safetensors")):
         with safe_open(path, framework="pt") as file:
             if name in file.keys():  # noqa: SIM118  # the file is not a mapping
-                return file.get_tensor(name).to(torch.float32)
+                tensor: Tensor = file.get_tensor(name)
+                return tensor.to(torch.float32)
     raise ModelError(f"{weights} lacks {name}")

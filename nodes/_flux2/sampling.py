@@ -27,6 +27,11 @@ class Plan:
     width: int
     height: int
 
+    @property
+    def grid(self) -> tuple[int, int]:
+        """Rows and columns of tokens."""
+        return self.height // pipelines.CELL, self.width // pipelines.CELL
+
 
 @dataclass(frozen=True, eq=False)
 class Step:
@@ -159,7 +164,7 @@ def _repeat(embeds: Tensor, count: int) -> Tensor:
 def _noise(live: LiveTransformer, plan: Plan, device: str, dtype: torch.dtype) -> Tensor:
     """(N, 128, H/16, W/16). The generators are the CPU's, so that a seed means the same noise on every device."""
     generators = [torch.Generator("cpu").manual_seed(seed) for seed in plan.seeds]
-    shape = (len(generators), live.channels, plan.height // pipelines.CELL, plan.width // pipelines.CELL)
+    shape = (len(generators), live.channels, *plan.grid)
     return pipelines.randn(shape, generator=generators, device=torch.device(device), dtype=dtype)
 
 
@@ -168,17 +173,14 @@ def _schedule(live: LiveTransformer, plan: Plan, device: str) -> tuple[Any, Tens
     sigmas = None
     if not getattr(scheduler.config, "use_flow_sigmas", False):
         sigmas = np.linspace(1.0, 1 / plan.steps, plan.steps)
-    tokens = (plan.height // pipelines.CELL) * (plan.width // pipelines.CELL)
-    mu = pipelines.empirical_mu(tokens, plan.steps)
+    mu = pipelines.empirical_mu(plan.grid[0] * plan.grid[1], plan.steps)
     timesteps, _ = pipelines.retrieve_timesteps(scheduler, plan.steps, device, sigmas=sigmas, mu=mu)
     return scheduler, timesteps
 
 
 def _to_grid(latents: Tensor, plan: Plan) -> Tensor:
     """(N, S, C) -> (N, C, H/16, W/16)"""
-    return latents.permute(0, 2, 1).reshape(
-        len(latents), -1, plan.height // pipelines.CELL, plan.width // pipelines.CELL
-    )
+    return latents.permute(0, 2, 1).reshape(len(latents), -1, *plan.grid)
 
 
 def _check_fit(
