@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+import weakref
 from collections.abc import Iterable, Mapping
 from types import TracebackType
 from typing import Self
@@ -37,11 +39,17 @@ class Executor:
         self.checkpoint_interval_s = checkpoint_interval_s
         self.software = software or {}
         self._host_workers = host_workers
+        self._lock = threading.Lock()
+        self._runs: weakref.WeakSet[Run] = weakref.WeakSet()
         self._lanes: dict[str, Lane] = {}
         self._async = AsyncLane()
+        self._is_closed = False
 
     def start(self, plan: Plan, events: EventStream | None = None) -> Run:
-        """Begin a run and come back at once. Raises InputError where a file that a node names is gone."""
+        """Begin a run and come back at once. Raises InputError where a file that a node names is gone.
+
+        Raises RuntimeError where the executor is closed.
+        """
         keys = node_keys([step.node for step in plan.steps])
         run = Run(
             plan,
@@ -53,6 +61,10 @@ class Executor:
             checkpoint_interval_s=self.checkpoint_interval_s,
             software=self.software,
         )
+        with self._lock:
+            if self._is_closed:
+                raise RuntimeError("the executor is closed")
+            self._runs.add(run)
         run.begin(lambda ready: self._hand_out(run, ready))
         return run
 
@@ -63,10 +75,14 @@ class Executor:
         return result
 
     def close(self) -> None:
-        """End the lanes. Runs that go on are abandoned: cancel and wait for them first."""
-        for lane in self._lanes.values():
+        """Cancel what still runs, and let the lanes end. Does not wait: a run's ``wait`` does."""
+        with self._lock:
+            self._is_closed = True
+            runs, lanes = list(self._runs), list(self._lanes.values())
+        for run in runs:
+            run.cancel()
+        for lane in lanes:
             lane.close()
-        self._lanes.clear()
         self._async.close()
 
     def __enter__(self) -> Self:
@@ -85,6 +101,13 @@ class Executor:
     def _push(self, name: str, items: list[Item]) -> None:
         lane = self._lanes.get(name)
         if lane is None:
-            workers = self._host_workers if name == HOST else 1
-            lane = self._lanes.setdefault(name, Lane(name, workers, self._push))
+            lane = self._new_lane(name)
         lane.push(items)
+
+    def _new_lane(self, name: str) -> Lane:
+        workers = self._host_workers if name == HOST else 1
+        with self._lock:
+            lane = self._lanes.setdefault(name, Lane(name, workers, self._push))
+            if self._is_closed:
+                lane.close()
+        return lane

@@ -5,9 +5,13 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
+import weakref
 from collections import deque
 from collections.abc import Callable, Coroutine, Iterable
+from contextlib import suppress
 from typing import Any, NamedTuple, Protocol
+
+from limner.engine.errors import Cancelled
 
 
 class Work(Protocol):
@@ -51,8 +55,7 @@ class Lane:
         self._idle = 0
         self._taken = 0
         self._is_closed = False
-        if workers > 1:
-            threading.Thread(target=self._watch, name=f"limner {name} watch", daemon=True).start()
+        self._is_watched = False
 
     def push(self, items: list[Item]) -> None:
         """Queue items and make sure that somebody takes them."""
@@ -60,15 +63,17 @@ class Lane:
             self._items.extend(reversed(items))
             if self._workers == self._idle:
                 self._add_hand()
-        self._has_items.set()
+            self._has_items.set()
+            if self._limit > 1 and not self._is_watched:
+                self._is_watched = True
+                threading.Thread(target=self._watch, name=f"limner {self.name} watch", daemon=True).start()
 
     def close(self) -> None:
-        """Let the workers end after what they are doing."""
+        """Let the workers end once nothing is queued, instead of waiting for more."""
         with self._changed:
             self._is_closed = True
-            self._items.clear()
             self._changed.notify_all()
-        self._has_items.set()
+            self._has_items.set()
 
     def _add_hand(self) -> None:
         """Wake a worker, or start one. The lock is held."""
@@ -79,18 +84,23 @@ class Lane:
             threading.Thread(target=self._work, name=f"limner {self.name}", daemon=True).start()
 
     def _work(self) -> None:
-        mine: Item | None = None
-        while (item := mine or self._take()) is not None:
+        item: Item | None = None
+        while (item := item or self._take()) is not None:
             self._taken += 1
-            mine = None
-            others: dict[str, list[Item]] = {}
-            for lane, index in item.work.execute(item.node):
-                if mine is None and lane == self.name:
-                    mine = Item(item.work, index)
-                else:
-                    others.setdefault(lane, []).append(Item(item.work, index))
-            for lane, items in others.items():
-                self._hand_over(lane, items)
+            item = self._execute(item)  # an idle worker thus holds nothing of the run that it worked for
+
+    def _execute(self, item: Item) -> Item | None:
+        """Run a node; hand over what became ready, but for one that this worker goes on with."""
+        mine: Item | None = None
+        others: dict[str, list[Item]] = {}
+        for lane, index in item.work.execute(item.node):
+            if mine is None and lane == self.name:
+                mine = Item(item.work, index)
+            else:
+                others.setdefault(lane, []).append(Item(item.work, index))
+        for lane, items in others.items():
+            self._hand_over(lane, items)
+        return mine
 
     def _take(self) -> Item | None:
         """The newest item; None for a worker that should end."""
@@ -105,15 +115,19 @@ class Lane:
 
     def _watch(self) -> None:
         """Add a worker whenever items wait and those that there are seem stuck in blocking nodes."""
-        while not self._is_closed:
-            self._has_items.wait()
+        while True:
+            is_awaited = self._has_items.wait(IDLE_S)
             before = self._taken
             time.sleep(GROW_AFTER_S)
             with self._changed:
-                if not self._items:
+                if self._items:
+                    if self._taken == before:
+                        self._add_hand()
+                elif self._is_closed or not is_awaited:
+                    self._is_watched = False
+                    return
+                else:
                     self._has_items.clear()
-                elif self._taken == before:
-                    self._add_hand()
 
 
 class AsyncLane:
@@ -122,35 +136,53 @@ class AsyncLane:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._is_closed = False
 
     def start(
         self, coroutine: Coroutine[Any, Any, Any], on_done: Callable[[asyncio.Task[Any]], None]
     ) -> Callable[[], None]:
-        """Run a coroutine beside the others, then ``on_done``. Gives a function that cancels it from any thread."""
-        with self._lock:
-            if self._loop is None:
-                self._loop = asyncio.new_event_loop()
-                threading.Thread(target=_run_loop, args=(self._loop,), name="limner async", daemon=True).start()
-        loop = self._loop
+        """Run a coroutine beside the others, then ``on_done``. Gives a function that cancels it from any thread.
+
+        Raises Cancelled on a closed lane.
+        """
         tasks: list[asyncio.Task[Any]] = []
+        with self._lock:  # so that nothing can begin after the loop was told to stop
+            if self._is_closed:
+                coroutine.close()
+                raise Cancelled("the executor is closed")
+            loop = self._loop or self._new_loop()
 
-        def begin() -> None:
-            tasks.append(loop.create_task(coroutine))
-            tasks[0].add_done_callback(on_done)
+            def begin() -> None:
+                tasks.append(loop.create_task(coroutine))
+                tasks[0].add_done_callback(on_done)
 
-        loop.call_soon_threadsafe(begin)
+            loop.call_soon_threadsafe(begin)
 
         def stop() -> None:
-            loop.call_soon_threadsafe(lambda: tasks[0].cancel())
+            with suppress(RuntimeError):  # the loop has ended, and with it the task
+                loop.call_soon_threadsafe(lambda: tasks[0].cancel())
 
         return stop
 
     def close(self) -> None:
         """Stop the loop; what still runs on it is cancelled."""
         with self._lock:
+            self._is_closed = True
             if self._loop is not None:
-                self._loop.call_soon_threadsafe(self._loop.stop)
+                _stop_loop(self._loop)
             self._loop = None
+
+    def _new_loop(self) -> asyncio.AbstractEventLoop:
+        """A running loop, which also ends when nobody has this lane any more. The lock is held."""
+        self._loop = loop = asyncio.new_event_loop()
+        threading.Thread(target=_run_loop, args=(loop,), name="limner async", daemon=True).start()
+        weakref.finalize(self, _stop_loop, loop).atexit = False
+        return loop
+
+
+def _stop_loop(loop: asyncio.AbstractEventLoop) -> None:
+    with suppress(RuntimeError):  # it is closed already
+        loop.call_soon_threadsafe(loop.stop)
 
 
 def _run_loop(loop: asyncio.AbstractEventLoop) -> None:

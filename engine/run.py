@@ -22,6 +22,7 @@ from limner.engine.models import Models
 from limner.engine.node import NodeType
 from limner.engine.node_context import NodeContext
 from limner.engine.plan import Plan, Step
+from limner.engine.value import fits
 
 T = TypeVar("T")
 StartAsync = Callable[[Coroutine[Any, Any, Any], Callable[[asyncio.Task[Any]], None]], Callable[[], None]]
@@ -85,7 +86,6 @@ class Run:
         self._failures: dict[str, NodeFailed] = {}
         self._skipped: set[int] = set()
         self._goals = frozenset(plan.goals)
-        self._has_twins = len(set(keys)) < len(keys)
         self._values: list[tuple[Any, ...] | None] = [None] * len(plan.steps)
         self._began = time.perf_counter()
         todo = self._find_todo()
@@ -93,6 +93,12 @@ class Run:
         self._left = sum(todo)
         self._waiting = [sum(todo[source] for source in step.needs) for step in plan.steps]
         self._users = [sum(todo[user] for user in step.consumers) for step in plan.steps]
+        self._leaders = self._find_leaders()
+        self._twins: dict[int, list[int]] = {}
+        for twin, leader in self._leaders.items():
+            self._twins.setdefault(leader, []).append(twin)
+            self._waiting[twin] += 1
+            self._users[leader] += 1
 
     def _find_todo(self) -> bytearray:
         """Which nodes must run: those that a goal needs and the cache does not have. Fills in cached values."""
@@ -111,6 +117,19 @@ class Run:
                 for source in steps[index].needs:
                     wanted[source] = 1
         return todo
+
+    def _find_leaders(self) -> dict[int, int]:
+        """For each node that would compute what an earlier one does, that one: it is waited for and its outputs taken."""
+        if len(set(self.keys)) == len(self.keys):
+            return {}
+        first: dict[str, int] = {}
+        leaders = {}
+        for index, key in enumerate(self.keys):
+            if self._todo[index] and not self.plan.steps[index].node.type.cls.effect:
+                leader = first.setdefault(key, index)
+                if leader != index:
+                    leaders[index] = leader
+        return leaders
 
     def begin(self, hand_over: Callable[[Ready], None]) -> None:
         """Announce the run and hand over what is ready."""
@@ -141,6 +160,7 @@ class Run:
         self._cancelled.set()
         with self._lock:
             tasks = list(self._tasks.values())
+            self._tasks.clear()  # each is told once: a second time would interrupt its cleaning up
         for stop in tasks:
             stop()
 
@@ -155,17 +175,15 @@ class Run:
         step = self.plan.steps[index]
         if self.is_cancelled:
             return self._fail(index, step, Cancelled())
-        if self._has_twins and not step.node.type.cls.effect:
-            known = self.cache.get(self.keys[index], step.node.type)
-            if known is not None:  # an equal node of this graph ran since this run began
-                self.events.emit(ev.NodeCached, step.node.id, self.keys[index])
-                return self._succeed(index, step, known)
+        if index in self._leaders and (known := self._values[self._leaders[index]]) is not None:
+            self.events.emit(ev.NodeCached, step.node.id, self.keys[index])
+            return self._succeed(index, step, known)
         context = NodeContext(self, step, self.keys[index])
         context.begin()
-        if step.node.type.is_async:
-            self._begin_async(index, step, context)
-            return ()
         try:
+            if step.node.type.is_async:
+                self._begin_async(index, step, context)
+                return ()
             node, wires = self._bind(step)
             values = _checked_outputs(step.node.type, node.run(context, **wires))
         except BaseException as error:  # also SystemExit: a node must not end the lane that it runs on
@@ -174,20 +192,24 @@ class Run:
         return self._succeed(index, step, values)
 
     def _begin_async(self, index: int, step: Step, context: NodeContext) -> None:
-        async def work() -> tuple[Any, ...]:
-            node, wires = self._bind(step)
-            return _checked_outputs(step.node.type, await node.run(context, **wires))
+        async def work() -> tuple[Any, ...] | BaseException:
+            try:
+                node, wires = self._bind(step)
+                return _checked_outputs(step.node.type, await node.run(context, **wires))
+            except asyncio.CancelledError:
+                raise
+            except BaseException as error:  # SystemExit, were it raised here, would end the loop for all
+                return error
 
-        def settle(task: asyncio.Task[tuple[Any, ...]]) -> None:
+        def settle(task: asyncio.Task[tuple[Any, ...] | BaseException]) -> None:
             with self._lock:
-                del self._tasks[index]
-            if task.cancelled():
-                ready = self._fail(index, step, Cancelled())
-            elif (error := task.exception()) is not None:
-                ready = self._fail(index, step, error)
+                self._tasks.pop(index, None)
+            outcome = Cancelled() if task.cancelled() else task.result()
+            if isinstance(outcome, BaseException):
+                ready = self._fail(index, step, outcome)
             else:
-                self._keep(index, step, context, task.result())
-                ready = self._succeed(index, step, task.result())
+                self._keep(index, step, context, outcome)
+                ready = self._succeed(index, step, outcome)
             self._hand_over(ready)
 
         with self._lock:  # so that the task cannot end before it is known
@@ -198,7 +220,11 @@ class Run:
     def _keep(self, index: int, step: Step, context: NodeContext, values: tuple[Any, ...]) -> None:
         """Let the cache have what a node gave, then say that it is finished."""
         if not step.node.type.cls.effect:
-            self.cache.put(self.keys[index], step.node.type, values)
+            try:
+                self.cache.put(self.keys[index], step.node.type, values)
+            except Exception as error:  # a value that cannot be measured or written is still a good value
+                message = f"what it gave cannot be kept: {type(error).__name__}: {error}"
+                self.events.emit(ev.NodeWarned, step.node.id, message)
         context.end()
 
     def _bind(self, step: Step) -> tuple[Any, dict[str, Any]]:
@@ -211,32 +237,48 @@ class Run:
             return node, wires
         wired = {wire.port: self._value(wire) for wire in checked.wires if wire.is_setting}
         try:
-            return checked.type.cls(**(checked.settings.model_dump() | wired)), wires
+            node = checked.type.cls(**(dict(checked.settings) | wired))
+            faults = [f"{name}: {message}" for name, message in node.problems()]
         except ValidationError as error:
             faults = [str(shape_fault(d, ("nodes", checked.id, "settings"))) for d in error.errors(include_url=False)]
-            raise InputError("a wire brought a value that the setting does not take: " + "; ".join(faults)) from None
+        if faults:
+            raise InputError("a wire brought a value that the setting does not take: " + "; ".join(faults))
+        return node, wires
 
     def _value(self, wire: Wire) -> Any:
         values = [self._values[source][output] for source, output in wire.sources]  # type: ignore[index]  # a ready node's sources have values
         return values if wire.is_many else values[0]
 
     def _succeed(self, index: int, step: Step, values: tuple[Any, ...]) -> Ready:
-        ready = []
         with self._lock:
             if self._users[index] or index in self._goals:
                 self._values[index] = values
-            for source in step.needs:
-                self._release(source)
-            for user in step.consumers:
-                if self._todo[user]:
-                    self._waiting[user] -= 1
-                    if not self._waiting[user] and user not in self._skipped:
-                        ready.append((self.plan.steps[user].lane, user))
+            ready = self._settle(step.consumers)
+            if self._leaders:
+                ready += self._settle(self._twins.get(index, ()))
+            self._release_needs(index, step)
             self._left -= 1
             is_last = not self._left
         if is_last:
             self._finish()
         return ready
+
+    def _settle(self, users: Iterable[int]) -> list[tuple[str, int]]:
+        """Nodes wait for one thing less; those that wait for nothing more are ready. The lock is held."""
+        ready = []
+        for user in users:
+            if self._todo[user]:
+                self._waiting[user] -= 1
+                if not self._waiting[user] and user not in self._skipped:
+                    ready.append((self.plan.steps[user].lane, user))
+        return ready
+
+    def _release_needs(self, index: int, step: Step) -> None:
+        """A node has used what it needed, or never will. The lock is held."""
+        for source in step.needs:
+            self._release(source)
+        if index in self._leaders:
+            self._release(self._leaders[index])
 
     def _release(self, source: int) -> None:
         """One use of a value less; the value goes with the last. The lock is held."""
@@ -257,15 +299,18 @@ class Run:
         because = "cancelled" if isinstance(error, Cancelled) else f"{node.id} failed"
         with self._lock:
             skipped = self._skip_dependents(index)
-            for source in step.needs:
-                self._release(source)
-            self._left -= 1 + len(skipped)
-            is_last = not self._left
         for user in skipped:
             self.events.emit(ev.NodeSkipped, self.plan.steps[user].node.id, because)
+        with self._lock:  # only now, so that no other lane can end the run before these events
+            ready = []
+            for gone in (index, *skipped):
+                ready += self._settle(self._twins.get(gone, ()))  # a twin tries for itself
+                self._release_needs(gone, self.plan.steps[gone])
+            self._left -= 1 + len(skipped)
+            is_last = not self._left
         if is_last:
             self._finish()
-        return ()
+        return ready
 
     def _skip_dependents(self, index: int) -> list[int]:
         """Everything downstream that was still to run, marked. The lock is held."""
@@ -276,10 +321,6 @@ class Run:
                     self._skipped.add(user)
                     found.append(user)
                     waiting.append(user)
-        for user in found:
-            for source in self.plan.steps[user].needs:
-                if source not in self._skipped:
-                    self._release(source)
         return found
 
     def _finish(self) -> None:
@@ -307,9 +348,13 @@ def _checked_outputs(node_type: NodeType, returned: Any) -> tuple[Any, ...]:
         values = (returned,)
     else:
         values = tuple(returned)
+    if len(values) != len(ports):
+        raise TypeError(f"{node_type.name}.run gave {len(values)} outputs, not {len(ports)}")
     for port, value in zip(ports, values, strict=True):
-        if not isinstance(value, port.type) and not (port.type is float and isinstance(value, int)):
+        if not fits(type(value), port.type):
             raise TypeError(
                 f"{node_type.name}.run gave {type(value).__name__} as {port.name}, not {port.type.__name__}"
             )
+    if any(port.type is float for port in ports):  # an integer may stand for a number; it is kept as one
+        return tuple(float(v) if port.type is float else v for port, v in zip(ports, values, strict=True))
     return values
