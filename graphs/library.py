@@ -8,6 +8,7 @@ from typing import Any
 
 from limner.engine.errors import InputError, suggest
 from limner.engine.graph import read_file
+from limner.engine.user_path import user_path
 
 
 class GraphLibrary:
@@ -31,12 +32,16 @@ class GraphLibrary:
     def path(self, name: str) -> Path:
         """The file of a graph. Raises InputError that names the nearest template."""
         if name.endswith(".json") or "/" in name or "\\" in name:
-            return (self.folder / Path(name).expanduser()).resolve()
-        if name not in self.names():
-            known = suggest(name, self.names())
-            raise InputError(f"there is no template {name!r} and no such file", hint=known)
-        return self._templates / f"{name}.json"
+            return self._file(name)
+        if name in self.names():
+            return self._templates / f"{name}.json"
+        if (file := self._file(name)).exists():
+            return file
+        raise InputError(f"there is no template {name!r} and no such file", hint=suggest(name, self.names()))
 
     def beside(self, name: str) -> GraphLibrary:
         """The library as the graph ``name`` sees it: paths begin at its folder."""
         return GraphLibrary(self.path(name).parent)
+
+    def _file(self, name: str) -> Path:
+        return user_path(name if name.startswith("~") else str(self.folder / name)).resolve()

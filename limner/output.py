@@ -7,6 +7,7 @@ from pathlib import Path
 from limner.engine.document import Document
 from limner.engine.errors import Fault, GraphError
 from limner.engine.parameters import with_values
+from limner.engine.user_path import user_path
 
 SAVE_TYPE = "SaveImage"
 
@@ -20,7 +21,7 @@ def redirect(document: Document, target: str) -> Document:
     savers = [node_id for node_id, node in document.nodes.items() if node.type == SAVE_TYPE]
     if not savers:
         raise GraphError([Fault(f"--out {target}: {document.name} has no {SAVE_TYPE} node", hint="add one")])
-    is_folder = target.endswith(("/", "\\")) or Path(target).expanduser().is_dir()
+    is_folder = target.endswith(("/", "\\")) or user_path(target).is_dir()
     if not is_folder and len(savers) > 1:
         message = f"--out {target}: {document.name} saves {len(savers)} times ({', '.join(savers)})"
         raise GraphError([Fault(message, hint="name a folder, ending in /")])

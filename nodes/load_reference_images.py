@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Annotated, ClassVar
 
 from pydantic import Field, Strict
@@ -12,6 +11,7 @@ from pydantic import Field, Strict
 from limner.engine.context import Context
 from limner.engine.errors import InputError
 from limner.engine.node import Node
+from limner.engine.user_path import user_path
 from limner.nodes.values import MAX_REFERENCES, Image, References
 
 Paths = Annotated[tuple[str, ...], Strict(False)]  # JSON and scripts give lists
@@ -36,7 +36,11 @@ class LoadReferenceImages(Node):
     def problems(self) -> Iterator[tuple[str, str]]:
         """Files that are not there."""
         for name in self.files:
-            path = Path(name).expanduser()
+            try:
+                path = user_path(name)
+            except InputError as error:
+                yield "files", error.message
+                continue
             if not path.exists():
                 yield "files", f"there is no file {name}"
             elif not path.is_file():
@@ -65,6 +69,6 @@ class LoadReferenceImages(Node):
 
 def _read(name: str) -> bytes:
     try:
-        return Path(name).expanduser().read_bytes()
+        return user_path(name).read_bytes()
     except OSError as error:
         raise InputError(f"{name} cannot be read: {error.strerror or error}") from error

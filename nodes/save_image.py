@@ -12,6 +12,7 @@ from pydantic import Field
 from limner.engine.context import Context
 from limner.engine.errors import InputError
 from limner.engine.node import Node
+from limner.engine.user_path import user_path
 from limner.engine.write import write_atomically
 from limner.nodes._new_file import write_new
 from limner.nodes.values import Files, Image
@@ -41,7 +42,11 @@ class SaveImage(Node):
 
     def problems(self) -> Iterator[tuple[str, str]]:
         """A format that cannot be written, or a folder in the place of the file."""
-        path = Path(self.path).expanduser()
+        try:
+            path = user_path(self.path)
+        except InputError as error:
+            yield "path", error.message
+            return
         if path.suffix.lower() not in SUFFIXES:
             yield "path", f"{self.path} must end in {', '.join(SUFFIXES[:-1])} or {SUFFIXES[-1]}"
         elif path.is_dir():
@@ -51,7 +56,7 @@ class SaveImage(Node):
         """Write every picture of the batch. Raises InputError where the disk does not take it."""
         from limner.nodes.provenance import encode_picture
 
-        path, total = Path(self.path).expanduser(), len(images.pixels)
+        path, total = user_path(self.path), len(images.pixels)
         written: list[str] = []
         for number, pixels in enumerate(images.pixels, start=1):
             content, is_told = encode_picture(pixels, path.suffix.lower(), self.quality, ctx.provenance)

@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from importlib import resources
 from pathlib import Path
 
-from limner.engine.errors import ModelError
+from limner.engine.errors import InputError, ModelError
+from limner.engine.user_path import user_path
 from limner.nodes._flux2.index import index_faults
 from limner.nodes.specs import Component
 
@@ -27,7 +28,7 @@ def local_folder(source: str) -> Path | None:
     """The folder of a source that needs no hub; None for a hub id. Raises ModelError where it is neither."""
     if source == "tiny":
         return Path(str(resources.files("limner.tiny"))) / "weights"
-    path = Path(source).expanduser()
+    path = user_path(source)
     if path.is_dir():
         return path
     if path.exists():
@@ -41,7 +42,7 @@ def source_faults(source: str) -> Iterator[str]:
     """What is wrong with a source, as far as can be told without the network."""
     try:
         folder = local_folder(source)
-    except ModelError as error:
+    except InputError as error:
         yield str(error).replace("\n ", ";")
         return
     if folder is not None:
