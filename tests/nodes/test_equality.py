@@ -1,4 +1,4 @@
-"""The nodes composed are the stock pipelines: the same latents, the same pixels, to the bit."""
+"""The nodes composed are the stock pipelines: the same latents, the same tensors, the same pictures, to the bit."""
 
 from __future__ import annotations
 
@@ -11,71 +11,120 @@ import pytest
 import torch
 
 from limner.nodes import Denoise, EncodeReferences, TextEncode, VAEDecode
-from limner.nodes._flux2.decode import denormalise
+from limner.nodes._flux2 import pipelines
+from limner.nodes._flux2.decode import decode, denormalise
 from limner.nodes.values import References
 
 PROMPT = "a red circle on a #203040 background"
+KINDS = ("dev", "klein", "klein-base")
 DTYPES = ("float32", "bfloat16")
 
-
-def pictures(count: int) -> References:
-    """Random pictures of different sizes, the third larger than a megapixel."""
-    generator = np.random.default_rng(count)
-    sizes = [(64, 80), (100, 64), (64, 64), (70, 90)]
-    return References(
-        tuple(generator.integers(0, 256, (*sizes[i % 4], 3), dtype=np.uint8) for i in range(count)),
-    )
+Compare = Callable[..., None]
 
 
 @pytest.fixture
-def compare(load_model: Any, new_context: Any, stock_pipeline: Any) -> Callable[..., None]:
-    """Run the nodes and the pipeline with the same settings, and demand the same bits."""
+def compare(load_model: Any, new_context: Any, stock_pipeline: Any) -> Compare:
+    """Run nodes and pipeline with the same settings, and demand the same bits of every output type."""
 
     def run(kind: str, dtype: str, references: References | None = None, **settings: Any) -> None:
-        ctx, model = new_context(), load_model(kind, dtype)
-        conditioning = TextEncode(prompt=PROMPT).run(ctx, model.text_encoder)
-        encoded = None if references is None else EncodeReferences().run(ctx, model.vae, references)
-        latent = Denoise(**settings).run(ctx, model.transformer, conditioning, encoded)
-        images = VAEDecode().run(ctx, model.vae, latent)
-
-        seeds = range(settings.get("seed", 0), settings.get("seed", 0) + settings.get("batch", 1))
-        call = {
-            "prompt": PROMPT,
-            "image": None if references is None else [PIL.Image.fromarray(image) for image in references.images],
-            "num_inference_steps": settings.get("steps", 3),
-            "guidance_scale": settings.get("guidance", 2.0),
-            "num_images_per_prompt": len(seeds),
-            "height": settings.get("height", 32 if references is None else None),
-            "width": settings.get("width", 48 if references is None else None),
-        }
-        stock = {
-            kind: stock_pipeline_call(stock_pipeline, call, seeds, kind, model_kind, dtype)
-            for kind, model_kind in (("latent", kind), ("pil", kind))
-        }
-        assert torch.equal(stock["latent"], expected_latent(kind, ctx, model, latent))
-        assert [picture.tobytes() for picture in stock["pil"]] == [pixels.tobytes() for pixels in images.pixels]
+        settings = {"steps": 3, "guidance": 2.0, "seed": 7} | settings
+        if references is None:
+            settings = {"height": 32, "width": 48} | settings
+        ours = run_nodes(new_context(), load_model(kind, dtype), references, settings)
+        stock = run_stock(stock_pipeline(kind, dtype), references, settings)
+        for output in ("latent", "pt"):
+            assert ours[output].dtype == stock[output].dtype
+            assert torch.equal(ours[output] if kind != "dev" else ours[output + "-dev"], stock[output]), output
+        assert ours["pil"] == [picture.tobytes() for picture in stock["pil"]]
 
     return run
 
 
-def stock_pipeline_call(
-    stock_pipeline: Any, call: dict[str, Any], seeds: range, output: str, kind: str, dtype: str
-) -> Any:
-    generators = [torch.Generator("cpu").manual_seed(seed) for seed in seeds]
-    return stock_pipeline(kind, dtype)(**call, generator=generators, output_type=output)
-
-
-def expected_latent(kind: str, ctx: Any, model: Any, latent: Any) -> torch.Tensor:
-    """Our latents in the form in which the pipeline of this family gives them."""
-    if kind == "dev":
-        return latent.samples.flatten(2).permute(0, 2, 1)
+def run_nodes(ctx: Any, model: Any, references: References | None, settings: dict[str, Any]) -> dict[str, Any]:
+    """Our outputs by diffusers' name for them."""
+    conditioning = TextEncode(prompt=PROMPT).run(ctx, model.text_encoder)
+    encoded = None if references is None else EncodeReferences().run(ctx, model.vae, references)
+    latent = Denoise(**settings).run(ctx, model.transformer, conditioning, encoded)
     with ctx.hold(model.vae) as vae:
-        return denormalise(vae, latent.samples)
+        tensor = pipelines.pictures.postprocess(decode(vae, latent.samples), output_type="pt")
+        klein_latent = denormalise(vae, latent.samples)
+    return {
+        "latent": klein_latent,
+        "latent-dev": latent.samples.flatten(2).permute(0, 2, 1),  # dev gives tokens
+        "pt": tensor,
+        "pt-dev": tensor,
+        "pil": [pixels.tobytes() for pixels in VAEDecode().run(ctx, model.vae, latent).pixels],
+    }
+
+
+def run_stock(pipeline: Any, references: References | None, settings: dict[str, Any]) -> dict[str, Any]:
+    """What the pipeline gives for each output type."""
+    seeds = range(settings["seed"], settings["seed"] + settings.get("batch", 1))
+    call = {
+        "prompt": PROMPT,
+        "image": None if references is None else [PIL.Image.fromarray(image) for image in references.images],
+        "num_inference_steps": settings["steps"],
+        "guidance_scale": settings["guidance"],
+        "num_images_per_prompt": len(seeds),
+        "height": settings.get("height"),
+        "width": settings.get("width"),
+    }
+    outputs = {}
+    for output in ("latent", "pt", "pil"):
+        generators = [torch.Generator("cpu").manual_seed(seed) for seed in seeds]
+        outputs[output] = pipeline(**call, generator=generators, output_type=output)
+    return outputs
+
+
+def pictures(count: int, *sizes: tuple[int, int]) -> References:
+    """Random pictures of different heights and widths, most of them no multiples of 16."""
+    generator = np.random.default_rng(count)
+    sizes = sizes or ((64, 80), (100, 64), (64, 64), (70, 90))
+    shapes = [(*sizes[index % len(sizes)], 3) for index in range(count)]
+    return References(tuple(generator.integers(0, 256, shape, dtype=np.uint8) for shape in shapes))
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("kind", ["dev", "klein", "klein-base"])
+@pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("references", [0, 1, 2, 10])
-def test_nodes_equal_the_pipeline(compare: Any, kind: str, dtype: str, references: int) -> None:
-    """Prompt and any number of references give the pipeline's latents and pictures, in both precisions."""
-    compare(kind, dtype, pictures(references) if references else None, seed=7)
+def test_any_number_of_references(compare: Compare, kind: str, dtype: str, references: int) -> None:
+    """Both families, both precisions, and as many references as FLUX.2 takes."""
+    compare(kind, dtype, pictures(references) if references else None)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("references", [0, 2])
+def test_a_batch_of_seeds(compare: Compare, kind: str, dtype: str, references: int) -> None:
+    """A batch is what a list of generators gives, one a seed."""
+    compare(kind, dtype, pictures(references) if references else None, batch=3, seed=2**64 - 3)
+
+
+@pytest.mark.parametrize("guidance", [0.0, 1.0, 1.5, 7.0])
+@pytest.mark.parametrize("kind", ["dev", "klein-base"])
+def test_guidance(compare: Compare, kind: str, guidance: float) -> None:
+    """Embedded in dev; by a second, negative call in klein base, and only above 1."""
+    compare(kind, "float32", guidance=guidance)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(("width", "height"), [(16, 16), (112, 32), (32, 112)])
+def test_sizes(compare: Compare, kind: str, width: int, height: int) -> None:
+    """Squares, wide and tall pictures."""
+    compare(kind, "float32", width=width, height=height)
+
+
+@pytest.mark.parametrize("steps", [1, 2, 10])
+def test_step_counts(compare: Compare, steps: int) -> None:
+    """The schedule depends on the number of steps."""
+    compare("dev", "float32", steps=steps)
+
+
+def test_a_size_wins_over_that_of_the_reference(compare: Compare) -> None:
+    """One side given, the other taken from the first reference, as in the pipelines."""
+    compare("klein", "float32", pictures(1), width=32)
+
+
+def test_references_of_more_than_a_megapixel(compare: Compare) -> None:
+    """They are scaled down to one before they are encoded."""
+    compare("klein", "float32", pictures(1, (600, 2000)), steps=1, width=32, height=32)
