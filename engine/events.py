@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections import deque
+from collections import OrderedDict, deque
 from collections.abc import Callable, Iterator
 from typing import Any, Literal, NamedTuple
 
@@ -143,6 +143,7 @@ class EventStream:
         self._lock = threading.Lock()
         self._seq = 0
         self._readers: list[Reader] = []
+        self._closed = False
 
     def emit(self, kind: Callable[..., Event], *fields: Any) -> None:
         """Number an event and hand it to the readers."""
@@ -157,11 +158,14 @@ class EventStream:
         reader = Reader(limit)
         with self._lock:
             self._readers.append(reader)
+            if self._closed:
+                reader.close()
         return reader
 
     def close(self) -> None:
         """No event will come any more: readers end once they have read what they have."""
         with self._lock:
+            self._closed = True
             for reader in self._readers:
                 reader.close()
 
@@ -172,24 +176,20 @@ class Reader:
     def __init__(self, limit: int) -> None:
         self._limit = limit
         self._events: deque[Event] = deque()
-        self._latest: dict[str, NodeProgress] = {}
+        self._thinned: OrderedDict[str, NodeProgress] = OrderedDict()
+        """Past the limit, the latest progress of each node; in order, as events are."""
         self._ready = threading.Condition()
         self._closed = False
 
     def push(self, event: Event) -> None:
         """Take an event without ever waiting for the reader."""
         with self._ready:
-            if isinstance(event, NodeProgress):
-                if len(self._events) >= self._limit and self._latest.pop(event.node, None) is not None:
-                    self._thin(event.node)
-                self._latest[event.node] = event
-            self._events.append(event)
+            if isinstance(event, NodeProgress) and len(self._events) >= self._limit:
+                self._thinned.pop(event.node, None)
+                self._thinned[event.node] = event
+            else:
+                self._events.append(event)
             self._ready.notify()
-
-    def _thin(self, node: str) -> None:
-        """Drop the unread progress of a node: a newer one is about to come."""
-        kept = [e for e in self._events if not (isinstance(e, NodeProgress) and e.node == node)]
-        self._events = deque(kept)
 
     def close(self) -> None:
         """End the reader after what is unread."""
@@ -200,16 +200,28 @@ class Reader:
     def read(self, timeout_s: float | None = None) -> Event | None:
         """The next event; None where none came in time or the stream is over."""
         with self._ready:
-            if not self._events and not self._closed:
-                self._ready.wait_for(lambda: self._events or self._closed, timeout_s)
-            return self._events.popleft() if self._events else None
+            if not self._has_unread() and not self._closed:
+                self._ready.wait_for(lambda: self._has_unread() or self._closed, timeout_s)
+            return self._next() if self._has_unread() else None
 
     @property
     def is_over(self) -> bool:
         """Whether everything was read and nothing more will come."""
         with self._ready:
-            return self._closed and not self._events
+            return self._closed and not self._has_unread()
 
     def __iter__(self) -> Iterator[Event]:
         while (event := self.read()) is not None:
             yield event
+
+    def _has_unread(self) -> bool:
+        return bool(self._events or self._thinned)
+
+    def _next(self) -> Event:
+        """The oldest unread event. The lock is held."""
+        if self._thinned:
+            node, progress = next(iter(self._thinned.items()))
+            if not self._events or progress.seq < self._events[0].seq:
+                del self._thinned[node]
+                return progress
+        return self._events.popleft()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from hashlib import sha256
 
@@ -14,6 +15,7 @@ def node_keys(nodes: Sequence[CheckedNode]) -> list[str]:
 
     A key covers the type, its version, the settings, the node's own fingerprint (files it names, by content) and
     the keys of what it is wired to. Ids, devices and positions are not part of it.
+    Where a setting is wired, a fingerprint can only be taken while running: such a node gets a new key each time.
     Raises whatever a fingerprint raises, such as InputError for a file that is gone.
     """
     keys: list[str] = []
@@ -29,6 +31,6 @@ def _key(node: CheckedNode, keys: Sequence[str]) -> str:
     for wire in sorted(node.wires, key=lambda wire: wire.port) if len(node.wires) > 1 else node.wires:
         sources = ",".join(f"{keys[source]}.{output}" for source, output in wire.sources)
         parts.append(f"\0{wire.port}={sources}".encode())
-    if isinstance(settings, Node) and type(settings).fingerprint is not Node.fingerprint:
-        parts.append(b"\0#" + settings.fingerprint().encode())
+    if node.type.cls.fingerprint is not Node.fingerprint:
+        parts.append(b"\0#" + (settings.fingerprint().encode() if isinstance(settings, Node) else os.urandom(32)))
     return sha256(b"".join(parts)).hexdigest()

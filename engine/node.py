@@ -83,8 +83,10 @@ class NodeType:
             raise NodeTypeError(
                 f"{node.__name__}.run: {error}", hint="import wire types outside TYPE_CHECKING"
             ) from error
+        except Exception as error:
+            raise NodeTypeError(f"{node.__name__}.run: its type hints cannot be read: {error}") from error
         parameters = list(inspect.signature(run).parameters.values())[1:]
-        if not parameters or parameters[0].name != "ctx":
+        if not parameters or parameters[0].name != "ctx" or parameters[0].kind is inspect.Parameter.KEYWORD_ONLY:
             raise NodeTypeError(f"{node.__name__}.run must take ctx first")
         if "return" not in hints:
             raise NodeTypeError(f"{node.__name__}.run must say what it returns (None for nothing)")
@@ -163,10 +165,10 @@ def _input_port(node: type[Node], parameter: inspect.Parameter, hints: Mapping[s
     ):
         raise NodeTypeError(f"{node.__name__}.run: parameter {parameter.name} needs a name and a type")
     hint, _ = _strip_optional(hints[parameter.name])
-    is_many = get_origin(hint) is list
+    is_many = get_origin(hint) is list and len(get_args(hint)) == 1
     if is_many:
         (hint,) = get_args(hint)
-    if not isinstance(hint, type):
+    if not _is_wire_type(hint):
         raise NodeTypeError(
             f"{node.__name__}.run: {parameter.name} must be a class, T | None, or list[T]; it is {hint}"
         )
@@ -178,10 +180,22 @@ def _output_ports(node: type[Node], hint: Any) -> tuple[Port, ...]:
         return ()
     if isinstance(hint, type) and issubclass(hint, tuple) and hasattr(hint, "_fields"):
         fields = typing.get_type_hints(hint)
+        if odd := [f"{name}: {fields[name]}" for name in hint._fields if not _is_wire_type(fields[name])]:
+            raise NodeTypeError(f"{node.__name__}.run: each output must be a class; {', '.join(odd)}")
         return tuple(Port(name, fields[name]) for name in hint._fields)
-    if isinstance(hint, type):
+    if _is_wire_type(hint):
         return (Port(snake_case(hint.__name__), hint),)
     raise NodeTypeError(f"{node.__name__}.run must return a class, a NamedTuple or None; it says {hint}")
+
+
+def _is_wire_type(hint: Any) -> bool:
+    """Whether wires can be checked against it: a class, but no generic, no protocol and not Any."""
+    return (
+        isinstance(hint, type)
+        and get_origin(hint) is None
+        and hint is not Any
+        and not getattr(hint, "_is_protocol", False)
+    )
 
 
 def _strip_optional(hint: Any) -> tuple[Any, bool]:

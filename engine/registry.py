@@ -63,7 +63,7 @@ class Registry(Mapping[str, NodeType]):
         sys.modules[name] = module  # type hints are resolved through sys.modules
         try:
             spec.loader.exec_module(module)
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             del sys.modules[name]
             raise InputError(f"{path}: {type(error).__name__}: {error}") from error
         if not (added := self.add_module(module)):

@@ -119,7 +119,7 @@ class Run:
         return todo
 
     def _find_leaders(self) -> dict[int, int]:
-        """For each node that would compute what an earlier one does, that one: it is waited for and its outputs taken."""
+        """For each node that would compute what an earlier one does, that one: it waits and takes its outputs."""
         if len(set(self.keys)) == len(self.keys):
             return {}
         first: dict[str, int] = {}

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, TypeVar, cast
@@ -37,7 +40,8 @@ class Store:
     def put(self, key: str, values: Sequence[Any]) -> None:
         """Keep the outputs of a node. Raises StoreError."""
         try:
-            record = {"outputs": [self._put_value(value) for value in values]}
+            outputs = [self._put_value(value) for value in values]
+            record = {"sha256": _seal(key, outputs), "outputs": outputs}
             write_atomically(self._key_path(key), json.dumps(record).encode(), durable=False)
         except OSError as error:
             raise StoreError(f"cannot write to the cache in {self.folder}: {error.strerror}") from error
@@ -48,7 +52,7 @@ class Store:
         if record is None:
             return None
         outputs = record.get("outputs")
-        if not isinstance(outputs, list) or len(outputs) != len(ports):
+        if not isinstance(outputs, list) or len(outputs) != len(ports) or record.get("sha256") != _seal(key, outputs):
             return self._drop(self._key_path(key))
         values = [self._get_value(output, port.type) for output, port in zip(outputs, ports, strict=True)]
         if any(value is None for value in values):
@@ -58,7 +62,7 @@ class Store:
     def put_step(self, key: str, step: int, value: Storable) -> None:
         """Keep the state of unfinished work after ``step``, in place of an earlier one. Raises StoreError."""
         content = value.to_bytes()
-        path = self._step_folder(key) / f"{step}-{sha256(content).hexdigest()}{value.suffix}"
+        path = self._step_folder(key) / f"{step}-{_step_digest(key, step, content)}{_extension(value.suffix)}"
         earlier = list(self._step_folder(key).glob("*-*"))
         try:
             write_atomically(path, content)
@@ -76,7 +80,8 @@ class Store:
             if number.isdecimal():
                 found[int(number)] = path, digest
         for step, (path, digest) in sorted(found.items(), reverse=True):
-            value = self._read_object(path, digest, kind)
+            content = self._read_sound(path, partial(_step_digest, key, step), digest)
+            value = None if content is None else _revive(kind, content)
             if isinstance(value, kind):
                 return step, value
         return None
@@ -117,40 +122,39 @@ class Store:
     def _get_value(self, record: Any, kind: type) -> Any:
         """The value of a record; None where its object is absent, altered or not of this kind."""
         match record:
-            case {"plain": value} if isinstance(value, kind):
+            case {"plain": value} if isinstance(value, PLAIN_TYPES) and isinstance(value, kind):
                 return value
             case {"object": str(digest), "suffix": str(suffix), "type": str(name)} if digest.isalnum():
                 cls = _class_called(name, kind)
-                return None if cls is None else self._read_object(self._object_path(digest, suffix), digest, cls)
+                path = self._object_path(digest, suffix)
+                content = self._read_sound(path, lambda read: sha256(read).hexdigest(), digest)
+                return None if cls is None or content is None else _revive(cls, content)
         return None
 
-    def _read_object(self, path: Path, digest: str, cls: type[Storable]) -> Storable | None:
+    def _read_sound(self, path: Path, digest_of: Callable[[bytes], str], digest: str) -> bytes | None:
+        """A file's content; None where there is none, or it is not what its name says: then it is deleted."""
         try:
             content = path.read_bytes()
         except OSError:
             return None
-        if sha256(content).hexdigest() != digest:
-            log.warning("a cache entry was damaged and is computed again: %s", path.name)
-            self._drop(path)
-            return None
-        try:
-            return cls.from_bytes(content)
-        except ValueError:  # sound, but written by another release with another form
-            return None
+        if digest_of(content) == digest:
+            return content
+        log.warning("a cache entry was damaged and is computed again: %s", path.name)
+        return self._drop(path)
 
     def _read_record(self, path: Path) -> dict[str, Any] | None:
         try:
             record = json.loads(path.read_bytes())
         except FileNotFoundError:
             return None
-        except (OSError, ValueError):
-            self._drop(path)
-            return None
-        return record if isinstance(record, dict) else None
+        except (OSError, ValueError, RecursionError):
+            return self._drop(path)
+        return record if isinstance(record, dict) else self._drop(path)
 
     @staticmethod
     def _drop(path: Path) -> None:
-        path.unlink(missing_ok=True)
+        with suppress(OSError):  # a folder that may only be read: what is damaged stays, and is never served
+            path.unlink()
 
     def _key_path(self, key: str) -> Path:
         return self._root / "keys" / key[:2] / f"{key}.json"
@@ -159,7 +163,31 @@ class Store:
         return self._root / "steps" / key
 
     def _object_path(self, digest: str, suffix: str) -> Path:
-        return self._root / "objects" / digest[:2] / f"{digest}{Path(suffix).suffix}"
+        return self._root / "objects" / digest[:2] / f"{digest}{_extension(suffix)}"
+
+
+def _seal(key: str, outputs: Any) -> str:
+    """The checksum of a record: it belongs to this key and says what was written."""
+    return sha256(json.dumps([key, outputs]).encode()).hexdigest()
+
+
+def _step_digest(key: str, step: int, content: bytes) -> str:
+    """The checksum of a state: of this work, after this step."""
+    return sha256(b"%s/%d/" % (key.encode(), step) + content).hexdigest()
+
+
+def _extension(suffix: str) -> str:
+    """``.png``; nothing where a suffix could mean more than the end of a name."""
+    return suffix if re.fullmatch(r"\.[A-Za-z0-9]{1,16}", suffix) else ""
+
+
+def _revive(cls: type[S], content: bytes) -> S | None:
+    """The value of a sound content; None where it was written in another form, as another release may."""
+    try:
+        return cls.from_bytes(content)
+    except Exception as error:  # readers of pictures and tensors raise many kinds
+        log.warning("a cache entry cannot be read and is computed again: %s: %s", type(error).__name__, error)
+        return None
 
 
 def _class_called(name: str, base: type) -> type[Storable] | None:
