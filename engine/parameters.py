@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from limner.engine.document import Document
+from limner.engine.document import Document, parse
 from limner.engine.errors import Fault, GraphError, suggest
 from limner.engine.expand import GRAPH_TYPE, Library, targets_of
 from limner.engine.registry import Registry
@@ -29,27 +29,36 @@ class Parameter:
         return " or ".join(str(option.get("type", "value")) for option in options)
 
 
+_UNSET: Any = object()
+
+
 def describe(document: Document, registry: Registry, library: Library | None = None) -> list[Parameter]:
     """The parameters of a document, with the schemas and defaults of what they point to."""
     return [_parameter(document, name, registry, library) for name in document.parameters]
 
 
 def _parameter(document: Document, name: str, registry: Registry, library: Library | None) -> Parameter:
-    node_id, _, setting = targets_of(document.parameters[name])[0].partition(".")
-    node = document.nodes.get(node_id)
-    if node is None:
-        return Parameter(name, {}, None)
-    if node.type == GRAPH_TYPE and library is not None:
-        inner = Document.model_validate(library.load(str(node.settings.get("graph"))))
-        found = (
-            _parameter(inner, setting, registry, library) if setting in inner.parameters else Parameter(name, {}, None)
-        )
-        return Parameter(name, found.schema, node.settings.get(setting, found.default), found.is_wire)
+    """The parameter ``name``, followed through the graphs in the graph to the setting that it stands for."""
+    target, default, entered = targets_of(document.parameters[name])[0], _UNSET, set[str]()
+    while True:
+        node_id, _, setting = target.partition(".")
+        node = document.nodes.get(node_id)
+        if node is None:
+            return Parameter(name, {}, None)
+        default = node.settings.get(setting, _UNSET) if default is _UNSET else default
+        graph = str(node.settings.get("graph"))
+        if node.type != GRAPH_TYPE or library is None or graph in entered:
+            break
+        entered.add(graph)
+        inner, _ = parse(library.load(graph))
+        if inner is None or setting not in inner.parameters:
+            return Parameter(name, {}, None)
+        document, target = inner, targets_of(inner.parameters[setting])[0]
     node_type = registry.get(node.type)
     if node_type is None or setting not in node_type.settings:
         return Parameter(name, {}, None, is_wire=node_type is not None and setting in node_type.inputs)
     schema = dict(node_type.settings_schema["properties"][setting])
-    return Parameter(name, schema, node.settings.get(setting, schema.get("default")))
+    return Parameter(name, schema, schema.get("default") if default is _UNSET else default)
 
 
 def with_values(document: Document, values: Mapping[str, Any]) -> Document:
@@ -89,15 +98,26 @@ def read_values(
 ) -> dict[str, Any]:
     """Values from ``NAME=VALUE`` texts. A setting that is a text takes the text; others are read as JSON.
 
-    Raises GraphError for a pair without ``=``.
+    Raises GraphError for a pair without ``=``, and for what is not Unicode.
     """
     out = {}
     for pair in pairs:
         name, equals, text = pair.partition("=")
         if not equals:
             raise GraphError([Fault(f"{pair!r} is not NAME=VALUE", hint='for example: --set "prompt=a red circle"')])
+        if not _is_unicode(pair):
+            raise GraphError([Fault(f"{name!r}: is not Unicode text", hint="is the terminal's encoding UTF-8?")])
         out[name] = _read(text, _schema_of(name, document, registry, library))
     return out
+
+
+def _is_unicode(text: str) -> bool:
+    """Whether a text has no half characters, which bytes that are not UTF-8 become on a command line."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _schema_of(name: str, document: Document, registry: Registry, library: Library | None) -> Mapping[str, Any]:
@@ -112,9 +132,10 @@ def _read(text: str, schema: Mapping[str, Any]) -> Any:
     kinds = {option.get("type") for option in options}
     if "string" in kinds and not ("null" in kinds and text == "null"):
         return text
-    if "array" in kinds and not text.startswith("["):
-        return text.split(",")
+    if "array" in kinds and not text.startswith("[") and text != "null":
+        items = [option.get("items", {}).get("type") for option in options if option.get("type") == "array"]
+        return [_read(part, {"type": items[0]}) for part in text.split(",")]
     try:
         return json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return text  # checking says what was expected and what came

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 import tempfile
 import traceback
@@ -10,7 +11,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.markup import escape
 from rich.text import Text
 
 from limner.engine import events as ev
@@ -94,7 +94,10 @@ def run(
         typer.Option("--out", "-o", metavar="PATH", help="Where to save: a file (replaced), or a folder ending in /."),
     ] = None,
     device: DeviceOption = "auto",
-    as_json: Annotated[bool, typer.Option("--json", help="One event a line on stdout, as JSON.")] = False,
+    as_json: Annotated[
+        bool,
+        typer.Option("--json", help="One event a line on stdout, as JSON; the last one says where the pictures are."),
+    ] = False,
     trace: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Write a Chrome trace of the run, for Perfetto.")
     ] = None,
@@ -113,9 +116,10 @@ def run(
             JsonLines() if as_json else Silent() if quiet else Bars(err) if err.is_terminal else Lines(err)
         )
         result = _run(session, document, graph, display, trace)
-        if not as_json:
-            for path in _paths(result):
-                out.print(escape(path))
+        if as_json:
+            print(json.dumps({"event": "files", "paths": _paths(result)}))
+        else:
+            _print_paths(result)
         _exit_for(result, debug)
 
 
@@ -244,8 +248,7 @@ def replay(
     if not check:
         with _session(nodes, _cache_dir(None, False), device) as session:
             result = _run(session, redirect(document, out_path) if out_path else document, None, display)
-            for path in _paths(result):
-                out.print(escape(path))
+            _print_paths(result)
             _exit_for(result, debug)
         return
     with tempfile.TemporaryDirectory() as folder, _session(nodes, None, device) as session:
@@ -322,16 +325,28 @@ def _run(
                     raise
                 handle.cancel()
     if trace is not None and record is not None:
-        write_atomically(trace, chrome_trace(record).encode())
+        _write_trace(trace, record)
     result = handle.wait()
     assert result is not None, "the event stream is over, so the run is"
     return result
+
+
+def _write_trace(path: Path, events: ev.Reader) -> None:
+    try:
+        write_atomically(path, chrome_trace(events).encode())
+    except OSError as error:  # the pictures are there, and their paths are still to be said
+        err.print(Text.assemble(("! ", "yellow"), f"{path} cannot be written: {error.strerror}"))
 
 
 def _paths(result: Result) -> list[str]:
     from limner.nodes.values import Files
 
     return [path for files in result.values(Files) for path in files.paths]
+
+
+def _print_paths(result: Result) -> None:
+    for path in _paths(result):
+        out.print(Text(path))
 
 
 def _exit_for(result: Result, debug: bool) -> None:
