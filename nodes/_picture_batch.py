@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from PIL.PngImagePlugin import PngImageFile, PngInfo
 
 _BATCH_KEY = "limner-batch"
+_END = b"IEND\xaeB`\x82"
 _DEFLATE_RATIO = 1032
 """No byte of deflate holds more bytes than this (zlib's technical details), so a PNG's claims can be checked."""
 _BROKEN = (OSError, SyntaxError, ValueError, EOFError, IndexError, struct.error, zlib.error)
@@ -35,6 +36,8 @@ def batch_from_png(content: bytes) -> NDArray[np.uint8]:
     Pillow's own limit of size does not fit batches, so the file is opened by its class, and its claimed size is
     checked against what its bytes can hold.
     """
+    if not content.endswith(_END):
+        raise ValueError("a stored picture without its end")
     try:
         with PngImageFile(io.BytesIO(content)) as image:
             width, tall = image.size

@@ -28,7 +28,6 @@ class LoadReferenceImages(Node):
 
     files: Paths = Field(
         default=(),
-        min_length=1,
         max_length=MAX_REFERENCES,
         description="Paths of pictures, in order. May be left out where pictures are wired in.",
     )
