@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -74,8 +75,8 @@ def _check(raw: Document | Any, registry: Registry, library: Library | None) -> 
     document, faults = (raw, []) if isinstance(raw, Document) else parse(raw)
     if document is None:
         raise GraphError(faults)
-    skipped = _broken_ids(faults)
     expansion = expand(document, library)
+    skipped = _broken_ids(faults) | expansion.broken
     checker = _Checker(registry, expansion, document.parameters, skipped, faults + expansion.faults)
     nodes = checker.run()
     checker.check_parameters(document)
@@ -101,6 +102,9 @@ class _Draft:
     device: str
 
 
+_NOTHING = BaseModel()  # stands for settings with a fault, so that the node's wires still count in a cycle
+
+
 class _Checker:
     """Collects faults; a broken node does not hide the faults of the others."""
 
@@ -118,12 +122,14 @@ class _Checker:
         self.skipped = skipped
         self.faults = faults
         self.types: dict[str, NodeType] = {}
+        self.hints_left = 20
+        self.givers: dict[type, str | None] = {}
 
     def run(self) -> dict[str, _Draft]:
         for node_id, node in self.expansion.nodes.items():
             node_type = self.registry.get(node.type)
             if node_type is None:
-                hint = suggest(node.type, [*self.registry, GRAPH_TYPE])
+                hint = self._suggest(node.type, [*self.registry, GRAPH_TYPE])
                 self.faults.append(Fault(f"unknown node type {node.type}", ("nodes", node_id, "type"), hint))
             else:
                 self.types[node_id] = node_type
@@ -134,26 +140,34 @@ class _Checker:
                 [self._wire(node_id, node_type, port, wire) for port, wire in node.wires.items()] if node.wires else []
             )
             self._missing_wires(node_id, node_type, node)
-            settings = self._settings(node_id, node_type, node)
-            if settings is not None:
-                drafts[node_id] = _Draft(node_type, settings, [w for w in wires if w is not None], node.device)
+            settings = self._settings(node_id, node_type, node) or _NOTHING
+            drafts[node_id] = _Draft(node_type, settings, [w for w in wires if w is not None], node.device)
         return drafts
+
+    def _suggest(self, name: str, known: Iterable[str]) -> str | None:
+        """A hint, for the first faults: comparing names costs more than everything else."""
+        self.hints_left -= 1
+        return suggest(name, known) if self.hints_left >= 0 else None
 
     def _settings(self, node_id: str, node_type: NodeType, node: NodeDocument) -> BaseModel | None:
         wired = frozenset(node.wires).intersection(node_type.settings) if node.wires else frozenset()
         path = ("nodes", node_id, "settings")
-        if both := wired.intersection(node.settings):
+        given = node.settings
+        if both := wired.intersection(given):
             self.faults.extend(
                 Fault(f"{name}: is both set and wired", (*path, name), "keep one") for name in sorted(both)
             )
-            return None
+            given = {name: value for name, value in given.items() if name not in both}
         model = node_type.partial(wired) if wired else node_type.cls
         try:
-            settings = model.model_validate_json(json.dumps(node.settings)) if node.settings else model()
+            settings = model.model_validate_json(json.dumps(given)) if given else model()
         except ValidationError as error:
             known = tuple(node_type.settings)
             details = error.errors(include_url=False, include_input=False)
             self.faults.extend(self._setting_fault(shape_fault(detail, path, known), node_type) for detail in details)
+            return None
+        except (RecursionError, ValueError) as error:
+            self.faults.append(Fault(f"settings: not JSON: {error}", path))
             return None
         if isinstance(settings, Node) and type(settings).problems is not Node.problems:
             problems = list(settings.problems())
@@ -165,8 +179,8 @@ class _Checker:
         name = fault.path[3] if len(fault.path) > 3 else None
         if name in node_type.inputs:
             return Fault(f"{name}: is a wire, not a setting", fault.path, 'move it under "wires"')
-        for parameter, targets in self.parameters.items():
-            if fault.message.endswith("is required") and f"{fault.node}.{name}" in targets_of(targets):
+        for parameter, targets in self.parameters.items() if fault.message.endswith("is required") else ():
+            if f"{fault.node}.{name}" in targets_of(targets):
                 return Fault(fault.message, fault.path, f"give the parameter {parameter}")
         return fault
 
@@ -189,7 +203,7 @@ class _Checker:
                 return None
             port = Port(name, setting_type)
         if port is None:
-            hint = suggest(name, [*node_type.inputs, *node_type.settings])
+            hint = self._suggest(name, [*node_type.inputs, *node_type.settings])
             self.faults.append(Fault(f"{name}: {node_type.name} has no such input", path, hint))
             return None
         wires = [wire] if isinstance(wire, str) else wire
@@ -226,11 +240,16 @@ class _Checker:
             hint = suggest(wire.partition(".")[2], ports) or 'give the inner graph "outputs"'
             self.faults.append(Fault(f"{port.name}: the graph {source} has no output {wire!r}", path, hint))
             return
-        names = [*self.expansion.nodes, *self.expansion.outputs]
-        self.faults.append(Fault(f"{port.name}: there is no node {source!r}", path, suggest(source, names)))
+        names = itertools.chain(self.expansion.nodes, self.expansion.outputs)
+        self.faults.append(Fault(f"{port.name}: there is no node {source!r}", path, self._suggest(source, names)))
 
     def _fitting(self, port: Port) -> str | None:
         """A hint that names an output of this graph which would fit."""
+        if port.type not in self.givers:
+            self.givers[port.type] = self._find_giver(port)
+        return self.givers[port.type]
+
+    def _find_giver(self, port: Port) -> str | None:
         for node_id, node_type in self.types.items():
             for output in node_type.outputs:
                 if fits(output.type, port.type):
@@ -240,14 +259,13 @@ class _Checker:
         return f"{' or '.join(givers)} gives {port.type.__name__}" if givers else None
 
     def order(self, dag: nx.DiGraph[str]) -> list[str]:
-        """The ids in an order in which they can run; where wires form a cycle, a fault that names it."""
+        """The ids in an order in which they can run; for each knot of wires, a fault that names a cycle in it."""
         try:
             return list(nx.topological_sort(dag))
         except nx.NetworkXUnfeasible:
-            nodes = [source for source, _ in nx.find_cycle(dag)]
-            path = ("nodes", nodes[0], "wires")
-            message = f"the wires form a cycle: {' -> '.join([*nodes, nodes[0]])}"
-            self.faults.append(Fault(message, path, "take one of these wires away"))
+            for knot in nx.strongly_connected_components(dag):
+                if len(knot) > 1 or dag.has_edge(*knot, *knot):
+                    self.faults.append(_cycle(dag.subgraph(sorted(knot)).copy()))
             return []
 
     def check_parameters(self, document: Document) -> None:
@@ -258,20 +276,30 @@ class _Checker:
                 path = ("parameters", name)
                 node_type = self.types.get(node)
                 if node_type is not None and setting not in (*node_type.settings, *node_type.inputs):
-                    hint = suggest(setting, [*node_type.settings, *node_type.inputs])
+                    hint = self._suggest(setting, [*node_type.settings, *node_type.inputs])
                     self.faults.append(
                         Fault(f"{name}: {node_type.name} has no {setting or 'such'} setting", path, hint)
                     )
                 elif node not in document.nodes and node not in self.skipped:
-                    self.faults.append(Fault(f"{name}: there is no node {node!r}", path, suggest(node, document.nodes)))
+                    self.faults.append(
+                        Fault(f"{name}: there is no node {node!r}", path, self._suggest(node, document.nodes))
+                    )
         for name, wire in document.outputs.items():
             source, _, output = self.expansion.resolve(wire).partition(".")
             path = ("outputs", name)
             source_type = self.types.get(source)
             if source_type is None and source not in self.expansion.nodes and source not in self.skipped:
-                self.faults.append(Fault(f"{name}: there is no node {source!r}", path, suggest(source, document.nodes)))
+                self.faults.append(
+                    Fault(f"{name}: there is no node {source!r}", path, self._suggest(source, document.nodes))
+                )
             elif source_type is not None and output and output not in [port.name for port in source_type.outputs]:
                 self.faults.append(_no_such_output(path, Port(name, object), source, output, source_type))
+
+
+def _cycle(knot: nx.DiGraph[str]) -> Fault:
+    nodes = [source for source, _ in nx.find_cycle(knot)]
+    message = f"the wires form a cycle: {' -> '.join([*nodes, nodes[0]])}"
+    return Fault(message, ("nodes", nodes[0], "wires"), "take one of these wires away")
 
 
 def _no_such_output(path: tuple[str | int, ...], port: Port, source: str, output: str, found: NodeType) -> Fault:

@@ -2,15 +2,47 @@
 
 from __future__ import annotations
 
+import itertools
 import json
+import math
+from collections.abc import Iterable
 from typing import Annotated, Any, Literal, NoReturn
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import ErrorDetails
 
 from limner.engine.errors import Fault, GraphError, suggest
 from limner.engine.migrate import VERSION, migrate
 
+
+def _plain(layout: dict[str, Any]) -> dict[str, Any]:
+    """What was read, where a file can hold it. Raises ValueError for what JSON has no form for."""
+    level: list[Any] = [layout]
+    for _ in range(MAX_DEPTH):
+        level = [part for value in level for part in _parts(value)]
+        if not level:
+            return layout
+    raise ValueError("is nested too deeply")
+
+
+def _parts(value: Any) -> Iterable[Any]:
+    if isinstance(value, dict):
+        return itertools.chain(value, value.values())
+    if isinstance(value, list):
+        return value
+    if isinstance(value, str):
+        value.encode()  # half a surrogate pair cannot be; UnicodeError is a ValueError
+    elif isinstance(value, float) and not math.isfinite(value):
+        raise ValueError("must be of finite numbers")
+    elif isinstance(value, int) and value.bit_length() > MAX_INTEGER_BITS:
+        raise ValueError("has too long an integer")
+    elif value is not None and not isinstance(value, (int, float)):
+        raise ValueError(f"{type(value).__name__} is no JSON value")
+    return ()
+
+
+MAX_DEPTH = 64
+MAX_INTEGER_BITS = 1024
 NodeId = Annotated[str, Field(pattern=r"^[\w-]+$", max_length=200)]
 _SHAPE = ConfigDict(frozen=True, strict=True, extra="forbid", hide_input_in_errors=True)
 
@@ -44,7 +76,9 @@ class Document(BaseModel):
     outputs: dict[str, str] = Field(
         default_factory=dict, description='Ports that this graph offers when it is a node of another: "node.port".'
     )
-    layout: dict[str, Any] = Field(default_factory=dict, description="Positions, for editors; never part of a key.")
+    layout: Annotated[dict[str, Any], AfterValidator(_plain)] = Field(
+        default_factory=dict, description="Positions, for editors; never part of a key."
+    )
 
     def to_json(self) -> str:
         """The document as text: defaults left out, two spaces, one trailing newline."""

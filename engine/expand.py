@@ -12,6 +12,8 @@ from limner.engine.document import Document, NodeDocument, parse
 from limner.engine.errors import Fault, GraphError, LimnerError, suggest
 
 GRAPH_TYPE = "Graph"
+MAX_NODES = 1_000_000
+"""What comes to more has a mistake in it, such as graphs that double each other."""
 SEPARATOR = "/"
 """Between the id of a Graph node and that of a node inside it: ``upscale/denoise``."""
 
@@ -39,6 +41,8 @@ class Expansion:
     nodes: dict[str, NodeDocument] = field(default_factory=dict)
     outputs: dict[str, dict[str, str]] = field(default_factory=dict)
     """By Graph node, the wire that each of its ports stands for."""
+    broken: set[str] = field(default_factory=set)
+    """Nodes that are left out because of a fault of their own, which is among ``faults``."""
     faults: list[Fault] = field(default_factory=list)
 
     def resolve(self, wire: str) -> str:
@@ -75,14 +79,18 @@ def expand(document: Document, library: Library | None) -> Expansion:
         if item.node.type != GRAPH_TYPE:
             out.nodes[item.id] = item.node
             continue
+        if len(out.nodes) + len(pending) > MAX_NODES:
+            out.faults.append(Fault(f"with the graphs in it, it comes to more than {MAX_NODES:,} nodes", ("nodes",)))
+            return Expansion(faults=out.faults, broken=set(document.nodes))
         if (inner := _load(item, out)) is not None:
             pending.extend(_inline(item, inner, out))
+        else:
+            out.broken.add(item.id)
     return out
 
 
 def _load(item: _Pending, out: Expansion) -> Document | None:
     path = ("nodes", item.id, "settings", "graph")
-    out.outputs[item.id] = {}
     name = item.node.settings.get("graph")
     if not isinstance(name, str):
         out.faults.append(Fault("graph: must be the name of a graph", path))
@@ -101,6 +109,7 @@ def _load(item: _Pending, out: Expansion) -> Document | None:
     except LimnerError as error:
         inner, faults = None, [Fault(f"graph: {error.message}", (), error.hint)]
     out.faults.extend(fault.under(path if not fault.path else (*path, name)) for fault in faults)
+    out.broken.update(f"{item.id}{SEPARATOR}{fault.node}" for fault in faults if fault.node is not None)
     return inner
 
 
@@ -114,7 +123,11 @@ def _inline(item: _Pending, inner: Document, out: Expansion) -> list[_Pending]:
     for name, value in item.node.settings.items():
         for node, setting in _targets(item, inner, nodes, name, "settings", out) if name != "graph" else ():
             nodes[node].settings[setting] = value
+            nodes[node].wires.pop(setting, None)
     for name, wire in item.node.wires.items():
+        if name in item.node.settings:
+            path = ("nodes", item.id, "settings", name)
+            out.faults.append(Fault(f"{name}: is both set and wired", path, "keep one"))
         for node, port in _targets(item, inner, nodes, name, "wires", out):
             nodes[node].wires[port] = wire
             nodes[node].settings.pop(port, None)
@@ -167,7 +180,7 @@ def _targets(
         elif node in inner.nodes and port:
             message = f"{name}: it sets {target}, which none of the graph's outputs needs, so it is left out here"
             out.faults.append(Fault(message, path))
-        else:
+        elif f"{item.id}{SEPARATOR}{node}" not in out.broken:
             out.faults.append(Fault(f"{name}: the parameter points to {target}, which is not there", path))
     return found
 

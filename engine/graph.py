@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -60,13 +61,15 @@ class Graph:
         self._layout: dict[str, Any] = {}
 
     def add(self, node: Node, *, id: str | None = None, device: str = "auto", **wires: Source | list[Source]) -> Handle:  # noqa: A002  # the word that graphs use
-        """Add a node and wire its inputs (or settings). Raises GraphError where ``id`` is taken.
+        """Add a node and wire its inputs (or settings). Raises GraphError where ``id`` is taken or no id.
 
         Without ``id`` the node is called after its type: ``text_encode``, then ``text_encode_2``.
         """
         node_type = NodeType.of(type(node))
         if id is not None and id in self._nodes:
             raise GraphError([Fault(f"there is a node {id!r} already", ("nodes", id), "give it another id")])
+        if id is not None and not re.fullmatch(r"[\w-]{1,200}", id):
+            raise GraphError([Fault(f"{id!r} is no id for a node", ("nodes", id), "use letters, digits, _ and -")])
         node_id = id or self._free_id(snake_case(node_type.name))
         drawn = {
             port: [_wire(one) for one in source] if isinstance(source, list) else _wire(source)
