@@ -26,7 +26,7 @@ _log = logging.getLogger("limner.node")
 class NodeContext:
     """One node's view of its run. See ``limner.engine.context.Context`` for what each member promises."""
 
-    __slots__ = ("_has_kept", "_kept_at", "_key", "_run", "_started_at", "_step")
+    __slots__ = ("_has_kept", "_kept_at", "_key", "_offered", "_run", "_started_at", "_step")
 
     def __init__(self, run: Run, step: Step, key: str) -> None:
         self._run = run
@@ -34,6 +34,7 @@ class NodeContext:
         self._key = key
         self._kept_at = self._started_at = 0.0
         self._has_kept = False
+        self._offered: tuple[int, Storable] | None = None
 
     def begin(self) -> None:
         """Start the clocks and say that the node runs."""
@@ -66,6 +67,8 @@ class NodeContext:
     def progress(self, step: int, total: int, preview: Callable[[], Storable] | None = None) -> None:
         self._run.events.emit(ev.NodeProgress, self._step.node.id, step, total, preview)
         if self._run.is_cancelled:
+            if self._offered is not None:
+                self._keep(*self._offered)
             raise Cancelled
 
     def warn(self, message: str) -> None:
@@ -75,11 +78,9 @@ class NodeContext:
         return self._run.models.hold(model, self.device)
 
     def checkpoint(self, step: int, value: Storable) -> None:
-        now = time.perf_counter()
-        if self._run.is_cancelled or now - self._kept_at >= self._run.checkpoint_interval_s:
-            self._kept_at = now
-            self._has_kept = True
-            self._run.cache.put_step(self._key, step, value)
+        self._offered = step, value  # kept if the run is cancelled before the next one
+        if self._run.is_cancelled or time.perf_counter() - self._kept_at >= self._run.checkpoint_interval_s:
+            self._keep(step, value)
 
     def resume(self, kind: type[S]) -> tuple[int, S] | None:
         found = self._run.cache.get_step(self._key, kind)
@@ -87,3 +88,9 @@ class NodeContext:
             self._has_kept = True
             self._run.events.emit(ev.NodeResumed, self._step.node.id, found[0])
         return found
+
+    def _keep(self, step: int, value: Storable) -> None:
+        self._offered = None
+        self._kept_at = time.perf_counter()
+        self._has_kept = True
+        self._run.cache.put_step(self._key, step, value)

@@ -104,11 +104,20 @@ def run(
     nodes: NodesOption = None,
     cache_dir: CacheDirOption = None,
     no_cache: NoCacheOption = False,
+    checkpoint_every: Annotated[
+        float,
+        typer.Option(
+            metavar="SECONDS",
+            min=0,
+            envvar="LIMNER_CHECKPOINT_EVERY",
+            help="How much denoising a crash may cost; 0 keeps every step.",
+        ),
+    ] = 2.0,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print the pictures' paths only.")] = False,
     debug: DebugOption = False,
 ) -> None:
     """Run a graph. Pictures' paths go to stdout, progress to stderr."""
-    with _session(nodes, _cache_dir(cache_dir, no_cache), device) as session:
+    with _session(nodes, _cache_dir(cache_dir, no_cache), device, checkpoint_every) as session:
         document = _document(session, graph, values)
         if out_path is not None:
             document = redirect(document, out_path)
@@ -293,8 +302,12 @@ def _registry(nodes: list[Path] | None) -> Registry:
     return registry
 
 
-def _session(nodes: list[Path] | None, cache_dir: Path | None = None, device: str = "auto") -> Session:
-    return Session(registry=_registry(nodes), cache_dir=cache_dir, device=device)
+def _session(
+    nodes: list[Path] | None, cache_dir: Path | None = None, device: str = "auto", checkpoint_every: float = 2.0
+) -> Session:
+    return Session(
+        registry=_registry(nodes), cache_dir=cache_dir, device=device, checkpoint_interval_s=checkpoint_every
+    )
 
 
 def _cache_dir(named: Path | None, is_off: bool) -> Path | None:

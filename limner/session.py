@@ -38,6 +38,7 @@ class Session:
     """Runs graphs, keeping models and results between runs: a second run loads nothing twice.
 
     ``cache_dir`` None keeps results in memory only. ``device`` is where nodes with ``device: auto`` compute.
+    ``checkpoint_interval_s`` is how much denoising a crash may cost; 0 keeps every step.
     Making a session is cheap: torch is imported by the first run.
     """
 
@@ -49,11 +50,13 @@ class Session:
         cache_dir: Path | None = None,
         memory_bytes: int = 1 << 30,
         device: str = "auto",
+        checkpoint_interval_s: float = 2.0,
     ) -> None:
         self.registry = registry if registry is not None else Registry.installed()
         self.library = library if library is not None else GraphLibrary()
         self.cache = Cache(memory_bytes, Store(cache_dir) if cache_dir is not None else None)
         self.device = device
+        self.checkpoint_interval_s = checkpoint_interval_s
 
     @cached_property
     def devices(self) -> DeviceTable:
@@ -68,7 +71,12 @@ class Session:
         from limner.engine.pool import ModelPool
         from limner.nodes._flux2.loader import Flux2Loader
 
-        return Executor(cache=self.cache, models=ModelPool(Flux2Loader()), software=software())
+        return Executor(
+            cache=self.cache,
+            models=ModelPool(Flux2Loader()),
+            checkpoint_interval_s=self.checkpoint_interval_s,
+            software=software(),
+        )
 
     def document(self, graph: GraphLike, values: Mapping[str, Any] | None = None) -> Document:
         """The document of a graph with parameters and settings changed. Raises GraphError, InputError."""
