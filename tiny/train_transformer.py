@@ -1,0 +1,98 @@
+"""Stage ``transformer``: the denoiser and, more slowly, the text encoder learn from prompts and references."""
+
+import random
+from collections.abc import Callable
+from typing import NamedTuple
+
+import torch
+from diffusers import Flux2Transformer2DModel
+from torch import nn
+from transformers import PreTrainedTokenizerFast, Qwen3ForCausalLM
+
+from limner.tiny.captions import describe
+from limner.tiny.latents import Pool, members
+from limner.tiny.references import TASKS, make_edit
+from limner.tiny.text import embed, tokenize
+from limner.tiny.transformer import flow_loss, sample_times
+
+NO_PROMPT = 0.08  # share of samples without a prompt, so that guidance is possible
+TWO_OBJECTS = 0.3
+ONE_REFERENCE = tuple(t for t in TASKS if not t.startswith("borrow"))
+TWO_REFERENCES = tuple(t for t in TASKS if t.startswith("borrow"))
+
+
+class Batch(NamedTuple):
+    """Clean tokens (B, S, C), reference tokens (B, N*S, C) and prompts."""
+
+    clean: torch.Tensor
+    references: torch.Tensor
+    prompts: list[str]
+
+
+class Denoiser(nn.Module):
+    """Transformer and text encoder, trained together."""
+
+    def __init__(self, transformer: Flux2Transformer2DModel, encoder: Qwen3ForCausalLM) -> None:
+        super().__init__()
+        self.transformer = transformer
+        self.encoder = encoder
+
+
+class DenoiseTask:
+    """Text-to-image first; after ``alone`` of the steps, a share of the batches are reference tasks."""
+
+    def __init__(
+        self,
+        module: Denoiser,
+        tokenizer: PreTrainedTokenizerFast,
+        pool: Pool,
+        steps: int,
+        batch: int,
+        *,
+        alone: float = 0.2,
+        reference_share: float = 0.35,
+        compiled: bool = True,
+    ) -> None:
+        self.module, self.tokenizer, self.pool = module, tokenizer, pool
+        self.steps, self.batch, self.alone, self.reference_share = steps, batch, alone, reference_share
+        self.flow_loss: Callable[..., torch.Tensor] = torch.compile(flow_loss, dynamic=False) if compiled else flow_loss
+
+    def loss(self, step: int, rng: random.Random, generator: torch.Generator) -> torch.Tensor:
+        """Denoise a fresh batch."""
+        batch = self.draw(step, rng)
+        device = next(self.module.parameters()).device
+        ids, mask = (t.to(device) for t in tokenize(self.tokenizer, batch.prompts))
+        noise = torch.randn(batch.clean.shape, generator=generator)
+        times = sample_times(len(noise), generator)
+        with torch.autocast(device.type, torch.bfloat16):
+            text = embed(self.module.encoder, ids, mask)
+            tensors = (t.to(device) for t in (batch.clean, batch.references))
+            return self.flow_loss(self.module.transformer, *tensors, text, noise.to(device), times.to(device))
+
+    def draw(self, step: int, rng: random.Random) -> Batch:
+        """Draw prompts and pictures; every batch has one number of references."""
+        if step >= self.alone * self.steps and rng.random() < self.reference_share:
+            return self._draw_edits(rng, rng.choice((ONE_REFERENCE, ONE_REFERENCE, TWO_REFERENCES)))
+        rows, prompts = [], []
+        for _ in range(self.batch):
+            if rng.random() < TWO_OBJECTS:
+                index = rng.randrange(len(self.pool.pair_scenes))
+                scene, tokens = self.pool.pair_scenes[index], self.pool.pairs[index]
+            else:
+                index, member = rng.randrange(len(self.pool.family_scenes)), rng.randrange(2 + len(TASKS))
+                scene, tokens = members(self.pool.family_scenes[index])[member], self.pool.families[index, member]
+            rows.append(tokens)
+            prompts.append("" if rng.random() < NO_PROMPT else describe(rng, scene).text)
+        clean = torch.stack(rows).float()
+        return Batch(clean, clean[:, :0], prompts)
+
+    def _draw_edits(self, rng: random.Random, tasks: tuple[str, ...]) -> Batch:
+        clean, references, prompts = [], [], []
+        for _ in range(self.batch // 2):  # reference tokens double or triple the work of a sample
+            index, task = rng.randrange(len(self.pool.family_scenes)), rng.choice(tasks)
+            edit = make_edit(rng, self.pool.family_scenes[index], task)  # type: ignore[arg-type]  # a TaskName
+            family = self.pool.families[index]
+            clean.append(family[2 + TASKS.index(edit.task)])
+            references.append(family[: len(edit.references)].flatten(0, 1))
+            prompts.append("" if rng.random() < NO_PROMPT else edit.caption.text)
+        return Batch(torch.stack(clean).float(), torch.stack(references).float(), prompts)

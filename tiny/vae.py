@@ -1,0 +1,120 @@
+"""The autoencoder: how it is built, how it starts, what it learns from."""
+
+from collections.abc import Iterator
+
+import torch
+from diffusers import AutoencoderKLFlux2
+from torch import nn
+from torch.nn import functional
+
+LATENT_CHANNELS = 8
+COLOR_GAIN = 3.0  # size of the constant channels that steady the group norms
+
+
+def build_vae() -> AutoencoderKLFlux2:
+    """Build the FLUX.2 autoencoder at factor 8, narrow, started as a passer-on of colours."""
+    vae = AutoencoderKLFlux2(
+        block_out_channels=(8, 16, 32, 48),
+        decoder_block_out_channels=(12, 16, 32, 48),
+        down_block_types=("DownEncoderBlock2D",) * 4,
+        up_block_types=("UpDecoderBlock2D",) * 4,
+        layers_per_block=1,
+        latent_channels=LATENT_CHANNELS,
+        norm_num_groups=1,
+        sample_size=512,  # nothing this model draws is tiled
+        use_quant_conv=False,
+        use_post_quant_conv=False,
+        mid_block_add_attention=False,
+    )
+    pass_colors_through(vae)
+    return vae
+
+
+@torch.no_grad()
+def pass_colors_through(vae: AutoencoderKLFlux2) -> None:
+    """Start with RGB travelling along the first channels of every skip path.
+
+    The default start needs thousands of steps to find colours behind the group norms. Here residual
+    branches begin small, and constant channels make the norms act as a fixed scale.
+    """
+    encoder, decoder = vae.encoder, vae.decoder
+    for block in (*encoder.down_blocks, encoder.mid_block, decoder.mid_block, *decoder.up_blocks):
+        for resnet in block.resnets:
+            resnet.conv2.weight.mul_(0.2)
+            nn.init.zeros_(resnet.conv2.bias)
+            if resnet.conv_shortcut is not None:
+                _identity(resnet.conv_shortcut)
+        for sampler in _samplers(block):
+            _identity(sampler.conv, pool=sampler.__class__.__name__ == "Downsample2D")
+    _identity(encoder.conv_in)
+    _identity(decoder.conv_in, noise=0.5)
+    for conv, first in ((encoder.conv_in, 3), (decoder.conv_in, 4)):
+        for channel in range(first, 8):
+            conv.bias[channel] = COLOR_GAIN if channel % 2 else -COLOR_GAIN
+    for norm in (encoder.conv_norm_out, decoder.conv_norm_out):
+        norm.bias.fill_(2.0)
+    _identity(encoder.conv_out, gain=2.0, noise=1.0)
+    _identity(decoder.conv_out, gain=2.5)
+    encoder.conv_out.bias[:3] = -4.0
+    decoder.conv_out.bias[:3] = -5.0
+
+
+def _samplers(block: nn.Module) -> Iterator[nn.Module]:
+    for name in ("downsamplers", "upsamplers"):
+        yield from getattr(block, name, None) or ()
+
+
+def _identity(conv: nn.Conv2d, gain: float = 1.0, noise: float = 0.15, pool: bool = False) -> None:
+    """Make channel c of the output channel c of the input (pooled over 2 x 2), plus small noise."""
+    conv.weight.mul_(noise)
+    middle = conv.weight.shape[-1] // 2
+    for channel in range(min(conv.weight.shape[:2])):
+        if pool:
+            conv.weight[channel, channel, :2, :2] += 0.25 * gain
+        else:
+            conv.weight[channel, channel, middle, middle] += gain
+    if conv.bias is not None:
+        nn.init.zeros_(conv.bias)
+
+
+def reconstruction_loss(image: torch.Tensor, other: torch.Tensor) -> torch.Tensor:
+    """L1, MSE for outliers, and L1 of the gradients for crisp edges."""
+    edges = (other.diff(dim=-1) - image.diff(dim=-1)).abs().mean() + (
+        other.diff(dim=-2) - image.diff(dim=-2)
+    ).abs().mean()
+    return (other - image).abs().mean() + 2 * functional.mse_loss(other, image) + edges
+
+
+def autoencoder_loss(vae: AutoencoderKLFlux2, image: torch.Tensor, noise: float) -> torch.Tensor:
+    """Reconstruct from latents blurred by ``noise`` standard deviations of each channel.
+
+    Noise relative to the channel gives every channel the same capacity, so that none stays dead, and
+    makes the decoder forgive the transformer's small errors.
+    """
+    mean = vae.encode(image).latent_dist.mean
+    spread = mean.detach().std((0, 2, 3), keepdim=True)
+    other = vae.decode(mean + noise * spread * torch.randn_like(mean)).sample
+    return reconstruction_loss(image, other) + 5e-4 * (mean**2).mean()
+
+
+def patchify(latents: torch.Tensor) -> torch.Tensor:
+    """Fold 2 x 2 cells into channels: (B, C, H, W) -> (B, 4C, H/2, W/2), as the pipeline does."""
+    b, c, h, w = latents.shape
+    return latents.view(b, c, h // 2, 2, w // 2, 2).permute(0, 1, 3, 5, 2, 4).reshape(b, c * 4, h // 2, w // 2)
+
+
+@torch.no_grad()
+def encode_tokens(vae: AutoencoderKLFlux2, image: torch.Tensor) -> torch.Tensor:
+    """Give the normalised tokens of pictures, (B, H/16 * W/16, 4 * LATENT_CHANNELS), as the pipeline does."""
+    folded = patchify(vae.encode(image).latent_dist.mode())
+    mean = vae.bn.running_mean.view(1, -1, 1, 1)
+    std = torch.sqrt(vae.bn.running_var.view(1, -1, 1, 1) + vae.config.batch_norm_eps)
+    return ((folded - mean) / std).flatten(2).transpose(1, 2)
+
+
+@torch.no_grad()
+def fit_statistics(vae: AutoencoderKLFlux2, images: torch.Tensor) -> None:
+    """Set the running statistics by which latents are normalised."""
+    folded = torch.cat([patchify(vae.encode(part).latent_dist.mode()) for part in images.split(32)])
+    vae.bn.running_mean.copy_(folded.mean((0, 2, 3)))
+    vae.bn.running_var.copy_(folded.var((0, 2, 3)))
