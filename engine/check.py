@@ -102,7 +102,7 @@ class _Draft:
     device: str
 
 
-_NOTHING = BaseModel()  # stands for settings with a fault, so that the node's wires still count in a cycle
+_NOTHING = Node()  # stands for settings with a fault, so that the node's wires still count in a cycle
 
 
 class _Checker:
