@@ -186,10 +186,16 @@ def _stop_loop(loop: asyncio.AbstractEventLoop) -> None:
 
 
 def _run_loop(loop: asyncio.AbstractEventLoop) -> None:
-    loop.run_forever()
-    tasks = asyncio.all_tasks(loop)
+    try:
+        loop.run_forever()
+        loop.run_until_complete(_end_tasks())
+        loop.run_until_complete(loop.shutdown_asyncgens())
+    finally:
+        loop.close()
+
+
+async def _end_tasks() -> None:
+    tasks = asyncio.all_tasks() - {asyncio.current_task()}
     for task in tasks:
         task.cancel()
-    loop.run_until_complete(asyncio.gather(*tasks, return_exceptions=True))
-    loop.run_until_complete(loop.shutdown_asyncgens())
-    loop.close()
+    await asyncio.gather(*tasks, return_exceptions=True)
