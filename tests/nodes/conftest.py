@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
@@ -18,7 +19,7 @@ from limner.nodes.load_model import Model
 Kind = Literal["dev", "klein", "klein-base"]
 KINDS: tuple[Kind, ...] = ("dev", "klein", "klein-base")
 
-LENGTH, LAYERS = 16, (1, 2, 3)
+LENGTH, LAYERS = 256, (1, 2, 3)  # a token is a byte here: dev's system message alone has 168
 LATENT_CHANNELS = 4
 SETTINGS = {
     "text": {"max_sequence_length": LENGTH, "out_layers": LAYERS},
@@ -94,25 +95,40 @@ def load_model(model_folder: Callable[[Kind], Path]) -> Callable[..., Model]:
 
 
 @pytest.fixture(scope="session")
-def stock_pipeline(model_folder: Callable[[Kind], Path]) -> Callable[..., Any]:
-    """The pipeline of diffusers on the same folder, with its layers and lengths filled in."""
-    pipelines: dict[tuple[Kind, str], Any] = {}
+def _stock(model_folder: Callable[[Kind], Path]) -> Callable[[Kind, str], Any]:
+    """The pipelines of diffusers on the same folders; each is loaded once."""
+    from diffusers import DiffusionPipeline
+
+    def load(kind: Kind, dtype: str) -> Any:
+        import torch
+
+        pipeline = DiffusionPipeline.from_pretrained(model_folder(kind), dtype=getattr(torch, dtype))
+        pipeline.set_progress_bar_config(disable=True)
+        return pipeline
+
+    return cache(load)
+
+
+@pytest.fixture(scope="session")
+def stock_pipeline(_stock: Callable[[Kind, str], Any]) -> Callable[..., Any]:
+    """A stock pipeline as a function that is told the layers and length of the random models."""
 
     def pipeline(kind: Kind, dtype: str = "float32") -> Any:
-        if (kind, dtype) not in pipelines:
-            pipelines[kind, dtype] = _load_stock(model_folder(kind), dtype)
-        return pipelines[kind, dtype]
+        return lambda **call: _stock(kind, dtype)(max_sequence_length=LENGTH, text_encoder_out_layers=LAYERS, **call)[0]
 
     return pipeline
 
 
-def _load_stock(folder: Path, dtype: str) -> Any:
-    import torch
-    from diffusers import DiffusionPipeline
+@pytest.fixture(scope="session")
+def stock_encode(_stock: Callable[[Kind, str], Any]) -> Callable[..., Any]:
+    """What a stock pipeline makes of a prompt."""
 
-    pipeline = DiffusionPipeline.from_pretrained(folder, dtype=getattr(torch, dtype))
-    pipeline.set_progress_bar_config(disable=True)
-    return lambda **call: pipeline(max_sequence_length=LENGTH, text_encoder_out_layers=LAYERS, **call)[0]
+    def encode(kind: Kind, dtype: str, prompt: str) -> Any:
+        pipeline = _stock(kind, dtype)
+        call = {"prompt": prompt, "max_sequence_length": LENGTH, "text_encoder_out_layers": LAYERS}
+        return pipeline.encode_prompt(**call, device="cpu")[0].detach()
+
+    return encode
 
 
 def _pipeline(kind: Kind) -> Any:

@@ -222,7 +222,7 @@ def bomb() -> bytes:
     ids=["no batch", "no number", "none", "does not divide", "negative", "grey", "bomb"],
 )
 def test_foreign_pictures_are_refused(content: bytes) -> None:
-    with pytest.raises(ValueError, match="stored|invalid literal"):
+    with pytest.raises(ValueError, match=r"stored|invalid literal"):
         Image.from_bytes(content)
 
 
