@@ -11,6 +11,7 @@ from typing import Any
 import networkx as nx
 from pydantic import BaseModel, ValidationError
 
+from limner.engine.device import DEVICE_NAME, HOST
 from limner.engine.document import Document, NodeDocument, parse, shape_fault
 from limner.engine.errors import Fault, GraphError, suggest
 from limner.engine.expand import GRAPH_TYPE, Expansion, Library, expand, targets_of
@@ -83,7 +84,8 @@ def _check(raw: Document | Any, registry: Registry, library: Library | None) -> 
     dag = _dag(nodes)
     order = checker.order(dag)
     if checker.faults:
-        raise GraphError(_in_document_order(checker.faults, document))
+        ids = document.nodes if isinstance(raw, Document) else raw["nodes"]  # broken nodes too
+        raise GraphError(_in_document_order(checker.faults, ids))
     index = {node_id: position for position, node_id in enumerate(order)}
     return CheckedGraph(document, tuple(_checked(node_id, nodes[node_id], index) for node_id in order), dag)
 
@@ -140,6 +142,8 @@ class _Checker:
                 [self._wire(node_id, node_type, port, wire) for port, wire in node.wires.items()] if node.wires else []
             )
             self._missing_wires(node_id, node_type, node)
+            if node.device != "auto":
+                self._device(node_id, node.device)
             settings = self._settings(node_id, node_type, node) or _NOTHING
             drafts[node_id] = _Draft(node_type, settings, [w for w in wires if w is not None], node.device)
         return drafts
@@ -183,6 +187,12 @@ class _Checker:
             if f"{fault.node}.{name}" in targets_of(targets):
                 return Fault(fault.message, fault.path, f"give the parameter {parameter}")
         return fault
+
+    def _device(self, node_id: str, device: str) -> None:
+        """What is no device on any machine; whether this one has it is the plan's to say."""
+        if device != HOST and not DEVICE_NAME.fullmatch(device):
+            hint = suggest(device, ["auto", "cpu", "cuda:0", "mps"])
+            self.faults.append(Fault(f"device: {device!r} is no device", ("nodes", node_id, "device"), hint))
 
     def _missing_wires(self, node_id: str, node_type: NodeType, node: NodeDocument) -> None:
         for port in node_type.required:
@@ -326,6 +336,6 @@ def _checked(node_id: str, draft: _Draft, index: Mapping[str, int]) -> CheckedNo
     return CheckedNode(node_id, draft.type, draft.settings, wires, draft.device)
 
 
-def _in_document_order(faults: list[Fault], document: Document) -> list[Fault]:
-    place = {node_id: position for position, node_id in enumerate(document.nodes)}
+def _in_document_order(faults: list[Fault], ids: Iterable[str]) -> list[Fault]:
+    place = {node_id: position for position, node_id in enumerate(ids)}
     return sorted(faults, key=lambda fault: place.get((fault.node or "").partition("/")[0], -1))

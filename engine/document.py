@@ -66,7 +66,7 @@ class Document(BaseModel):
     model_config = _SHAPE
 
     limner: Literal[1] = Field(default=1, description="The version of this format.")
-    name: str = Field(default="graph", max_length=200)
+    name: str = Field(default="graph", max_length=200, pattern=r"^[^\x00-\x1f\x7f-\x9f]*$")
     description: str = ""
     parameters: dict[str, str | list[str]] = Field(
         default_factory=dict,
@@ -153,6 +153,8 @@ def shape_fault(
         return Fault(f"{name}: unknown {'setting' if prefix else 'key'}", path, suggest(name, names))
     if kind == "string_pattern_mismatch" and path[:1] == ("nodes",) and len(path) == 2:
         return Fault(f"{name!r} is no id for a node", path, "use letters, digits, _ and -")
+    if kind == "string_pattern_mismatch" and path == ("name",):
+        return Fault("name: has control characters", path, "write it in one line")
     return Fault(f"{name}: {_rule(kind, context, detail['msg'])}", path)
 
 
@@ -176,6 +178,8 @@ _RULES = {
     "greater_than": "more than {gt}",
     "multiple_of": "must be a multiple of {multiple_of}",
     "string_too_long": "at most {max_length} characters",
+    "string_unicode": "is not Unicode text",
+    "json_invalid": "is not Unicode text",  # settings are JSON that we wrote, so only half characters can be wrong
     "string_too_short": "at least {min_length} characters",
     "too_long": "at most {max_length} entries",
     "too_short": "at least {min_length} entries",

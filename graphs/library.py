@@ -35,7 +35,7 @@ class GraphLibrary:
             return self._file(name)
         if name in self.names():
             return self._templates / f"{name}.json"
-        if (file := self._file(name)).exists():
+        if name and (file := self._file(name)).is_file():
             return file
         raise InputError(f"there is no template {name!r} and no such file", hint=suggest(name, self.names()))
 

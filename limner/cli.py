@@ -15,7 +15,7 @@ from rich.text import Text
 
 from limner.engine import events as ev
 from limner.engine.document import Document, schema
-from limner.engine.errors import Cancelled, InputError, suggest
+from limner.engine.errors import Cancelled, GraphError, InputError, suggest
 from limner.engine.parameters import describe, read_values
 from limner.engine.registry import Registry
 from limner.engine.run import Result
@@ -143,10 +143,16 @@ def validate(
 ) -> None:
     """Check a graph without loading anything. Every fault is reported at once."""
     session = _session(nodes)
-    document = _document(session, graph, values)
-    checked = session.check(document, beside=graph)
+    try:
+        document = _document(session, graph, values)
+        checked = session.check(document, beside=graph)
+    except GraphError as error:
+        if as_json:
+            faults = [{"message": f.message, "path": f.path, "hint": f.hint} for f in error.faults]
+            out.print_json(data={"graph": graph, "faults": faults})
+        raise
     if as_json:
-        out.print_json(data={"graph": document.name, "nodes": len(checked.nodes), "faults": []})
+        out.print_json(data={"graph": graph, "name": document.name, "nodes": len(checked.nodes), "faults": []})
     else:
         out.print(Text.assemble(("✓ ", "green"), (document.name, "bold"), f": {len(checked.nodes)} nodes, no faults"))
 
@@ -359,7 +365,7 @@ def _paths(result: Result) -> list[str]:
 
 def _print_paths(result: Result) -> None:
     for path in _paths(result):
-        out.print(Text(path))
+        print(path)  # as it is: a pipe must get the very name
 
 
 def _exit_for(result: Result, debug: bool) -> None:

@@ -21,6 +21,7 @@ from rich.progress import (
 from rich.text import Text
 
 from limner.engine import events as ev
+from limner.terminal import printable
 
 
 class Display(Protocol):
@@ -138,4 +139,4 @@ def describe(event: ev.Event) -> Text | None:
 
 
 def _line(mark: str, style: str, node: str, message: str) -> Text:
-    return Text.assemble((f"{mark} ", style), (f"{node:<20} ", "bold"), message)
+    return Text.assemble((f"{mark} ", style), (f"{node:<20} ", "bold"), printable(message))

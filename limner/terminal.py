@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import logging
+import re
 from collections.abc import Callable
 from typing import ParamSpec, TypeVar
 
@@ -62,20 +63,35 @@ def report(error: BaseException) -> int:
 
 def _print_faults(error: GraphError) -> None:
     for fault in error.faults:
-        line = Text.assemble(("✗ ", "red"), fault.message)
+        line = Text.assemble(("✗ ", "red"), printable(fault.message, one_line=True))
         if fault.path:
-            line.append(f" @ {fault.where}", style="cyan")
+            line.append(f" @ {printable(fault.where, one_line=True)}", style="cyan")
         if fault.hint:
-            line.append(f"\n    {fault.hint}", style="dim")
+            line.append(f"\n    {printable(fault.hint)}", style="dim")
         err.print(line)
     count = len(error.faults)
     err.print(f"{count} fault{'s' if count > 1 else ''}; nothing was run", style="bold")
 
 
 def _print_line(message: str, *notes: str) -> None:
-    err.print(Text.assemble(("✗ ", "red"), message))
+    err.print(Text.assemble(("✗ ", "red"), printable(message)))
     for note in notes:
-        err.print(Text(f"  {note}"))
+        err.print(Text(f"  {printable(note)}"))
+
+
+def printable(text: str, *, one_line: bool = False) -> str:
+    r"""A text of others, safe to show: what would steer the terminal or cannot be encoded is written as an escape.
+
+    >>> print(printable("a\x1b[31mb"))
+    a\x1b[31mb
+    """
+    return _UNSAFE.sub(
+        lambda found: "\n" if found[0] == "\n" and not one_line else found[0].encode("unicode_escape").decode(), text
+    )
+
+
+_UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+"""Control characters, those that turn the direction of writing, and halves of characters."""
 
 
 def size(count: int) -> str:
