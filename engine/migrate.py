@@ -26,9 +26,10 @@ def migrate(
     version = raw["limner"]
     if isinstance(version, bool) or not isinstance(version, int):
         return raw, [Fault("limner: must be an integer, the version of the format", path, f"write {to}")]
+    if version.bit_length() > 64:  # too long to print
+        return raw, [Fault("there is no such format version", path, f"write {to}")]
     if version > to:
-        newer = version if version.bit_length() <= 64 else "far above"
-        message = f"this graph has format version {newer}; this release of Limner reads up to {to}"
+        message = f"this graph has format version {version}; this release of Limner reads up to {to}"
         return raw, [Fault(message, path, "upgrade with: pip install --upgrade limner")]
     if version < min(migrations, default=to):
         return raw, [Fault(f"there is no format version {version}", path, f"write {to}")]
