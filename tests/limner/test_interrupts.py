@@ -7,7 +7,8 @@ import resource
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -18,14 +19,18 @@ DRAW = ("run", "text_to_image", "--set", f"steps={STEPS}", "--set", "width=256",
 
 
 @pytest.fixture
-def start(model: str) -> Callable[..., subprocess.Popen[str]]:
+def start(model: str) -> Iterator[Callable[..., subprocess.Popen[str]]]:
     """Start ``limner`` in a process of its own."""
+    with ExitStack() as running:
 
-    def popen(*arguments: str, **options: Any) -> subprocess.Popen[str]:
-        command = [sys.executable, "-m", "limner", *arguments, "--set", f"model={model}"]
-        return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options)
+        def popen(*arguments: str, **options: Any) -> subprocess.Popen[str]:
+            command = [sys.executable, "-m", "limner", *arguments, "--set", f"model={model}"]
+            process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options)
+            running.enter_context(process)
+            running.callback(process.kill)
+            return process
 
-    return popen
+        yield popen
 
 
 def stop_in_the_middle(process: subprocess.Popen[str], how: signal.Signals) -> int:
