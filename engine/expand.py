@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Container
+from collections.abc import Container, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -118,7 +118,7 @@ def _inline(item: _Pending, inner: Document, out: Expansion) -> list[_Pending]:
 
     As a node a graph is what its outputs need: a template's SaveImage is for when the template itself is run.
     """
-    prefix, kept = item.id + SEPARATOR, _needed_for_outputs(inner)
+    prefix, kept = item.id + SEPARATOR, _needed(inner.nodes, inner.outputs)
     nodes = {name: _under(prefix, node, item.node.device) for name, node in inner.nodes.items() if name in kept}
     for name, value in item.node.settings.items():
         for node, setting in _targets(item, inner, nodes, name, "settings", out) if name != "graph" else ():
@@ -135,20 +135,22 @@ def _inline(item: _Pending, inner: Document, out: Expansion) -> list[_Pending]:
     graph = str(item.node.settings["graph"])
     assert item.library is not None, "the graph was loaded from it"
     library, within = item.library.beside(graph), (*item.within, item.library.path(graph))
-    return [_Pending(prefix + name, node, library, within) for name, node in nodes.items()]
+    placed = {prefix + name: node for name, node in nodes.items()}
+    still = _needed(placed, out.outputs[item.id])  # a wire from outside may have taken the place of inner nodes
+    return [_Pending(name, node, library, within) for name, node in placed.items() if name in still]
 
 
-def _needed_for_outputs(inner: Document) -> set[str]:
-    """The inner nodes that an output depends on; all of them where the graph declares no outputs."""
-    if not inner.outputs:
-        return set(inner.nodes)
+def _needed(nodes: Mapping[str, NodeDocument], outputs: Mapping[str, str]) -> set[str]:
+    """The nodes that an output depends on; all of them where the graph declares no outputs."""
+    if not outputs:
+        return set(nodes)
     needed: set[str] = set()
-    waiting = [wire.partition(".")[0] for wire in inner.outputs.values()]
+    waiting = [wire.partition(".")[0] for wire in outputs.values()]
     while waiting:
         name = waiting.pop()
-        if name in inner.nodes and name not in needed:
+        if name in nodes and name not in needed:
             needed.add(name)
-            wires = inner.nodes[name].wires.values()
+            wires = nodes[name].wires.values()
             waiting += [one.partition(".")[0] for wire in wires for one in ([wire] if isinstance(wire, str) else wire)]
     return needed
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import Any
 
-from limner.engine.document import Document, NodeDocument, parse, read_json
+from pydantic import TypeAdapter, ValidationError
+
+from limner.engine.document import Document, NodeDocument, NodeId, parse, read_json
 from limner.engine.errors import Fault, GraphError, InputError, suggest
 from limner.engine.node import Node, NodeType, snake_case
 from limner.engine.write import write_atomically
@@ -68,7 +69,7 @@ class Graph:
         node_type = NodeType.of(type(node))
         if id is not None and id in self._nodes:
             raise GraphError([Fault(f"there is a node {id!r} already", ("nodes", id), "give it another id")])
-        if id is not None and not re.fullmatch(r"[\w-]{1,200}", id):
+        if id is not None and not _is_node_id(id):
             raise GraphError([Fault(f"{id!r} is no id for a node", ("nodes", id), "use letters, digits, _ and -")])
         node_id = id or self._free_id(snake_case(node_type.name))
         drawn = {
@@ -128,6 +129,14 @@ class Graph:
         while candidate in self._nodes:
             candidate, number = f"{name}_{number}", number + 1
         return candidate
+
+
+def _is_node_id(text: str) -> bool:
+    try:
+        TypeAdapter(NodeId).validate_python(text)
+    except ValidationError:
+        return False
+    return True
 
 
 def _wire(source: Source) -> str:

@@ -14,7 +14,7 @@ from limner.engine.executor import Executor
 
 sys.path.append(str(Path(__file__).parent))  # pytest's importlib mode adds no folder by itself
 
-from lab import Lab  # noqa: E402  # found through the line above
+from lab import Lab  # found through the line above
 
 settings.register_profile("engine", deadline=None, max_examples=40, suppress_health_check=list(HealthCheck))
 settings.load_profile("engine")

@@ -1,0 +1,262 @@
+"""Checking: every fault at once, whatever the input."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from lab import NODES, Lab, chain, graph, node
+from pydantic import Field
+
+from limner.engine.check import CheckedGraph, check
+from limner.engine.context import Context
+from limner.engine.document import Document
+from limner.engine.errors import Fault, GraphError
+from limner.engine.node import Node
+from limner.engine.registry import Registry
+
+
+class Picky(Node):
+    """A node with rules of many kinds."""
+
+    steps: int = Field(default=4, ge=1, le=50)
+    ratio: float = 0.5
+    name: str = "a"
+    exact: bool = False
+    rows: tuple[int, ...] = ()
+
+    def problems(self) -> Iterator[tuple[str, str]]:
+        if self.name == "odd":
+            yield "name", "must not be odd"
+
+    def run(self, ctx: Context, text: str | None = None) -> int:
+        return self.steps
+
+
+REGISTRY = Registry([*NODES, Picky])
+
+
+def faults(raw: Any) -> list[Fault]:
+    with pytest.raises(GraphError) as caught:
+        check(raw, REGISTRY)
+    return list(caught.value.faults)
+
+
+def only(raw: Any) -> Fault:
+    found = faults(raw)
+    assert len(found) == 1, found
+    return found[0]
+
+
+def settings(**given: Any) -> Fault:
+    return only(graph({"p": node("Picky", **given)}))
+
+
+def test_an_unknown_type_gets_the_nearest_name() -> None:
+    fault = only(graph({"a": node("Strat")}))
+    assert str(fault) == "unknown node type Strat @ nodes.a.type (did you mean Start?)"
+
+
+def test_an_unknown_port_gets_the_nearest_name() -> None:
+    fault = only(graph({"s": node("Start"), "a": node("Sum", {"valuse": "s", "values": "s"})}))
+    assert (fault.where, fault.hint) == ("nodes.a.wires.valuse", "did you mean values?")
+    assert (fault.node, fault.port) == ("a", "valuse")
+
+
+def test_a_wrong_wire_type_names_both() -> None:
+    fault = only(graph({"w": node("Word"), "s": node("Start"), "a": node("Add", {"value": "w"})}))
+    assert fault.message == "value: takes int, but w gives str"
+    assert fault.hint == "s gives int"
+
+
+def test_a_missing_wire() -> None:
+    assert str(only(graph({"a": node("Add")}))).startswith("value: is not wired @ nodes.a.wires.value")
+
+
+def test_a_missing_output() -> None:
+    raw = {"s": node("Start"), "h": node("Split", {"value": "s"})}
+    assert "several outputs" in str(only(graph(raw | {"a": node("Add", {"value": "h"})})))
+    assert "did you mean high?" in str(only(graph(raw | {"a": node("Add", {"value": "h.hihg"})})))
+
+
+@pytest.mark.parametrize("value", ["12", 3.9, True, None, [], {}, 1e300, 10**400])
+def test_only_an_integer_is_an_integer(value: Any) -> None:
+    """Nothing is converted silently."""
+    assert settings(steps=value).where == "nodes.p.settings.steps"
+
+
+@pytest.mark.parametrize(
+    ("given_settings", "message"),
+    [
+        ({"steps": 51}, "steps: at most 50"),
+        ({"steps": 0}, "steps: at least 1"),
+        ({"ratio": "1"}, "ratio: must be a number"),
+        ({"ratio": float("nan")}, "ratio: must be a finite number"),
+        ({"ratio": float("inf")}, "ratio: must be a finite number"),
+        ({"ratio": float("-inf")}, "ratio: must be a finite number"),
+        ({"name": 3}, "name: must be a text"),
+        ({"exact": 1}, "exact: must be true or false"),
+        ({"rows": 1}, "rows: must be a list"),
+        ({"stepz": 1}, "stepz: unknown setting"),
+        ({"text": "a"}, "text: is a wire, not a setting"),
+        ({"name": "odd"}, "name: must not be odd"),
+    ],
+)
+def test_a_wrong_setting(given_settings: dict[str, Any], message: str) -> None:
+    assert settings(**given_settings).message == message
+
+
+def test_a_setting_that_is_set_and_wired_hides_no_other_fault() -> None:
+    found = faults(graph({"s": node("Start"), "p": node("Picky", {"steps": "s"}, steps=3, ratio="x")}))
+    assert [fault.message for fault in found] == ["steps: is both set and wired", "ratio: must be a number"]
+
+
+def test_only_plain_settings_can_be_wired() -> None:
+    assert "cannot be wired" in str(only(graph({"s": node("Start"), "p": node("Picky", {"rows": "s"})})))
+
+
+def test_every_cycle_is_named_by_its_path() -> None:
+    """Separate cycles, and a node wired to itself, are separate faults, also where a setting is wrong as well."""
+    raw = graph(
+        {
+            "a": node("Add", {"value": "c"}),
+            "b": node("Add", {"value": "a"}),
+            "c": node("Add", {"value": "b"}, amount="x"),
+            "d": node("Add", {"value": "d"}),
+        }
+    )
+    messages = {fault.message for fault in faults(raw)}
+    assert "the wires form a cycle: d -> d" in messages
+    assert "amount: must be an integer" in messages
+    (long,) = [m for m in messages if m.startswith("the wires form a cycle:") and m.count("->") == 3]
+    path = long.split(": ")[1].split(" -> ")
+    assert path[0] == path[-1]
+    assert set(path) == {"a", "b", "c"}
+
+
+def test_a_cycle_of_20_000_nodes_is_found() -> None:
+    raw = chain(20_000)
+    raw["nodes"]["n0"] = node("Add", {"value": "n19999"})
+    assert only(raw).message.count("->") == 20_000
+
+
+def test_all_faults_come_together() -> None:
+    """A document with eleven different faults reports all of them, its own first, then node by node as written."""
+    raw = {
+        "limner": 1,
+        "titel": "unknown key",
+        "nodes": {
+            "one": node("Nothing"),
+            "two": node("Add"),
+            "three": node("Picky", steps=0, name=4),
+            "four": node("Add", {"value": "absent"}),
+            "five": node("Add", {"value": "word"}),
+            "word": node("Word"),
+            "six": node("Add", {"value": "six"}),
+            "seven": {"type": "Start", "setings": {}},
+            "eight": node("Add", {"value": "three.nothing"}),
+        },
+        "parameters": {"p": "word.txet"},
+    }
+    assert [fault.where for fault in faults(raw)] == [
+        "titel",
+        "parameters.p",
+        "nodes.one.type",
+        "nodes.two.wires.value",
+        "nodes.three.settings.steps",
+        "nodes.three.settings.name",
+        "nodes.four.wires.value",
+        "nodes.five.wires.value",
+        "nodes.six.wires",
+        "nodes.seven.setings",
+        "nodes.eight.wires.value",
+    ]
+
+
+def test_a_broken_node_gives_no_second_fault_elsewhere() -> None:
+    """What is wired to a node with a fault of its own is not blamed."""
+    assert only(graph({"a": {"type": 3}, "b": node("Add", {"value": "a"})})).where == "nodes.a.type"
+    assert only(graph({"a": node("Gone"), "b": node("Add", {"value": "a"})})).where == "nodes.a.type"
+
+
+def test_many_faults_cost_no_more_each() -> None:
+    """Thousands of wires to nodes that are not there, of wrong types and to unknown types are reported, all of them."""
+    count = 4000
+    raw = {f"absent-{i}": node("Add", {"value": f"gone-{i}"}) for i in range(count)}
+    raw |= {f"wrong-{i}": node("Add", {"value": "word"}) for i in range(count)} | {"word": node("Word")}
+    raw |= {f"type-{i}": node(f"Strange{i}") for i in range(count)}
+    assert len(faults(graph(raw))) == 3 * count
+
+
+def test_parameters_and_outputs_must_point_somewhere() -> None:
+    raw = graph(
+        {"s": node("Start")},
+        parameters={"good": "s.value", "bad": ["s.valeu", "x.value"]},
+        outputs={"good": "s", "worse": "t", "port": "s.x"},
+    )
+    found = [fault.where for fault in faults(raw)]
+    assert found == ["parameters.bad", "parameters.bad", "outputs.worse", "outputs.port"]
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner, max_size=4),
+    max_leaves=12,
+)
+NAMES = st.sampled_from(["a", "b", "c", "a.int", "b.low", "a b", "", ".", "/", "a/b", "é"])
+ODD_NODES = st.fixed_dictionaries(
+    {"type": st.sampled_from(["Start", "Add", "Sum", "Split", "Picky", "Graph", "Nothing"]) | JSON},
+    optional={
+        "settings": st.dictionaries(st.sampled_from(["value", "steps", "ratio", "rows", "graph"]), JSON) | JSON,
+        "wires": st.dictionaries(st.sampled_from(["value", "values", "last", "text", "steps"]), NAMES | st.lists(NAMES))
+        | JSON,
+        "device": JSON,
+        "more": JSON,
+    },
+)
+ODD_GRAPHS = st.fixed_dictionaries(
+    {"limner": st.just(1) | JSON, "nodes": st.dictionaries(NAMES, ODD_NODES | JSON, max_size=5) | JSON},
+    optional={
+        "name": JSON,
+        "parameters": st.dictionaries(NAMES, NAMES | JSON, max_size=3) | JSON,
+        "outputs": st.dictionaries(NAMES, NAMES | JSON, max_size=3) | JSON,
+        "layout": JSON,
+    },
+)
+
+
+@given(raw=JSON | ODD_GRAPHS)
+def test_any_json_checks_or_is_a_graph_error(raw: Any) -> None:
+    """No input whatsoever gives another exception; each fault can be printed."""
+    try:
+        assert isinstance(check(raw, REGISTRY), CheckedGraph)
+    except GraphError as error:
+        assert error.faults
+        assert all(str(fault) for fault in error.faults)
+
+
+@pytest.mark.parametrize("depth", [150, 300, 3000, 100_000])
+def test_deep_values_are_faults(depth: int) -> None:
+    """Values nested too deeply for JSON are a fault, in settings and in the layout."""
+    deep: Any = 0
+    for _ in range(depth):
+        deep = [deep]
+    assert faults(graph({"p": node("Picky", rows=deep)}))
+    assert "nested too deeply" in faults(graph({"s": node("Start")}, layout={"a": deep}))[0].message
+
+
+def test_what_was_checked_is_in_order(lab: Lab) -> None:
+    """The nodes of a checked graph stand after what they need, and it gives each by its id."""
+    checked = check(graph({"b": node("Add", {"value": "a"}), "a": node("Start")}), lab.registry)
+    assert [one.id for one in checked.nodes] == ["a", "b"]
+    assert checked["b"].wires[0].sources == ((0, 0),)
+
+
+def test_a_document_checks_like_its_json() -> None:
+    raw = graph({"a": node("Start"), "b": node("Add", {"value": "a"})})
+    document = Document.model_validate(raw)
+    assert check(document, REGISTRY).nodes == check(json.loads(json.dumps(raw)), REGISTRY).nodes
