@@ -57,8 +57,10 @@ def read_provenance(path: Path) -> Provenance:
     try:
         with PIL.Image.open(path, formats=("PNG", "JPEG", "WEBP")) as image:
             text = _find_text(image)
+    except PIL.UnidentifiedImageError as error:
+        raise InputError(f"{path} is no picture that can be read", hint="use PNG, JPEG or WebP") from error
     except (OSError, SyntaxError, ValueError) as error:
-        raise InputError(f"{path} is no picture that can be read: {error}") from error
+        raise InputError(f"{path} cannot be read: {getattr(error, 'strerror', None) or error}") from error
     if text is None:
         raise InputError(f"{path} carries no graph", hint="only pictures that Limner saved do")
     try:

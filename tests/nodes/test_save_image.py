@@ -1,0 +1,168 @@
+"""Pictures are written whole, under a name that nobody had, with the story of how they were made."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import PIL.Image
+import pytest
+from pydantic import ValidationError
+
+from limner.engine.context import Provenance
+from limner.engine.errors import InputError
+from limner.engine.testing import FakeContext
+from limner.nodes import SaveImage
+from limner.nodes.provenance import read_provenance
+from limner.nodes.values import Image
+
+GRAPH = {"limner": 1, "name": "näh 红", "nodes": {"save": {"type": "SaveImage", "settings": {"quality": 95}}}}
+PROVENANCE = Provenance(json.dumps(GRAPH), {"save": "ab" * 32}, {"limner": "0.1.0", "torch": "2.13.0"})
+
+
+def pictures(count: int = 1, side: int = 8) -> Image:
+    return Image(np.random.default_rng(count).integers(0, 256, (count, side, side, 3), dtype=np.uint8))
+
+
+def save(path: Path, images: Image, provenance: Provenance = PROVENANCE, **settings: object) -> list[str]:
+    ctx = FakeContext(provenance=provenance)
+    written = SaveImage.model_validate({"path": str(path), **settings}).run(ctx, images).paths
+    assert ctx.steps == [(number, len(written)) for number in range(1, len(written) + 1)]
+    return [str(Path(name).relative_to(path.parent)) for name in written]
+
+
+@pytest.mark.parametrize("suffix", [".png", ".jpg", ".jpeg", ".webp", ".PNG", ".Jpg"])
+def test_the_ending_is_the_format(tmp_path: Path, suffix: str) -> None:
+    images = pictures(side=16)
+    assert save(tmp_path / f"deep/er/a{suffix}", images) == [f"a{suffix}"]
+    with PIL.Image.open(tmp_path / f"deep/er/a{suffix}") as image:
+        assert image.format == {".png": "PNG", ".webp": "WEBP"}.get(suffix.lower(), "JPEG")
+        assert image.size == (16, 16)
+        if suffix.lower() == ".png":
+            assert np.array_equal(np.array(image), images.pixels[0])
+
+
+@pytest.mark.parametrize("suffix", [".png", ".jpg", ".webp"])
+def test_a_picture_carries_how_it_was_made(tmp_path: Path, suffix: str) -> None:
+    """Graph, keys and versions come back as they were, in any script."""
+    save(tmp_path / f"a{suffix}", pictures())
+    back = read_provenance(tmp_path / f"a{suffix}")
+    assert json.loads(back.graph) == GRAPH
+    assert (back.keys, back.software) == (PROVENANCE.keys, PROVENANCE.software)
+
+
+def test_other_programs_find_it_in_a_text_chunk(tmp_path: Path) -> None:
+    save(tmp_path / "a.png", pictures())
+    with PIL.Image.open(tmp_path / "a.png") as image:
+        assert json.loads(image.info["limner"])["graph"] == GRAPH
+
+
+def test_a_graph_too_large_for_jpeg_is_left_out_with_a_warning(tmp_path: Path) -> None:
+    """PNG and WebP take any size."""
+    large = Provenance(json.dumps({"text": "x" * 70_000}))
+    for suffix, warnings in ((".jpg", 1), (".webp", 0), (".png", 0)):
+        ctx = FakeContext(provenance=large)
+        SaveImage(path=str(tmp_path / f"a{suffix}")).run(ctx, pictures())
+        assert len(ctx.warnings) == warnings
+        if not warnings:
+            assert read_provenance(tmp_path / f"a{suffix}").graph == large.graph
+    with pytest.raises(InputError, match="carries no graph"):
+        read_provenance(tmp_path / "a.jpg")
+
+
+def test_quality_is_that_of_the_setting(tmp_path: Path) -> None:
+    for suffix in (".jpg", ".webp"):
+        for quality in (5, 100):
+            save(tmp_path / f"{quality}{suffix}", pictures(side=64), quality=quality)
+        sizes = [(tmp_path / f"{quality}{suffix}").stat().st_size for quality in (5, 100)]
+        assert sizes[0] < sizes[1] / 2
+
+
+def test_no_file_is_lost(tmp_path: Path) -> None:
+    """Where a name is taken, the next free number is."""
+    (tmp_path / "a-2.png").write_bytes(b"mine")
+    assert [save(tmp_path / "a.png", pictures()) for _ in range(3)] == [["a.png"], ["a-3.png"], ["a-4.png"]]
+    assert (tmp_path / "a-2.png").read_bytes() == b"mine"
+
+
+def test_a_batch_is_numbered(tmp_path: Path) -> None:
+    images = pictures(3)
+    assert save(tmp_path / "a.png", images) == ["a-1.png", "a-2.png", "a-3.png"]
+    assert save(tmp_path / "a.png", images) == ["a-4.png", "a-5.png", "a-6.png"]
+    assert save(tmp_path / "a.png", images, overwrite=True) == ["a-1.png", "a-2.png", "a-3.png"]
+    for number in (1, 2, 3):
+        with PIL.Image.open(tmp_path / f"a-{number}.png") as image:
+            assert np.array_equal(np.array(image), images.pixels[number - 1])
+
+
+def test_overwriting_replaces(tmp_path: Path) -> None:
+    (tmp_path / "a.png").write_bytes(b"old")
+    assert save(tmp_path / "a.png", pictures(), overwrite=True) == ["a.png"]
+    with PIL.Image.open(tmp_path / "a.png") as image:
+        assert image.size == (8, 8)
+    assert [path.name for path in tmp_path.iterdir()] == ["a.png"]
+
+
+def test_many_writers_take_different_names(tmp_path: Path) -> None:
+    """Also when they look for a name at the same moment."""
+    with ThreadPoolExecutor(8) as pool:
+        names = list(pool.map(lambda _: save(tmp_path / "a.png", pictures())[0], range(40)))
+    assert len(set(names)) == 40
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(names)
+
+
+FULL_DISK = """
+import resource, sys
+import numpy as np
+from limner.engine.testing import FakeContext
+from limner.nodes import SaveImage
+from limner.nodes.values import Image
+images = Image(np.random.default_rng(0).integers(0, 256, (1, 256, 256, 3), dtype=np.uint8))
+node = SaveImage(path=sys.argv[1], overwrite=sys.argv[2] == "over")
+resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
+try:
+    node.run(FakeContext(), images)
+except Exception as error:
+    print(type(error).__name__, error)
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a limit of file sizes is POSIX")
+@pytest.mark.parametrize("mode", ["over", "new"])
+def test_a_full_disk_leaves_the_old_file(tmp_path: Path, mode: str) -> None:
+    """The system refuses the write for real; nothing half-written stays, and the fault is one line."""
+    (tmp_path / "a.png").write_bytes(b"old")
+    command = [sys.executable, "-c", FULL_DISK, str(tmp_path / "a.png"), mode]
+    output = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert output == f"InputError {tmp_path / 'a.png'} cannot be written: File too large\n"
+    assert [path.name for path in tmp_path.iterdir()] == ["a.png"]
+    assert (tmp_path / "a.png").read_bytes() == b"old"
+
+
+def test_a_folder_that_cannot_be_made_is_one_clear_line(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"")
+    with pytest.raises(InputError, match=r"file/a\.png cannot be written"):
+        save(tmp_path / "file" / "a.png", pictures())
+
+
+def test_faults_that_are_found_before_running(tmp_path: Path) -> None:
+    (tmp_path / "folder.png").mkdir()
+    for path, message in (
+        ("a.gif", "must end in"),
+        ("a", "must end in"),
+        (str(tmp_path / "folder.png"), "is a folder"),
+    ):
+        ((setting, text),) = SaveImage(path=path).problems()
+        assert setting == "path"
+        assert message in text
+    assert list(SaveImage().problems()) == []
+
+
+@pytest.mark.parametrize("settings", [{"quality": 0}, {"quality": 101}, {"path": ""}, {"overwrite": 1}])
+def test_settings_out_of_range_are_refused(settings: dict[str, object]) -> None:
+    with pytest.raises(ValidationError):
+        SaveImage.model_validate(settings)
