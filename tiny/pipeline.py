@@ -70,7 +70,7 @@ def fit_preview(vae: AutoencoderKLFlux2, pictures: torch.Tensor) -> dict[str, An
 
 def load_pipeline(folder: Path = WEIGHTS) -> Flux2KleinPipeline:
     """Load the folder with the stock class, in single precision."""
-    pipe = Flux2KleinPipeline.from_pretrained(folder, torch_dtype=torch.float32)
+    pipe = Flux2KleinPipeline.from_pretrained(folder, dtype=torch.float32)
     pipe.set_progress_bar_config(disable=True)
     return pipe
 
