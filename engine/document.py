@@ -222,6 +222,8 @@ def _first_clause(error: ValueError) -> str:
 def schema() -> dict[str, Any]:
     """The JSON schema of graph files."""
     out = Document.model_json_schema()
+    out["properties"]["nodes"]["additionalProperties"] = False  # ids that do not match the pattern
+    out["required"] = ["limner", "nodes"]  # composing a Document fills the version in; a file must say it
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": f"Limner graph, version {VERSION}"} | {
         key: value for key, value in out.items() if key != "title"
     }

@@ -204,7 +204,7 @@ def templates(as_json: JsonOption = False, debug: DebugOption = False) -> None:
     if as_json:
         out.print_json(
             data=[
-                {"name": n, "description": d, "parameters": {p.name: {"default": p.default, **p.schema} for p in ps}}
+                {"name": n, "description": d, "parameters": {p.name: {**p.schema, "default": p.default} for p in ps}}
                 for n, d, ps in found
             ]
         )
@@ -248,7 +248,10 @@ def replay(
     check: Annotated[
         bool, typer.Option("--check", help="Make it anew, without the cache, and compare pixels.")
     ] = False,
-    out_path: Annotated[str | None, typer.Option("--out", "-o", metavar="PATH", help="Where to save.")] = None,
+    out_path: Annotated[
+        str | None,
+        typer.Option("--out", "-o", metavar="PATH", help="Where to save. Without it: beside IMAGE, replacing nothing."),
+    ] = None,
     device: DeviceOption = "auto",
     nodes: NodesOption = None,
     debug: DebugOption = False,
@@ -262,11 +265,13 @@ def replay(
     display: Display = Bars(err) if err.is_terminal else Lines(err)
     if not check:
         with _session(nodes, _cache_dir(None, False), device) as session:
-            result = _run(session, redirect(document, out_path) if out_path else document, None, display)
+            session.check(document)
+            result = _run(session, redirect(document, out_path or f"{image.parent}/"), None, display)
             _print_paths(result)
             _exit_for(result, debug)
         return
     with tempfile.TemporaryDirectory() as folder, _session(nodes, None, device) as session:
+        session.check(document)
         result = _run(session, redirect(document, f"{folder}/"), None, display)
         _exit_for(result, debug)
         comparison = compare(image, [Path(path) for path in _paths(result)])

@@ -29,6 +29,5 @@ def redirect(document: Document, target: str) -> Document:
     for saver in savers:
         old = Path(str(document.nodes[saver].settings.get("path", "image.png"))).name
         values[f"{saver}.path"] = str(Path(target) / old) if is_folder else target
-        if not is_folder:
-            values[f"{saver}.overwrite"] = True
+        values[f"{saver}.overwrite"] = not is_folder
     return with_values(document, values)
