@@ -1,0 +1,173 @@
+"""The model pool: loaded once, kept while there is room, never taken away from who holds it."""
+
+from __future__ import annotations
+
+import gc
+import threading
+import weakref
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from limner.engine.errors import DeviceError, ModelError
+from limner.engine.models import ModelSpec, NoModels
+from limner.engine.pool import Loaded, ModelPool
+
+
+@dataclass(frozen=True)
+class Spec(ModelSpec[Any]):
+    name: str
+    size: int = 10
+    lora: str = ""
+
+    @property
+    def base(self) -> Spec:
+        return Spec(self.name, self.size)
+
+
+class Module:
+    def __init__(self, size: int) -> None:
+        self.size = size
+
+
+@dataclass
+class FakeLoader:
+    """Counts, and watches what is alive."""
+
+    loads: list[tuple[str, str]] = field(default_factory=list)
+    released: list[str] = field(default_factory=list)
+    alive: weakref.WeakSet[Module] = field(default_factory=weakref.WeakSet)
+    fails: bool = False
+    loading: int = 0
+
+    def load(self, spec: Any, device: str) -> Any:
+        self.loading += 1
+        self.loads.append((spec.name, device))
+        try:
+            if self.fails:
+                raise ModelError("no such weights")
+            module = Module(spec.size)
+            self.alive.add(module)
+            return module
+        finally:
+            self.loading -= 1
+
+    def size_bytes(self, module: Any) -> int:
+        return int(module.size)
+
+    def release(self, device: str) -> None:
+        self.released.append(device)
+
+
+@pytest.fixture
+def loader() -> FakeLoader:
+    return FakeLoader()
+
+
+def names(pool: ModelPool) -> list[str]:
+    return [resident.spec.name for resident in pool.residents()]
+
+
+def test_a_base_is_loaded_once_for_all_its_variants(loader: FakeLoader) -> None:
+    """A LoRA on top is the same resident module; another device is another one."""
+    pool = ModelPool(loader)
+    with pool.hold(Spec("a"), "cpu") as plain, pool.hold(Spec("a", lora="style"), "cpu") as styled:
+        assert plain is styled
+    with pool.hold(Spec("a"), "cuda:0") as other:
+        assert other is not plain
+    assert loader.loads == [("a", "cpu"), ("a", "cuda:0")]
+
+
+def test_eight_threads_load_once(loader: FakeLoader) -> None:
+    pool, barrier, seen = ModelPool(loader), threading.Barrier(8), list[Any]()
+
+    def use() -> None:
+        barrier.wait(10)
+        with pool.hold(Spec("a"), "cpu") as module:
+            seen.append(module)
+
+    threads = [threading.Thread(target=use) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(10)
+    assert loader.loads == [("a", "cpu")]
+    assert len(set(seen)) == 1
+    assert pool.residents()[0].holders == 0
+
+
+def test_the_least_recently_used_leaves_first(loader: FakeLoader) -> None:
+    pool = ModelPool(loader, {"cpu": 30})
+    for name in ("a", "b", "c", "a", "d"):
+        with pool.hold(Spec(name), "cpu"):
+            pass
+    assert names(pool) == ["d", "a", "c"]
+    assert pool.used_bytes("cpu") == 30
+    assert loader.released == ["cpu"]
+
+
+def test_what_is_held_is_never_dropped(loader: FakeLoader) -> None:
+    """When only held modules are there, the new one is refused with the figures, and the held ones stay."""
+    pool = ModelPool(loader, {"cpu": 25})
+    with pool.hold(Spec("a"), "cpu") as a, pool.hold(Spec("b"), "cpu"):
+        with pytest.raises(DeviceError, match="on cpu"), pool.hold(Spec("c"), "cpu"):
+            pass
+        assert sorted(names(pool)) == ["a", "b"]
+        assert a.size == 10
+        pool.clear()
+        assert sorted(names(pool)) == ["a", "b"]
+    with pool.hold(Spec("c"), "cpu"):
+        assert names(pool) == ["c", "b"]
+
+
+def test_a_failed_load_leaves_nothing(loader: FakeLoader) -> None:
+    """The error comes through, nothing is resident, and the next attempt loads again."""
+    pool = ModelPool(loader)
+    loader.fails = True
+    for _ in range(2):
+        with pytest.raises(ModelError), pool.hold(Spec("a"), "cpu"):
+            pass
+    assert names(pool) == []
+    loader.fails = False
+    with pool.hold(Spec("a"), "cpu"):
+        assert names(pool) == ["a"]
+    assert len(loader.loads) == 3
+
+
+def test_an_error_in_the_block_lets_go(loader: FakeLoader) -> None:
+    pool = ModelPool(loader)
+    with pytest.raises(KeyError), pool.hold(Spec("a"), "cpu"):
+        raise KeyError
+    assert pool.residents()[0].holders == 0
+
+
+def test_taking_turns_leaves_memory_as_it_was(loader: FakeLoader) -> None:
+    """Fifty turns of two models that do not fit together: never more than one stays, and none leaks."""
+    events: list[Loaded] = []
+    pool = ModelPool(loader, {"cpu": 15}, events.append)
+    for _ in range(50):
+        for name in ("encoder", "transformer"):
+            with pool.hold(Spec(name), "cpu"):
+                assert pool.used_bytes("cpu") == 10
+            assert len(loader.alive) == 1
+    assert sum(event.was_loaded for event in events) == 100
+    assert sum(not event.was_loaded for event in events) == 99
+    pool.clear()
+    gc.collect()
+    assert not loader.alive
+
+
+def test_clearing_one_device(loader: FakeLoader) -> None:
+    pool = ModelPool(loader)
+    with ExitStack() as stack:
+        for device in ("cpu", "cuda:0"):
+            stack.enter_context(pool.hold(Spec("a"), device))
+    pool.clear("cpu")
+    assert [resident.device for resident in pool.residents()] == ["cuda:0"]
+
+
+def test_without_a_pool_holding_says_so() -> None:
+    with pytest.raises(LookupError, match="no model pool"):
+        NoModels().hold(Spec("a"), "cpu")
