@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from limner.engine.errors import ModelError
 from limner.nodes._flux2.index import ModelIndex, read_json
@@ -40,6 +40,13 @@ class PreviewMap(BaseModel):
 
     weight: Annotated[list[Row], Field(min_length=3, max_length=3)]
     bias: Annotated[list[float], Field(min_length=3, max_length=3)]
+
+    @field_validator("weight")
+    @classmethod
+    def _check_rows(cls, weight: list[Row]) -> list[Row]:
+        if len({len(row) for row in weight}) != 1:
+            raise ValueError("the three rows must be of one length")
+        return weight
 
 
 class ModelSettings(BaseModel):

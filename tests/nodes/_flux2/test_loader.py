@@ -1,0 +1,152 @@
+"""Weights come alive whole, in the precision that was asked for, or not at all."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+import safetensors.torch
+import torch
+
+from limner.engine.errors import ModelError
+from limner.engine.models import ModelSpec
+from limner.engine.testing import FakeContext
+from limner.nodes import LoadModel
+from limner.nodes._flux2.loader import Flux2Loader
+from limner.nodes.load_model import Model
+
+
+@pytest.fixture
+def copy(model_folder: Any, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(model_folder("klein"), tmp_path / "model"))
+
+
+def specs(folder: Path, dtype: Any = "auto") -> Model:
+    return LoadModel(source=str(folder), dtype=dtype).run(FakeContext())
+
+
+def weights(folder: Path, component: str) -> Path:
+    (path,) = (folder / component).glob("*.safetensors")
+    return path
+
+
+def rewrite(folder: Path, component: str, change: Any) -> None:
+    """Store a component's weights changed."""
+    path = weights(folder, component)
+    safetensors.torch.save_file(change(safetensors.torch.load_file(path)), path, {"format": "pt"})
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16", "float16"])
+def test_every_component_has_the_asked_precision(model_folder: Any, dtype: str) -> None:
+    model, loader = specs(model_folder("dev"), dtype), Flux2Loader()
+    for module in (
+        loader.load(model.text_encoder, "cpu").model,
+        loader.load(model.transformer, "cpu").model,
+        loader.load(model.vae, "cpu"),
+    ):
+        assert {p.dtype for p in module.parameters()} == {getattr(torch, dtype)}
+        assert not module.training
+
+
+def test_auto_on_a_cpu_widens_small_weights(copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Half precision is slow on CPUs; weights of more than a gigabyte stay as stored."""
+    rewrite(copy, "vae", lambda tensors: {name: tensor.to(torch.bfloat16) for name, tensor in tensors.items()})
+    assert Flux2Loader().load(specs(copy).vae, "cpu").dtype == torch.float32
+    monkeypatch.setattr("limner.nodes._flux2.loader.SMALL_BYTES", 100)
+    assert Flux2Loader().load(specs(copy).vae, "cpu").dtype == torch.bfloat16
+
+
+def test_sizes_are_those_of_parameters_and_buffers(model_folder: Any) -> None:
+    """Weights that are tied count once."""
+    model, loader = specs(model_folder("klein")), Flux2Loader()
+    vae = loader.load(model.vae, "cpu")
+    assert loader.size_bytes(vae) == sum(t.nbytes for t in vae.state_dict().values())
+    encoder = loader.load(model.text_encoder, "cpu")
+    tied = encoder.model.lm_head.weight
+    assert tied is encoder.model.model.embed_tokens.weight
+    total = sum(t.nbytes for t in encoder.model.state_dict().values())
+    assert total - tied.nbytes <= loader.size_bytes(encoder) < total
+    loader.release("cpu")
+
+
+def test_only_the_component_that_is_asked_for_is_read(copy: Path) -> None:
+    """The rest of the folder may be missing: a hub id downloads one component at a time."""
+    model = specs(copy)
+    for name in ("transformer", "scheduler", "vae"):
+        shutil.rmtree(copy / name)
+    assert Flux2Loader().load(model.text_encoder, "cpu").family == "klein"
+    with pytest.raises(ModelError, match="the folder transformer is missing"):
+        Flux2Loader().load(model.transformer, "cpu")
+
+
+def drop_first(tensors: dict[str, Any]) -> dict[str, Any]:
+    return dict(sorted(tensors.items())[1:])
+
+
+def narrow(tensors: dict[str, Any]) -> dict[str, Any]:
+    return {name: tensor[..., :1].clone() if tensor.ndim else tensor for name, tensor in tensors.items()}
+
+
+@pytest.mark.parametrize("component", ["text_encoder", "transformer", "vae"])
+@pytest.mark.parametrize(
+    ("change", "fault"),
+    [
+        (drop_first, "lacks weights"),
+        (lambda tensors: tensors | {"extra.weight": torch.zeros(1)}, "has unknown weights: extra.weight"),
+        (narrow, r"misfits|could not be loaded"),
+    ],
+    ids=["missing", "unknown", "shapes"],
+)
+def test_weights_that_do_not_fit_are_refused(copy: Path, component: str, change: Any, fault: str) -> None:
+    """Nothing ever loads silently wrong."""
+    rewrite(copy, component, change)
+    with pytest.raises(ModelError, match=fault) as caught:
+        Flux2Loader().load(getattr(specs(copy), component), "cpu")
+    assert component in caught.value.message
+    assert "\n" not in caught.value.message
+
+
+@pytest.mark.parametrize("component", ["text_encoder", "transformer", "vae"])
+@pytest.mark.parametrize(
+    "content", [b"", b"\xff" * 100, b"\x80\x04K\x01.", b"\x02\0\0\0\0\0\0\0{}"], ids=["empty", "ff", "pickle", "none"]
+)
+@pytest.mark.parametrize("dtype", ["auto", "bfloat16"])
+def test_broken_weights_are_one_clear_line(copy: Path, component: str, content: bytes, dtype: str) -> None:
+    weights(copy, component).write_bytes(content)
+    with pytest.raises(ModelError) as caught:
+        Flux2Loader().load(getattr(specs(copy, dtype), component), "cpu")
+    assert component in caught.value.message
+    assert "\n" not in caught.value.message
+
+
+def test_layers_that_the_encoder_has_not_are_refused(copy: Path) -> None:
+    (copy / "limner.json").unlink()
+    with pytest.raises(ModelError, match=r"has 3 layers, and \(9, 18, 27\) are read from it"):
+        Flux2Loader().load(specs(copy).text_encoder, "cpu")
+
+
+def test_a_checkpoint_without_a_fitted_map_has_no_preview(copy: Path) -> None:
+    """A map is fitted, never invented."""
+    (copy / "limner.json").unlink()
+    live = Flux2Loader().load(specs(copy).transformer, "cpu")
+    assert live.preview is None
+    assert (live.defaults.steps, live.defaults.guidance, live.defaults.width) == (4, 1.0, 1024)
+
+
+def test_a_map_for_another_vae_is_refused(copy: Path) -> None:
+    document = json.loads((copy / "limner.json").read_text())
+    document["preview"]["weight"] = [[0.0] * 5] * 3
+    (copy / "limner.json").write_text(json.dumps(document))
+    with pytest.raises(ModelError, match="the preview maps 5 channels, of 4"):
+        Flux2Loader().load(specs(copy).transformer, "cpu")
+
+
+def test_a_foreign_spec_is_refused() -> None:
+    class Other(ModelSpec[Any]):
+        pass
+
+    with pytest.raises(ModelError, match="Other is not a model of FLUX"):
+        Flux2Loader().load(Other(), "cpu")
