@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from diffusers import Flux2KleinPipeline
+from diffusers.pipelines.flux2.pipeline_flux2_klein import Flux2KleinPipeline
 from PIL import Image
 
 from limner.tiny import heldout
@@ -84,7 +84,7 @@ def score_lora(pipe: Flux2KleinPipeline, lora: Path, count: int, steps: int, gui
     pipe.load_lora_weights(lora)
     table["moon, LoRA"] = score_prompts(pipe, heldout.new_concept(count), steps, guidance)
     table["one object, LoRA"] = score_prompts(pipe, heldout.one_object(count), steps, guidance)
-    pipe.unload_lora_weights()
+    pipe.unload_lora_weights()  # type: ignore[no-untyped-call]  # diffusers leaves it untyped
     return table
 
 

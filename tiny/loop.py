@@ -17,7 +17,9 @@ LOG_EVERY = 50
 class Task(Protocol):
     """What a stage trains. ``loss`` draws its batch from the two generators and nothing else."""
 
-    module: nn.Module
+    @property
+    def module(self) -> nn.Module:
+        """What is trained."""
 
     def loss(self, step: int, rng: random.Random, generator: torch.Generator) -> torch.Tensor:
         """Give the loss of one fresh batch."""

@@ -4,7 +4,8 @@ import random
 from pathlib import Path
 
 import torch
-from diffusers import Flux2KleinPipeline, Flux2Transformer2DModel
+from diffusers.models.transformers.transformer_flux2 import Flux2Transformer2DModel
+from diffusers.pipelines.flux2.pipeline_flux2_klein import Flux2KleinPipeline
 from peft import LoraConfig
 from peft.utils import get_peft_model_state_dict
 

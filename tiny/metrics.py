@@ -74,7 +74,7 @@ def _likeness(crop: Mask, template: Mask) -> float:
     scaled = functional.interpolate(torch.tensor(template)[None, None].float(), size=crop.shape, mode="bilinear")
     other = scaled[0, 0].numpy() > 0.5
     aspect, asked = crop.shape[1] / crop.shape[0], template.shape[1] / template.shape[0]
-    return _iou(crop, other) * min(aspect / asked, asked / aspect)
+    return _iou(crop, other) * float(min(aspect / asked, asked / aspect))
 
 
 def _iou(a: Mask, b: Mask) -> float:

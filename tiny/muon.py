@@ -20,7 +20,8 @@ def orthogonalize(matrix: torch.Tensor, steps: int = 5) -> torch.Tensor:
     for _ in range(steps):
         gram = x @ x.T
         x = A * x + (B * gram + C * gram @ gram) @ x
-    return (x.T if tall else x).to(matrix.dtype)
+    result: torch.Tensor = (x.T if tall else x).to(matrix.dtype)
+    return result
 
 
 class Muon(torch.optim.Optimizer):

@@ -2,8 +2,8 @@
 
 from typing import Literal
 
-import bitsandbytes as bnb
 import torch
+from bitsandbytes.nn.modules import Int8Params, Linear4bit, Linear8bitLt, Params4bit
 from torch import nn
 
 Kind = Literal["nf4", "int8"]
@@ -21,20 +21,20 @@ def quantize(module: nn.Module, kind: Kind) -> None:
 
 
 def _nf4(linear: nn.Linear) -> nn.Module:
-    layer = bnb.nn.Linear4bit(
+    layer: nn.Module = Linear4bit(  # type: ignore[no-untyped-call]  # bitsandbytes leaves it untyped
         linear.in_features, linear.out_features, linear.bias is not None, torch.float32, quant_type="nf4"
     )
-    layer.weight = bnb.nn.Params4bit(linear.weight.data, requires_grad=False, quant_type="nf4")
+    layer.weight = Params4bit(linear.weight.data, requires_grad=False, quant_type="nf4")
     if linear.bias is not None:
         layer.bias = linear.bias
-    moved: nn.Module = layer.to("cpu")
-    return moved
+    return layer.to("cpu")  # moving is what quantises
 
 
 def _int8(linear: nn.Linear) -> nn.Module:
-    layer = bnb.nn.Linear8bitLt(linear.in_features, linear.out_features, linear.bias is not None, False, threshold=6.0)
-    layer.weight = bnb.nn.Int8Params(linear.weight.data, requires_grad=False, has_fp16_weights=False)
+    layer: nn.Module = Linear8bitLt(
+        linear.in_features, linear.out_features, linear.bias is not None, False, threshold=6.0
+    )
+    layer.weight = Int8Params(linear.weight.data, requires_grad=False, has_fp16_weights=False)
     if linear.bias is not None:
         layer.bias = linear.bias
-    moved: nn.Module = layer.to("cpu")
-    return moved
+    return layer.to("cpu")  # moving is what quantises

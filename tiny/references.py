@@ -62,7 +62,8 @@ def make_edit(rng: random.Random, family: Family, task: TaskName) -> Edit:
 
 def sample_edit(rng: random.Random, task: TaskName | None = None) -> Edit:
     """Draw an edit of a fresh family."""
-    return make_edit(rng, sample_family(rng), task or rng.choice(TASKS))
+    chosen: TaskName = rng.choice(TASKS) if task is None else task
+    return make_edit(rng, sample_family(rng), chosen)
 
 
 def word_edit(rng: random.Random, task: TaskName, source: Object, target: Scene) -> Caption:

@@ -24,7 +24,7 @@ def build_text_encoder(tokenizer: PreTrainedTokenizerFast) -> Qwen3ForCausalLM:
         num_key_value_heads=4,
         head_dim=32,
         max_position_embeddings=512,
-        rope_theta=1000.0,
+        rope_parameters={"rope_type": "default", "rope_theta": 1000.0},
         tie_word_embeddings=True,
         pad_token_id=tokenizer.pad_token_id,
         bos_token_id=tokenizer.bos_token_id,

@@ -61,7 +61,7 @@ def build_tokenizer() -> PreTrainedTokenizerFast:
         ]
     )
     core.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
-    tokenizer = PreTrainedTokenizerFast(
+    tokenizer: PreTrainedTokenizerFast = PreTrainedTokenizerFast(  # type: ignore[no-untyped-call]  # as transformers has it
         tokenizer_object=core,
         pad_token="<pad>",
         bos_token="<s>",

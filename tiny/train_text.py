@@ -90,7 +90,7 @@ def color_loss(out: torch.Tensor, colors: Sequence[Rgb | None]) -> torch.Tensor:
 def object_loss(out: torch.Tensor, mentions: Sequence[Mention]) -> torch.Tensor:
     """Cross-entropy of every attribute, and the colour."""
     widths = [len(v) + 1 for v in ATTRIBUTES.values()]
-    *classes, color = out.split([*widths, 4], 1)
+    *classes, color = torch.split(out, [*widths, 4], 1)
     loss = color_loss(color, [m.rgb for m in mentions])
     for logits, (name, values) in zip(classes, ATTRIBUTES.items(), strict=True):
         said = [getattr(m, name) for m in mentions]

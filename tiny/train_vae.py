@@ -3,7 +3,7 @@
 import random
 
 import torch
-from diffusers import AutoencoderKLFlux2
+from diffusers.models.autoencoders.autoencoder_kl_flux2 import AutoencoderKLFlux2
 
 from limner.tiny.render import render, to_bytes
 from limner.tiny.scenes import SIDE, sample_scene

@@ -3,7 +3,7 @@
 from functools import cache
 
 import torch
-from diffusers import Flux2Transformer2DModel
+from diffusers.models.transformers.transformer_flux2 import Flux2Transformer2DModel
 from torch import nn
 
 from limner.tiny.text import WIDTH
@@ -16,7 +16,7 @@ REFERENCE_STRIDE = 10  # between the time coordinates of reference pictures, as 
 
 def build_transformer() -> Flux2Transformer2DModel:
     """Build the transformer: klein's layout without guidance embedding, more rotary width for the two axes in use."""
-    model = Flux2Transformer2DModel(
+    model: Flux2Transformer2DModel = Flux2Transformer2DModel(
         patch_size=1,
         in_channels=CHANNELS,
         num_layers=1,
@@ -56,7 +56,7 @@ def text_ids(length: int) -> torch.Tensor:
 
 def sample_times(count: int, generator: torch.Generator) -> torch.Tensor:
     """Draw noise levels: mostly high, where shape and place are decided; a tenth anywhere."""
-    high = torch.sigmoid(1.0 + 1.2 * torch.randn(count, generator=generator))
+    high = torch.sigmoid(1.3 + 1.2 * torch.randn(count, generator=generator))
     anywhere = torch.rand(count, generator=generator)
     return torch.where(torch.rand(count, generator=generator) < 0.1, anywhere, high)
 

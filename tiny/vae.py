@@ -1,9 +1,7 @@
 """The autoencoder: how it is built, how it starts, what it learns from."""
 
-from collections.abc import Iterator
-
 import torch
-from diffusers import AutoencoderKLFlux2
+from diffusers.models.autoencoders.autoencoder_kl_flux2 import AutoencoderKLFlux2
 from torch import nn
 from torch.nn import functional
 
@@ -13,7 +11,7 @@ COLOR_GAIN = 3.0  # size of the constant channels that steady the group norms
 
 def build_vae() -> AutoencoderKLFlux2:
     """Build the FLUX.2 autoencoder at factor 8, narrow, started as a passer-on of colours."""
-    vae = AutoencoderKLFlux2(
+    vae: AutoencoderKLFlux2 = AutoencoderKLFlux2(
         block_out_channels=(8, 16, 32, 48),
         decoder_block_out_channels=(12, 16, 32, 48),
         down_block_types=("DownEncoderBlock2D",) * 4,
@@ -37,31 +35,35 @@ def pass_colors_through(vae: AutoencoderKLFlux2) -> None:
     The default start needs thousands of steps to find colours behind the group norms. Here residual
     branches begin small, and constant channels make the norms act as a fixed scale.
     """
-    encoder, decoder = vae.encoder, vae.decoder
-    for block in (*encoder.down_blocks, encoder.mid_block, decoder.mid_block, *decoder.up_blocks):
-        for resnet in block.resnets:
-            resnet.conv2.weight.mul_(0.2)
-            nn.init.zeros_(resnet.conv2.bias)
-            if resnet.conv_shortcut is not None:
-                _identity(resnet.conv_shortcut)
-        for sampler in _samplers(block):
-            _identity(sampler.conv, pool=sampler.__class__.__name__ == "Downsample2D")
-    _identity(encoder.conv_in)
-    _identity(decoder.conv_in, noise=0.5)
-    for conv, first in ((encoder.conv_in, 3), (decoder.conv_in, 4)):
-        for channel in range(first, 8):
-            conv.bias[channel] = COLOR_GAIN if channel % 2 else -COLOR_GAIN
-    for norm in (encoder.conv_norm_out, decoder.conv_norm_out):
+    for name, layer in vae.named_modules():
+        if name.endswith("resnets") or not isinstance(layer, nn.Conv2d):
+            continue
+        if name.endswith(".conv2"):  # the end of a residual branch
+            layer.weight.mul_(0.2)
+            _set_bias(layer)
+        elif name.endswith((".conv_shortcut", "samplers.0.conv")):
+            _identity(layer, pool="downsamplers" in name)
+    gains = {"encoder.conv_in": (1.0, 0.15), "decoder.conv_in": (1.0, 0.5)}
+    gains |= {"encoder.conv_out": (2.0, 1.0), "decoder.conv_out": (2.5, 0.15)}
+    for name, (gain, noise) in gains.items():
+        layer = vae.get_submodule(name)
+        assert isinstance(layer, nn.Conv2d)
+        _identity(layer, gain, noise)
+    _set_bias(vae.encoder.conv_in, slice(3, 8, 2), COLOR_GAIN)
+    _set_bias(vae.encoder.conv_in, slice(4, 8, 2), -COLOR_GAIN)
+    _set_bias(vae.decoder.conv_in, slice(5, 8, 2), COLOR_GAIN)
+    _set_bias(vae.decoder.conv_in, slice(4, 8, 2), -COLOR_GAIN)
+    for norm in (vae.encoder.conv_norm_out, vae.decoder.conv_norm_out):
+        assert isinstance(norm, nn.GroupNorm)
         norm.bias.fill_(2.0)
-    _identity(encoder.conv_out, gain=2.0, noise=1.0)
-    _identity(decoder.conv_out, gain=2.5)
-    encoder.conv_out.bias[:3] = -4.0
-    decoder.conv_out.bias[:3] = -5.0
+    _set_bias(vae.encoder.conv_out, slice(3), -4.0)
+    _set_bias(vae.decoder.conv_out, slice(3), -5.0)
 
 
-def _samplers(block: nn.Module) -> Iterator[nn.Module]:
-    for name in ("downsamplers", "upsamplers"):
-        yield from getattr(block, name, None) or ()
+def _set_bias(conv: nn.Conv2d, where: slice | None = None, value: float = 0.0) -> None:
+    """Set some (by default all) biases of a convolution."""
+    assert conv.bias is not None
+    conv.bias[where or slice(None)] = value
 
 
 def _identity(conv: nn.Conv2d, gain: float = 1.0, noise: float = 0.15, pool: bool = False) -> None:
@@ -73,8 +75,7 @@ def _identity(conv: nn.Conv2d, gain: float = 1.0, noise: float = 0.15, pool: boo
             conv.weight[channel, channel, :2, :2] += 0.25 * gain
         else:
             conv.weight[channel, channel, middle, middle] += gain
-    if conv.bias is not None:
-        nn.init.zeros_(conv.bias)
+    _set_bias(conv)
 
 
 def reconstruction_loss(image: torch.Tensor, other: torch.Tensor) -> torch.Tensor:
@@ -91,10 +92,10 @@ def autoencoder_loss(vae: AutoencoderKLFlux2, image: torch.Tensor, noise: float)
     Noise relative to the channel gives every channel the same capacity, so that none stays dead, and
     makes the decoder forgive the transformer's small errors.
     """
-    mean = vae.encode(image).latent_dist.mean
+    mean: torch.Tensor = vae.encode(image).latent_dist.mean
     spread = mean.detach().std((0, 2, 3), keepdim=True)
-    other = vae.decode(mean + noise * spread * torch.randn_like(mean)).sample
-    return reconstruction_loss(image, other) + 5e-4 * (mean**2).mean()
+    other: torch.Tensor = vae.decode(mean + noise * spread * torch.randn_like(mean)).sample
+    return reconstruction_loss(image, other) + 5e-4 * mean.square().mean()
 
 
 def patchify(latents: torch.Tensor) -> torch.Tensor:
@@ -106,15 +107,23 @@ def patchify(latents: torch.Tensor) -> torch.Tensor:
 @torch.no_grad()
 def encode_tokens(vae: AutoencoderKLFlux2, image: torch.Tensor) -> torch.Tensor:
     """Give the normalised tokens of pictures, (B, H/16 * W/16, 4 * LATENT_CHANNELS), as the pipeline does."""
+    mean, variance = _statistics(vae)
     folded = patchify(vae.encode(image).latent_dist.mode())
-    mean = vae.bn.running_mean.view(1, -1, 1, 1)
-    std = torch.sqrt(vae.bn.running_var.view(1, -1, 1, 1) + vae.config.batch_norm_eps)
-    return ((folded - mean) / std).flatten(2).transpose(1, 2)
+    std = torch.sqrt(variance.view(1, -1, 1, 1) + vae.bn.eps)
+    return ((folded - mean.view(1, -1, 1, 1)) / std).flatten(2).transpose(1, 2)
 
 
 @torch.no_grad()
 def fit_statistics(vae: AutoencoderKLFlux2, images: torch.Tensor) -> None:
     """Set the running statistics by which latents are normalised."""
-    folded = torch.cat([patchify(vae.encode(part).latent_dist.mode()) for part in images.split(32)])
-    vae.bn.running_mean.copy_(folded.mean((0, 2, 3)))
-    vae.bn.running_var.copy_(folded.var((0, 2, 3)))
+    mean, variance = _statistics(vae)
+    folded = torch.cat([patchify(vae.encode(part).latent_dist.mode()) for part in torch.split(images, 32)])
+    mean.copy_(folded.mean((0, 2, 3)))
+    variance.copy_(folded.var((0, 2, 3)))
+
+
+def _statistics(vae: AutoencoderKLFlux2) -> tuple[torch.Tensor, torch.Tensor]:
+    mean, variance = vae.bn.running_mean, vae.bn.running_var
+    assert mean is not None
+    assert variance is not None
+    return mean, variance
