@@ -170,7 +170,10 @@ class _Checker:
             details = error.errors(include_url=False, include_input=False)
             self.faults.extend(self._setting_fault(shape_fault(detail, path, known), node_type) for detail in details)
             return None
-        except (RecursionError, ValueError) as error:
+        except RecursionError:
+            self.faults.append(Fault("settings: is nested too deeply", path))
+            return None
+        except ValueError as error:  # what Python can hold and JSON cannot, such as an integer without end
             self.faults.append(Fault(f"settings: not JSON: {error}", path))
             return None
         if isinstance(settings, Node) and type(settings).problems is not Node.problems:

@@ -188,6 +188,8 @@ _RULES = {
 
 
 def _rule(kind: str, context: dict[str, Any], message: str) -> str:
+    if kind == "json_invalid" and "recursion" in message:
+        return "is nested too deeply"
     if kind in _RULES:
         return _RULES[kind].format(**context)
     return message.removeprefix("Value error, ")

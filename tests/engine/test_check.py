@@ -240,13 +240,14 @@ def test_any_json_checks_or_is_a_graph_error(raw: Any) -> None:
     assert isinstance(found, CheckedGraph) or (found.faults and all(str(fault) for fault in found.faults))
 
 
-@pytest.mark.parametrize("depth", [150, 300, 3000, 100_000])
+@pytest.mark.parametrize("depth", [300, 3000, 100_000])
 def test_deep_values_are_faults(depth: int) -> None:
     """Values nested too deeply for JSON are a fault, in settings and in the layout."""
     deep: Any = 0
     for _ in range(depth):
         deep = [deep]
-    assert faults(graph({"p": node("Picky", rows=deep)}))
+    (fault,) = faults(graph({"p": node("Picky", rows=deep)}))
+    assert fault.where == "nodes.p.settings"
     assert "nested too deeply" in faults(graph({"s": node("Start")}, layout={"a": deep}))[0].message
 
 
