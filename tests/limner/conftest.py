@@ -12,8 +12,9 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-MODEL = os.environ.get("LIMNER_TEST_MODEL", "tiny")
-QUICK = ("--set", "steps=2", "--set", f"model={MODEL}")
+QUICK = ("--set", "steps=2", "--set", "width=64", "--set", "height=64")
+
+os.environ["OMP_NUM_THREADS"] = "1"  # for processes that tests start: the model is small, and tests share the machine
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,14 @@ class Answer:
 Limner = Callable[..., Answer]
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _one_thread() -> None:
+    """What processes of tests have, so that bytes are the same."""
+    import torch
+
+    torch.set_num_threads(1)
+
+
 @pytest.fixture(autouse=True)
 def _in_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Every test has a working folder and a cache of its own."""
@@ -62,7 +71,7 @@ def limner() -> Limner:
 
 @pytest.fixture
 def quick(limner: Limner) -> Limner:
-    """Run a template on the embedded model with two steps."""
+    """Run a template on the embedded model: two steps, a small picture."""
     return lambda template, *options: limner("run", template, *QUICK, *options)
 
 
@@ -73,12 +82,6 @@ def session() -> Iterator[Any]:
 
     with Session() as session:
         yield session
-
-
-@pytest.fixture(scope="session")
-def model() -> str:
-    """The model that tests draw with."""
-    return MODEL
 
 
 @pytest.fixture
