@@ -1,0 +1,99 @@
+"""The templates: sound, described, and each draws a picture on the embedded model."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import PIL.Image
+import pytest
+
+from limner import Graph, GraphError, Session
+from limner.engine.parameters import describe
+from limner.graphs import GraphLibrary
+from limner.nodes.values import Files
+
+NAMES = GraphLibrary().names()
+SMALL = {"steps": 2, "width": 64, "height": 64}
+
+
+@pytest.fixture(scope="module")
+def session() -> Iterator[Session]:
+    """A session for all tests of this file."""
+    with Session() as session:
+        yield session
+
+
+@pytest.fixture(autouse=True)
+def _in_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A working folder with two pictures to refer to."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("a.png", "b.png"):
+        PIL.Image.new("RGB", (64, 64), "red").save(name)
+
+
+def values_for(session: Session, name: str) -> dict[str, Any]:
+    """Values that make a template quick, and those that it cannot do without."""
+    offered = {p.name for p in describe(session.document(name), session.registry, session.library)}
+    return {key: value for key, value in (SMALL | {"images": ["a.png"]}).items() if key in offered}
+
+
+def test_there_are_templates() -> None:
+    """The main jobs have a template each."""
+    assert {"text_to_image", "edit_with_references"} <= set(NAMES)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_template_is_well_described(session: Session, name: str) -> None:
+    """Its name is its file's; it has a description, and each parameter a schema, a description and a sound default."""
+    document = session.document(name)
+    assert document.name == name
+    assert document.description.endswith(".")
+    assert document.outputs
+    parameters = describe(document, session.registry, session.library)
+    assert {"prompt", "seed", "model"} <= {parameter.name for parameter in parameters}
+    for parameter in parameters:
+        assert parameter.schema.get("description"), parameter.name
+        assert parameter.type != "value", parameter.name
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_template_is_sound(session: Session, name: str) -> None:
+    """Every template checks without a fault, and its file is in the form in which graphs are saved."""
+    checked = session.check(name, values_for(session, name))
+    assert checked.nodes
+    file = json.loads((Path(__file__).parents[2] / "graphs" / f"{name}.json").read_text())
+    assert json.loads(Graph.of(checked.document).document().to_json()).keys() == file.keys()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_template_draws(session: Session, name: str) -> None:
+    """Every template runs to its end on the embedded model and leaves a picture."""
+    result = session.run(name, **values_for(session, name))
+    (files,) = result.values(Files)
+    with PIL.Image.open(files.paths[0]) as image:
+        assert image.size == (64, 64)
+
+
+def test_a_template_that_lacks_something_names_the_parameter(session: Session) -> None:
+    """A template without what it needs says which parameter to give, before anything runs."""
+    with pytest.raises(GraphError) as caught:
+        session.check("edit_with_references")
+    (fault,) = caught.value.faults
+    assert fault.hint == "give the parameter images"
+
+
+def test_a_template_is_a_node_of_another_graph(session: Session) -> None:
+    """A graph draws with a template, then changes the picture with another."""
+    graph = {
+        "limner": 1,
+        "name": "two",
+        "nodes": {
+            "first": {"type": "Graph", "settings": {"graph": "text_to_image", "prompt": "a star", **SMALL}},
+            "show": {"type": "PreviewImage", "wires": {"images": "first.image"}},
+        },
+    }
+    result = session.run(graph)
+    assert result.outputs["show"]["image"].pixels.shape == (1, 64, 64, 3)

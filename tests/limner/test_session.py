@@ -1,0 +1,154 @@
+"""Running graphs from Python: the same graph as in the shell, with results as values."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import PIL.Image
+import pytest
+
+import limner
+from limner import Graph, GraphError, InputError, NodeFailed, Session
+from limner.nodes import Denoise, LoadModel, PreviewImage, SaveImage, TextEncode, VAEDecode
+from limner.nodes.values import Files, Image
+
+SMALL = {"steps": 2, "width": 64, "height": 64}
+
+
+def composed() -> Graph:
+    """The example of the documentation, whole."""
+    graph = Graph("mine")
+    model = graph.add(LoadModel(source="tiny"))
+    text = graph.add(TextEncode(prompt="a red circle"), text_encoder=model.text_encoder)
+    latent = graph.add(Denoise(**SMALL, seed=7), transformer=model.transformer, conditioning=text)
+    image = graph.add(VAEDecode(), vae=model.vae, latent=latent)
+    graph.add(SaveImage(path="mine.png", overwrite=True), images=image)
+    return graph
+
+
+def test_run_takes_a_template_and_values(monkeypatch: pytest.MonkeyPatch) -> None:
+    """``limner.run`` draws a template with parameters as keyword arguments."""
+    monkeypatch.setattr("limner.session._default", None)
+    result = limner.run("text_to_image", prompt="a red circle on a #203040 background", seed=7, **SMALL)
+    assert result.status == "completed"
+    assert [files.paths for files in result.values(Files)] == [("outputs/image.png",)]
+    limner.session.default_session().close()
+
+
+def test_a_composed_graph_equals_its_file(session: Session) -> None:
+    """What a script composes and what the JSON loader reads back are one graph, and one picture."""
+    graph = composed()
+    graph.save("mine.json")
+    assert Graph.load("mine.json") == graph
+    session.run(graph)
+    first = Path("mine.png").read_bytes()
+    session.run("mine.json")
+    assert Path("mine.png").read_bytes() == first
+
+
+def test_results_are_values(session: Session) -> None:
+    """``Result.values`` gives outputs by their class, as the last nodes made them."""
+    graph = composed()
+    graph.add(PreviewImage(), images="vae_decode")
+    result = session.run(graph)
+    (shown,) = result.values(Image)
+    with PIL.Image.open("mine.png") as saved:
+        assert np.array_equal(np.asarray(saved), shown.pixels[0])
+    assert result.outputs["preview_image"]["image"] is shown
+
+
+@pytest.mark.parametrize("form", ["graph", "document", "mapping", "path", "text"])
+def test_a_graph_comes_in_any_form(session: Session, form: str) -> None:
+    """Composed, parsed, as JSON, or as a file: a session takes them all."""
+    graph = composed()
+    graph.save("mine.json")
+    mapping = {"limner": 1, **graph.document().model_dump(exclude_defaults=True)}
+    forms: dict[str, Any] = {
+        "graph": graph,
+        "document": graph.document(),
+        "mapping": mapping,
+        "path": Path("mine.json"),
+        "text": "mine.json",
+    }
+    assert len(session.check(forms[form]).nodes) == 5
+
+
+def test_two_threads_share_a_session(session: Session) -> None:
+    """Runs in two threads end in the same bytes as one after the other."""
+
+    def draw(seed: int) -> None:
+        session.run("text_to_image", seed=seed, prompt=f"a star, {seed}", **SMALL, **{"save.path": f"{seed}.png"})
+
+    threads = [threading.Thread(target=draw, args=(seed,)) for seed in (21, 22)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    with Session() as alone:
+        for seed in (21, 22):
+            again = {"prompt": f"a star, {seed}", "seed": seed, "save.path": f"again-{seed}.png"}
+            alone.run("text_to_image", **SMALL, **again)
+            with PIL.Image.open(f"{seed}.png") as one, PIL.Image.open(f"again-{seed}.png") as other:
+                assert one.tobytes() == other.tobytes()
+
+
+def test_faults_are_raised(session: Session) -> None:
+    """From Python, faults are exceptions that carry data."""
+    with pytest.raises(GraphError) as caught:
+        session.run("text_to_image", steps=0, seed=-1)
+    assert {fault.path[-1] for fault in caught.value.faults} == {"steps", "seed"}
+    with pytest.raises(GraphError, match="no such parameter"):
+        session.run("text_to_image", sede=1)
+    with pytest.raises(InputError, match="did you mean text_to_image"):
+        session.run("text_to_imge")
+
+
+def test_a_failed_node_is_raised_with_its_cause(session: Session) -> None:
+    """NodeFailed names the node and chains what it raised."""
+    Path("bad.png").write_bytes(b"no picture")
+    with pytest.raises(NodeFailed) as caught:
+        session.run("edit_with_references", images=["bad.png"], **SMALL)
+    assert caught.value.node == "references"
+    assert isinstance(caught.value.__cause__, InputError)
+
+
+def test_a_run_can_be_cancelled_and_goes_on(session: Session, tmp_path: Path) -> None:
+    """``start`` gives a handle; after ``cancel`` the next run goes on from the last step."""
+    with Session(cache_dir=tmp_path / "kept") as mine:
+        stream = limner.EventStream()
+        reader = stream.reader(limit=10_000)
+        values = SMALL | {"steps": 50, "seed": 31}
+        run = mine.start("text_to_image", values, events=stream)
+        for event in reader:
+            if type(event).__name__ == "NodeProgress" and event.node == "denoise":
+                run.cancel()
+                break
+        result = run.wait()
+        assert result is not None
+        assert result.status == "cancelled"
+        with pytest.raises(limner.Cancelled):
+            result.raise_for_failures()
+        stream = limner.EventStream()
+        reader = stream.reader(limit=10_000)
+        mine.run("text_to_image", events=stream, **values)
+        assert any(type(event).__name__ == "NodeResumed" for event in reader)
+
+
+def test_a_closed_session_lets_models_go_and_can_run_again() -> None:
+    """``close`` frees models and threads; a later run starts anew."""
+    session = Session()
+    session.run("text_to_image", **SMALL)
+    session.close()
+    session.close()
+    assert session.run("text_to_image", **SMALL).status == "completed"
+    session.close()
+
+
+def test_making_a_session_touches_nothing(tmp_path: Path) -> None:
+    """A session makes no folder before it has something to keep."""
+    with Session(cache_dir=tmp_path / "kept"):
+        pass
+    assert not (tmp_path / "kept").exists()
