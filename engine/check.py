@@ -186,7 +186,7 @@ class _Checker:
         name = fault.path[3] if len(fault.path) > 3 else None
         if name in node_type.inputs:
             return Fault(f"{name}: is a wire, not a setting", fault.path, 'move it under "wires"')
-        for parameter, targets in self.parameters.items() if fault.message.endswith(("is required", "at least 1 entries")) else ():
+        for parameter, targets in self.parameters.items() if fault.message.endswith("is required") else ():
             if f"{fault.node}.{name}" in targets_of(targets):
                 return Fault(fault.message, fault.path, f"give the parameter {parameter}")
         return fault
