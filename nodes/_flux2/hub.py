@@ -30,7 +30,7 @@ def download(repo: str, revision: str | None, patterns: list[str]) -> Path:
             f"{repo} is not on this machine, and the hub cannot be reached",
             hint="connect once to download it, or give the folder of a copy",
         ) from error
-    except (OSError, ValueError) as error:
+    except Exception as error:  # the hub's client changes its HTTP library, and with it what a broken line raises
         raise ModelError(f"{repo} could not be downloaded: {_first_line(error)}") from error
 
 

@@ -1,0 +1,179 @@
+"""The hub gives what a component needs and no more; where it refuses, one line says what to do.
+
+A real process talks to a small server that answers as the hub does.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+COMMIT = "c0ffee" + "0" * 34
+FIND = """
+import sys
+from limner.engine.errors import LimnerError
+from limner.nodes._flux2.source import find
+try:
+    folder = find(sys.argv[1], sys.argv[2], sys.argv[3] or None)
+    print("\\n".join(sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())))
+except LimnerError as error:
+    print(error)
+    print("torch" in sys.modules)
+"""
+
+
+class Hub(ThreadingHTTPServer):
+    """A folder served as the repository ``someone/flux``; ``refusal`` is a status and code for all answers."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(("127.0.0.1", 0), Answer)
+        self.folder = folder
+        self.refusal: tuple[int, str] | None = None
+        self.refuses_files_only = False
+        self.breaks_after: int | None = None
+        self.served: list[str] = []
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server_address[1]}"
+
+
+class Answer(BaseHTTPRequestHandler):
+    server: Hub
+
+    def do_HEAD(self) -> None:  # the name that http.server calls
+        self.do_GET(has_body=False)
+
+    def do_GET(self, has_body: bool = True) -> None:  # likewise
+        path = self.path.split("?")[0]
+        hub, is_file = self.server, "/resolve/" in path
+        if hub.refusal is not None and (is_file or not hub.refuses_files_only):
+            status, code = hub.refusal
+            return self.answer(status, b"{}", {"X-Error-Code": code, "X-Error-Message": "refused"}, has_body)
+        if is_file:
+            name = path.split(f"/resolve/{COMMIT}/")[-1]
+            content = (hub.folder / name).read_bytes()
+            if has_body:
+                hub.served.append(name)
+            return self.answer(200, content, {"ETag": f'"{hashlib.sha256(content).hexdigest()}"'}, has_body)
+        files = [path for path in sorted(hub.folder.rglob("*")) if path.is_file()]
+        names = [path.relative_to(hub.folder).as_posix() for path in files]
+        if "/tree/" in path:
+            body: Any = [
+                {"type": "file", "path": name, "size": file.stat().st_size, "oid": "0" * 40}
+                for name, file in zip(names, files, strict=True)
+            ]
+        else:
+            body = {"id": "someone/flux", "sha": COMMIT, "siblings": [{"rfilename": name} for name in names]}
+        return self.answer(200, json.dumps(body).encode(), {}, has_body)
+
+    def answer(self, status: int, content: bytes, headers: dict[str, str], has_body: bool) -> None:
+        self.send_response(status)
+        for name, value in {**headers, "X-Repo-Commit": COMMIT, "Content-Length": str(len(content))}.items():
+            self.send_header(name, value)
+        self.end_headers()
+        if has_body:
+            self.wfile.write(content[: self.server.breaks_after])
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002  # the name that http.server calls
+        """Be quiet."""
+
+
+@pytest.fixture
+def hub(model_folder: Any) -> Iterator[Hub]:
+    server = Hub(model_folder("klein"))
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    yield server
+    server.shutdown()
+    server.server_close()
+    thread.join()
+
+
+def find(
+    url: str, home: Path, component: str = "vae", *, revision: str = "", source: str = "someone/flux", **settings: str
+) -> list[str]:
+    """The files that ``find`` fetched, or the lines of its error."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("HF_", "HUGGING"))}
+    environment |= {"HF_ENDPOINT": url, "HF_HOME": str(home), "HF_HUB_DISABLE_XET": "1", **settings}
+    command = [sys.executable, "-c", FIND, source, component, revision]
+    run = subprocess.run(command, capture_output=True, text=True, check=True, env=environment, timeout=60)
+    return run.stdout.splitlines()
+
+
+def test_only_the_files_of_the_component_are_fetched(hub: Hub, tmp_path: Path) -> None:
+    """And none twice; without a network, what is there is enough."""
+    common = ["limner.json", "model_index.json", "vae/config.json"]
+    vae = sorted([*common, "vae/diffusion_pytorch_model.safetensors"])
+    assert find(hub.url, tmp_path) == vae
+    assert sorted(hub.served) == vae
+    assert find(hub.url, tmp_path) == vae
+    assert sorted(hub.served) == vae
+    assert find(hub.url, tmp_path, HF_HUB_OFFLINE="1") == vae
+
+    transformer = {"transformer/config.json", "transformer/diffusion_pytorch_model.safetensors"}
+    assert set(find(hub.url, tmp_path, "transformer")) == {*vae, *transformer, "scheduler/scheduler_config.json"}
+    hub.served.clear()
+    assert any(name.startswith("tokenizer/") for name in find(hub.url, tmp_path, "text_encoder"))
+    assert {name.split("/")[0] for name in hub.served} == {"text_encoder", "tokenizer"}
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "files_only", "message", "hint"),
+    [
+        (
+            403,
+            "GatedRepo",
+            False,
+            "someone/flux asks you to accept its licence",
+            "accept it at https://huggingface.co/",
+        ),
+        (401, "GatedRepo", True, "someone/flux asks you to accept its licence", "run `hf auth login` or set HF_TOKEN"),
+        (401, "RepoNotFound", False, "the hub has no model someone/flux, or it is private", "check the name"),
+        (404, "RepoNotFound", False, "the hub has no model someone/flux, or it is private", "set HF_TOKEN"),
+        (404, "RevisionNotFound", False, "someone/flux has no revision v9", "give a branch, a tag or a commit"),
+    ],
+)
+def test_a_refusal_says_what_to_do(
+    hub: Hub, tmp_path: Path, status: int, code: str, files_only: bool, message: str, hint: str
+) -> None:
+    hub.refusal, hub.refuses_files_only = (status, code), files_only
+    lines = find(hub.url, tmp_path, revision="v9")
+    assert lines[0] == message
+    assert hint in lines[1]
+    assert lines[2:] == ["False"]
+
+
+@pytest.mark.parametrize("settings", [{}, {"HF_HUB_OFFLINE": "1"}], ids=["unreachable", "offline"])
+def test_no_network_says_so(tmp_path: Path, settings: dict[str, str]) -> None:
+    lines = find("http://127.0.0.1:9", tmp_path, **settings)
+    assert lines[0] == "someone/flux is not on this machine, and the hub cannot be reached"
+    assert "connect once" in lines[1]
+
+
+def test_a_line_that_breaks_is_one_clear_line(hub: Hub, tmp_path: Path) -> None:
+    """The server hangs up in the middle of the weights; what is there is kept, and a second try goes on."""
+    hub.breaks_after = 100
+    lines = find(hub.url, tmp_path)
+    assert lines[0].startswith("someone/flux could not be downloaded: ")
+    hub.breaks_after = None
+    assert "vae/diffusion_pytorch_model.safetensors" in find(hub.url, tmp_path)
+
+
+def test_another_kind_of_model_is_refused(hub: Hub, tmp_path: Path) -> None:
+    """What comes from the hub is checked like a folder."""
+    hub.folder = tmp_path / "other"
+    (hub.folder / "vae").mkdir(parents=True)
+    (hub.folder / "model_index.json").write_text('{"_class_name": "StableDiffusionPipeline"}')
+    lines = find(hub.url, tmp_path / "home")
+    assert "is a 'StableDiffusionPipeline', not a FLUX.2 pipeline" in lines[0]
