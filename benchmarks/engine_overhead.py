@@ -27,7 +27,7 @@ from limner.engine.executor import Executor
 from limner.engine.node import Node
 from limner.engine.plan import make_plan
 from limner.engine.registry import Registry
-from limner.engine.run import Result
+from limner.engine.result import Result
 
 SIZES = (1_000, 10_000, 100_000)
 REPEATS = {1_000: 7, 10_000: 3, 100_000: 1}

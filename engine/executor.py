@@ -15,7 +15,8 @@ from limner.engine.keys import node_keys
 from limner.engine.lanes import AsyncLane, Item, Lane
 from limner.engine.models import Models, NoModels
 from limner.engine.plan import Plan
-from limner.engine.run import Result, Run
+from limner.engine.result import Result
+from limner.engine.run import Run
 
 
 class Executor:

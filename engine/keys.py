@@ -6,7 +6,7 @@ import os
 from collections.abc import Sequence
 from hashlib import sha256
 
-from limner.engine.check import CheckedNode
+from limner.engine.checked import CheckedNode
 from limner.engine.node import Node
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from limner.engine.check import CheckedGraph, CheckedNode
+from limner.engine.checked import CheckedGraph, CheckedNode
 from limner.engine.device import DEVICE_NAME, HOST, DeviceTable
 from limner.engine.errors import Fault, GraphError, suggest
 from limner.engine.garbage import collector_paused

@@ -6,53 +6,27 @@ import asyncio
 import threading
 import time
 from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, TypeVar
+from typing import Any
 
 from pydantic import ValidationError
 
 from limner.engine import events as ev
 from limner.engine.cache import Cache
-from limner.engine.check import Wire
+from limner.engine.checked import Wire
 from limner.engine.context import Provenance
+from limner.engine.demand import find_leaders, find_todo
 from limner.engine.document import shape_fault
 from limner.engine.errors import Cancelled, InputError, NodeFailed
 from limner.engine.models import Models
-from limner.engine.node import NodeType
 from limner.engine.node_context import NodeContext
+from limner.engine.outputs import checked_outputs
 from limner.engine.plan import Plan, Step
-from limner.engine.value import fits
+from limner.engine.result import Result
 
-T = TypeVar("T")
 StartAsync = Callable[[Coroutine[Any, Any, Any], Callable[[asyncio.Task[Any]], None]], Callable[[], None]]
 Ready = Iterable[tuple[str, int]]
 """Nodes that became ready: the lane and the index of each."""
-
-
-@dataclass(frozen=True)
-class Result:
-    """What a run gave."""
-
-    status: ev.Status
-    outputs: Mapping[str, Mapping[str, Any]]
-    """By node id and port: the outputs of the nodes that the run was for."""
-    failures: Mapping[str, NodeFailed] = field(default_factory=dict)
-    seconds: float = 0.0
-
-    def values(self, kind: type[T]) -> list[T]:
-        """Every output of a class, in the order of the graph."""
-        return [value for ports in self.outputs.values() for value in ports.values() if isinstance(value, kind)]
-
-    def raise_for_failures(self) -> None:
-        """Raise the first failure, or Cancelled; the other failures are in its notes."""
-        if self.failures:
-            first, *others = self.failures.values()
-            for other in others:
-                first.add_note(f"also: {other.message}")
-            raise first
-        if self.status == "cancelled":
-            raise Cancelled
 
 
 class Run:
@@ -86,50 +60,18 @@ class Run:
         self._failures: dict[str, NodeFailed] = {}
         self._skipped: set[int] = set()
         self._goals = frozenset(plan.goals)
-        self._values: list[tuple[Any, ...] | None] = [None] * len(plan.steps)
         self._began = time.perf_counter()
-        todo = self._find_todo()
-        self._todo = todo
+        self._todo, self._values = find_todo(plan, keys, cache)
+        todo = self._todo
         self._left = sum(todo)
         self._waiting = [sum(todo[source] for source in step.needs) for step in plan.steps]
         self._users = [sum(todo[user] for user in step.consumers) for step in plan.steps]
-        self._leaders = self._find_leaders()
+        self._leaders = find_leaders(plan, keys, todo)
         self._twins: dict[int, list[int]] = {}
         for twin, leader in self._leaders.items():
             self._twins.setdefault(leader, []).append(twin)
             self._waiting[twin] += 1
             self._users[leader] += 1
-
-    def _find_todo(self) -> bytearray:
-        """Which nodes must run: those that a goal needs and the cache does not have. Fills in cached values."""
-        steps = self.plan.steps
-        wanted, todo = bytearray(len(steps)), bytearray(len(steps))
-        for goal in self._goals:
-            wanted[goal] = 1
-        for index in range(len(steps) - 1, -1, -1):
-            if not wanted[index]:
-                continue
-            node_type = steps[index].node.type
-            if not node_type.cls.effect:
-                self._values[index] = self.cache.get(self.keys[index], node_type)
-            if self._values[index] is None:
-                todo[index] = 1
-                for source in steps[index].needs:
-                    wanted[source] = 1
-        return todo
-
-    def _find_leaders(self) -> dict[int, int]:
-        """For each node that would compute what an earlier one does, that one: it waits and takes its outputs."""
-        if len(set(self.keys)) == len(self.keys):
-            return {}
-        first: dict[str, int] = {}
-        leaders = {}
-        for index, key in enumerate(self.keys):
-            if self._todo[index] and not self.plan.steps[index].node.type.cls.effect:
-                leader = first.setdefault(key, index)
-                if leader != index:
-                    leaders[index] = leader
-        return leaders
 
     def begin(self, hand_over: Callable[[Ready], None]) -> None:
         """Announce the run and hand over what is ready."""
@@ -185,7 +127,7 @@ class Run:
                 self._begin_async(index, step, context)
                 return ()
             node, wires = self._bind(step)
-            values = _checked_outputs(step.node.type, node.run(context, **wires))
+            values = checked_outputs(step.node.type, node.run(context, **wires))
         except BaseException as error:  # also SystemExit: a node must not end the lane that it runs on
             return self._fail(index, step, error)
         self._keep(index, step, context, values)
@@ -195,7 +137,7 @@ class Run:
         async def work() -> tuple[Any, ...] | BaseException:
             try:
                 node, wires = self._bind(step)
-                return _checked_outputs(step.node.type, await node.run(context, **wires))
+                return checked_outputs(step.node.type, await node.run(context, **wires))
             except asyncio.CancelledError:
                 raise
             except BaseException as error:  # SystemExit, were it raised here, would end the loop for all
@@ -337,24 +279,3 @@ class Run:
         self.events.emit(ev.RunFinished, status, seconds)
         self.events.close()
         self._done.set()
-
-
-def _checked_outputs(node_type: NodeType, returned: Any) -> tuple[Any, ...]:
-    """What ``run`` returned, as one value a port. Raises TypeError where it is not what the type says."""
-    ports = node_type.outputs
-    if not ports:
-        values: tuple[Any, ...] = ()
-    elif len(ports) == 1 and not (isinstance(returned, tuple) and hasattr(returned, "_fields")):
-        values = (returned,)
-    else:
-        values = tuple(returned)
-    if len(values) != len(ports):
-        raise TypeError(f"{node_type.name}.run gave {len(values)} outputs, not {len(ports)}")
-    for port, value in zip(ports, values, strict=True):
-        if not fits(type(value), port.type):
-            raise TypeError(
-                f"{node_type.name}.run gave {type(value).__name__} as {port.name}, not {port.type.__name__}"
-            )
-    if any(port.type is float for port in ports):  # an integer may stand for a number; it is kept as one
-        return tuple(float(v) if port.type is float else v for port, v in zip(ports, values, strict=True))
-    return values

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from limner.engine.graph import Graph
     from limner.engine.node import Node
     from limner.engine.registry import Registry
-    from limner.engine.run import Result
+    from limner.engine.result import Result
     from limner.session import Session, run
 
 _HOMES = {
@@ -48,7 +48,7 @@ _HOMES = {
     "limner.engine.graph": ("Graph",),
     "limner.engine.node": ("Node",),
     "limner.engine.registry": ("Registry",),
-    "limner.engine.run": ("Result",),
+    "limner.engine.result": ("Result",),
     "limner.session": ("Session", "run"),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}

@@ -18,7 +18,7 @@ from limner.engine.document import Document, schema
 from limner.engine.errors import Cancelled, GraphError, InputError, suggest
 from limner.engine.parameters import describe, read_values
 from limner.engine.registry import Registry
-from limner.engine.run import Result
+from limner.engine.result import Result
 from limner.engine.store import Store
 from limner.engine.trace import chrome_trace
 from limner.engine.write import write_atomically

@@ -11,7 +11,8 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from limner.engine.cache import Cache
-from limner.engine.check import CheckedGraph, check
+from limner.engine.check import check
+from limner.engine.checked import CheckedGraph
 from limner.engine.document import Document, parse
 from limner.engine.errors import GraphError
 from limner.engine.events import EventStream
@@ -20,7 +21,8 @@ from limner.engine.graph import Graph
 from limner.engine.parameters import with_values
 from limner.engine.plan import Plan, make_plan
 from limner.engine.registry import Registry
-from limner.engine.run import Result, Run
+from limner.engine.result import Result
+from limner.engine.run import Run
 from limner.engine.store import Store
 from limner.graphs.library import GraphLibrary
 

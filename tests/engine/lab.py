@@ -16,7 +16,8 @@ from limner.engine.executor import Executor
 from limner.engine.node import Keep, Node
 from limner.engine.plan import Plan, make_plan
 from limner.engine.registry import Registry
-from limner.engine.run import Result, Run
+from limner.engine.result import Result
+from limner.engine.run import Run
 
 DEVICES = DeviceTable([Device("cpu"), Device("cuda:0"), Device("cuda:1")])
 

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from lab import NODES, Lab, chain, graph, node
 from pydantic import Field
 
-from limner.engine.check import CheckedGraph, check
+from limner.engine.check import check
+from limner.engine.checked import CheckedGraph
 from limner.engine.context import Context
 from limner.engine.document import Document
 from limner.engine.errors import Fault, GraphError

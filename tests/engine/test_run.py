@@ -409,7 +409,7 @@ def test_cancelled_is_raised_from_a_result(lab: Lab) -> None:
     result = run.wait(20)
     assert result is not None
     assert result.status == "completed"
-    from limner.engine.run import Result
+    from limner.engine.result import Result
 
     with pytest.raises(Cancelled):
         Result("cancelled", {}).raise_for_failures()

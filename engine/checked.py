@@ -1,0 +1,53 @@
+"""A graph that is known to be right: what checking gives, and planning takes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import networkx as nx
+from pydantic import BaseModel
+
+from limner.engine.document import Document
+from limner.engine.node import Node, NodeType
+
+
+@dataclass(frozen=True, slots=True)
+class Wire:
+    """What enters one input or setting of a node: outputs of earlier nodes, in order."""
+
+    port: str
+    sources: tuple[tuple[int, int], ...]
+    """Index of the node in the graph's order, and of its output."""
+    is_many: bool = False
+    is_setting: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class CheckedNode:
+    """A node that is known to be right: its type, its settings, and where its wires come from."""
+
+    id: str
+    type: NodeType
+    settings: BaseModel
+    """The node itself; where settings are wired, only the other settings."""
+    wires: tuple[Wire, ...]
+    device: str
+
+    @property
+    def node(self) -> Node | None:
+        """The node, where its settings are all known before running."""
+        return self.settings if isinstance(self.settings, Node) else None
+
+
+@dataclass(frozen=True)
+class CheckedGraph:
+    """A graph without faults, in an order in which it can run."""
+
+    document: Document
+    nodes: tuple[CheckedNode, ...]
+    """In topological order: what a node needs stands before it."""
+    dag: nx.DiGraph[str] = field(repr=False, compare=False)
+    """The same graph for algorithms: node ids, and an edge for each pair that a wire joins."""
+
+    def __getitem__(self, node_id: str) -> CheckedNode:
+        return next(node for node in self.nodes if node.id == node_id)
