@@ -59,6 +59,8 @@ def read_provenance(path: Path) -> Provenance:
             text = _find_text(image)
     except PIL.UnidentifiedImageError as error:
         raise InputError(f"{path} is no picture that can be read", hint="use PNG, JPEG or WebP") from error
+    except (PIL.Image.DecompressionBombError, PIL.Image.DecompressionBombWarning) as error:
+        raise InputError(f"{path} is larger than any picture that Limner saves") from error
     except (OSError, SyntaxError, ValueError) as error:
         raise InputError(f"{path} cannot be read: {getattr(error, 'strerror', None) or error}") from error
     if text is None:

@@ -81,8 +81,7 @@ def denoise(
     another model's.
     """
     _check_fit(live, plan, conditioning, references)
-    prompt = conditioning.prompt.to(device, live.model.dtype)
-    samples = _noise(live, plan, device, prompt.dtype) if resume is None else resume[1].to(device)
+    samples = _noise(live, plan, device) if resume is None else resume[1].to(device)
     tokens = _tokens(live, plan, conditioning, references, samples)
     scheduler, timesteps = _schedule(live, plan, device)
     done = 0 if resume is None else resume[0]
@@ -161,11 +160,11 @@ def _repeat(embeds: Tensor, count: int) -> Tensor:
     return embeds.repeat(1, count, 1).view(count, embeds.shape[1], -1)
 
 
-def _noise(live: LiveTransformer, plan: Plan, device: str, dtype: torch.dtype) -> Tensor:
+def _noise(live: LiveTransformer, plan: Plan, device: str) -> Tensor:
     """(N, 128, H/16, W/16). The generators are the CPU's, so that a seed means the same noise on every device."""
     generators = [torch.Generator("cpu").manual_seed(seed) for seed in plan.seeds]
     shape = (len(generators), live.channels, *plan.grid)
-    return pipelines.randn(shape, generator=generators, device=torch.device(device), dtype=dtype)
+    return pipelines.randn(shape, generator=generators, device=torch.device(device), dtype=live.model.dtype)
 
 
 def _schedule(live: LiveTransformer, plan: Plan, device: str) -> tuple[Any, Tensor]:
@@ -186,10 +185,10 @@ def _to_grid(latents: Tensor, plan: Plan) -> Tensor:
 def _check_fit(
     live: LiveTransformer, plan: Plan, conditioning: Conditioning, references: ReferenceLatents | None
 ) -> None:
-    width, expected = conditioning.prompt.shape[-1], live.text_width
-    if width != expected:
+    count, _, width = conditioning.prompt.shape
+    if (count, width) != (1, live.text_width):
         raise InputError(
-            f"the conditioning is {width} wide, and this transformer reads {expected}",
+            f"the conditioning is {count} of width {width}, and this transformer reads 1 of {live.text_width}",
             hint="take text encoder and transformer from the same model",
         )
     if live.family == "klein" and not live.is_distilled and plan.guidance > 1 and conditioning.negative is None:
@@ -197,10 +196,9 @@ def _check_fit(
             "this transformer is guided by a negative prompt, and the conditioning has none",
             hint="take text encoder and transformer from the same model, or set guidance to 1",
         )
-    channels = live.channels
     for latent in () if references is None else references.latents:
-        if latent.shape[:2] != (1, channels):
+        if latent.shape[:2] != (1, live.channels):
             raise InputError(
-                f"the reference latents have {latent.shape[1]} channels, and this transformer reads {channels}",
+                f"the reference latents have {latent.shape[1]} channels, and this transformer reads {live.channels}",
                 hint="take VAE and transformer from the same model",
             )

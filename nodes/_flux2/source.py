@@ -5,18 +5,21 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterator
+from functools import lru_cache
 from importlib import resources
 from pathlib import Path
 
 from limner.engine.errors import InputError, ModelError
 from limner.engine.user_path import user_path
-from limner.nodes._flux2.index import index_faults
+from limner.nodes._flux2.index import COMPONENTS, index_faults
 from limner.nodes.specs import Component
 
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+", re.ASCII)
 _SMALL_BYTES = 16 << 20
 """Weights up to this size count by content: the embedded model has the same identity on every machine."""
 
+_ENDINGS = ("json", "safetensors", "jinja", "txt", "model")
+"""What a component is made of: configurations, weights, templates and vocabularies."""
 _FOLDERS_OF: dict[Component, tuple[str, ...]] = {
     "text_encoder": ("text_encoder", "tokenizer"),
     "transformer": ("transformer", "scheduler"),
@@ -55,9 +58,8 @@ def identify(source: str, revision: str | None) -> str:
     if folder is None:
         return f"hub:{source}@{revision or 'main'}"
     digest = hashlib.sha256()
-    for path in sorted(folder.rglob("*")):
-        if path.is_file() and path.suffix in {".json", ".jinja", ".txt", ".model", ".safetensors"}:
-            digest.update(f"{path.relative_to(folder).as_posix()}\0{_content(path)}\0".encode())
+    for path in sorted(_parts(folder)):
+        digest.update(f"{path.relative_to(folder).as_posix()}\0{_content(path)}\0".encode())
     return f"sha256:{digest.hexdigest()}"
 
 
@@ -74,8 +76,18 @@ def find(source: str, component: Component, revision: str | None = None) -> Path
 
 
 def _files(component: Component) -> list[str]:
-    endings = ("json", "safetensors", "jinja", "txt", "model")
-    return [f"{folder}/*.{ending}" for folder in _FOLDERS_OF[component] for ending in endings]
+    return [f"{folder}/*.{ending}" for folder in _FOLDERS_OF[component] for ending in _ENDINGS]
+
+
+def _parts(folder: Path) -> Iterator[Path]:
+    """The files that decide what a model is, and none that merely lie beside them."""
+    for name in ("model_index.json", "limner.json"):
+        if (folder / name).is_file():
+            yield folder / name
+    for component in COMPONENTS:
+        for path in (folder / component).glob("*"):
+            if path.suffix[1:] in _ENDINGS and path.is_file():
+                yield path
 
 
 def _content(path: Path) -> str:
@@ -83,6 +95,12 @@ def _content(path: Path) -> str:
         stat = path.stat()
         if path.suffix == ".safetensors" and stat.st_size > _SMALL_BYTES:
             return f"{stat.st_size} {stat.st_mtime_ns}"
-        return hashlib.sha256(path.read_bytes()).hexdigest()
+        return _sha256(path, stat.st_size, stat.st_mtime_ns, stat.st_ino)
     except OSError as error:
         raise ModelError(f"{path} cannot be read: {error.strerror or error}") from error
+
+
+@lru_cache(maxsize=1024)
+def _sha256(path: Path, size: int, mtime_ns: int, inode: int) -> str:
+    """The hash of a file, computed again only when its stamp has changed. Raises OSError."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()

@@ -160,7 +160,7 @@ def test_values_of_another_model_are_refused(load_model: Any, new_context: Any, 
     """What cannot fit says so in one line, instead of a matrix that does not multiply."""
     transformer = load_model("dev").transformer
     wide = Conditioning(torch.zeros(1, 4, 96))
-    with pytest.raises(InputError, match="conditioning is 96 wide, and this transformer reads 48"):
+    with pytest.raises(InputError, match="conditioning is 1 of width 96, and this transformer reads 1 of 48"):
         Denoise().run(new_context(), transformer, wide)
     foreign = ReferenceLatents((torch.zeros(1, 128, 4, 4),))
     with pytest.raises(InputError, match="reference latents have 128 channels, and this transformer reads 16"):

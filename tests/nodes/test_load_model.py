@@ -138,6 +138,8 @@ def test_the_identity_is_that_of_the_content(copy: Path, tmp_path: Path) -> None
     before = node.fingerprint()
     os.utime(copy / "vae" / "diffusion_pytorch_model.safetensors", (1, 1))
     (copy / "README.md").write_text("a note")
+    (copy / "vae" / "sample.png").write_bytes(b"a picture")
+    (copy / "single_file.safetensors").write_bytes(b"weights that are not read")
     other = shutil.copytree(copy, tmp_path / "other")
     assert {before, node.fingerprint(), LoadModel(source=str(other)).fingerprint()} == {before}
     seen = {before}

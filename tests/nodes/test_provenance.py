@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import struct
+import zlib
 from pathlib import Path
 
 import PIL.Image
@@ -43,4 +45,14 @@ def test_what_is_no_picture(tmp_path: Path, content: bytes | None) -> None:
     if content is not None:
         path.write_bytes(content)
     with pytest.raises(InputError, match="read"):
+        read_provenance(path)
+
+
+def test_a_bomb_is_refused(tmp_path: Path) -> None:
+    """A file that claims more pixels than Pillow opens is one clear line."""
+    path = png(tmp_path / "a.png", "{}")
+    content = path.read_bytes()
+    header = b"IHDR" + struct.pack(">II", 60_000, 60_000) + content[24:29]
+    path.write_bytes(content[:12] + header + struct.pack(">I", zlib.crc32(header)) + content[33:])
+    with pytest.raises(InputError, match="larger than any picture"):
         read_provenance(path)
