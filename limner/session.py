@@ -17,6 +17,7 @@ from limner.engine.document import Document, parse
 from limner.engine.errors import GraphError
 from limner.engine.events import EventStream
 from limner.engine.executor import Executor
+from limner.engine.garbage import collector_paused
 from limner.engine.graph import Graph
 from limner.engine.parameters import with_values
 from limner.engine.plan import Plan, make_plan
@@ -63,7 +64,8 @@ class Session:
     @cached_property
     def devices(self) -> DeviceTable:
         """The devices of this machine."""
-        from limner.nodes._flux2.device import find_devices
+        with collector_paused():  # importing torch makes many objects that all stay
+            from limner.nodes._flux2.device import find_devices
 
         return find_devices()
 
@@ -71,7 +73,9 @@ class Session:
     def executor(self) -> Executor:
         """The lanes and the models, shared by every run of this session."""
         from limner.engine.pool import ModelPool
-        from limner.nodes._flux2.loader import Flux2Loader
+
+        with collector_paused():
+            from limner.nodes._flux2.loader import Flux2Loader
 
         return Executor(
             cache=self.cache,
