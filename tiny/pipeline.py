@@ -61,7 +61,7 @@ def save_pipeline(
 
 
 def _declare_single_precision(config: Path) -> None:
-    """Let a plain ``from_pretrained`` widen the text encoder: it reads the dtype here, diffusers' parts take float32."""
+    """Let a plain ``from_pretrained`` widen the text encoder, as it does the other parts: it reads the dtype here."""
     text = config.read_text(encoding="utf-8")
     config.write_text(text.replace('"dtype": "float16"', '"dtype": "float32"'), encoding="utf-8")
 
