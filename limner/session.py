@@ -139,7 +139,8 @@ class Session:
         events: EventStream | None = None,
     ) -> Run:
         """Begin a run and come back: ``wait`` for it, or ``cancel`` it."""
-        return self.executor.start(self.plan(graph, values, beside=beside), events)
+        plan = self.plan(graph, values, beside=beside)  # first, so that a wrong graph imports no framework
+        return self.executor.start(plan, events)
 
     def run(self, graph: GraphLike, *, events: EventStream | None = None, **values: Any) -> Result:
         """Run a graph to its end; keyword arguments set its parameters.
