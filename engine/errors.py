@@ -32,11 +32,6 @@ class Fault:
         return str(self.path[1]) if len(self.path) > 1 and self.path[0] == "nodes" else None
 
     @property
-    def port(self) -> str | None:
-        """The port's name, where the fault is a wire's."""
-        return str(self.path[3]) if len(self.path) > 3 and self.path[2] == "wires" else None
-
-    @property
     def where(self) -> str:
         """The path in the document, dotted: ``nodes.denoise.settings.steps``."""
         return ".".join(str(part) for part in self.path)
