@@ -32,6 +32,9 @@ class Flux2Spec(ModelSpec[M]):
     identity: str = ""
     """What the source held when the spec was made, so that changed weights are another model."""
 
+    def __str__(self) -> str:
+        return f"the {self.component.replace('_', ' ')} of {self.source}"
+
 
 @dataclass(frozen=True)
 class TextEncoder(Flux2Spec["LiveTextEncoder"]):

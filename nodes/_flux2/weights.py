@@ -10,6 +10,7 @@ from pathlib import Path
 from limner.engine.errors import ModelError
 
 MAX_HEADER_BYTES = 100_000_000
+_FLOAT_BYTES = {"F64": 8, "F32": 4, "F16": 2, "BF16": 2, "F8_E4M3": 1, "F8_E5M2": 1}
 
 
 @dataclass(frozen=True)
@@ -22,6 +23,13 @@ class StoredWeights:
     def total_bytes(self) -> int:
         """All bytes of all files."""
         return sum(self.bytes_by_dtype.values())
+
+    def bytes_as(self, itemsize: int) -> int:
+        """All bytes once floating-point weights are widened or narrowed to ``itemsize`` bytes each; others stay."""
+        return sum(
+            size * itemsize // _FLOAT_BYTES[dtype] if dtype in _FLOAT_BYTES else size
+            for dtype, size in self.bytes_by_dtype.items()
+        )
 
     @property
     def main_dtype(self) -> str:
