@@ -6,13 +6,24 @@ import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any, Protocol, TypeVar
+from typing import Any, Final, Protocol, TypeVar
 
 from limner.engine import events as ev
+from limner.engine.device import Device
 from limner.engine.errors import DeviceError
 from limner.engine.models import ModelSpec, Report, unheard
 
 M = TypeVar("M")
+
+HEADROOM_BYTES: Final = 4 << 30
+"""What a device keeps for all that is not weights: its context, other programs, and the activations of a step, of which
+a picture of a megapixel with references needs about 3 GB."""
+
+
+def model_budgets(devices: Mapping[str, Device]) -> dict[str, int]:
+    """Bytes that models may take on each device whose memory is known: all but the headroom, or half of a small one."""
+    sizes = {name: device.memory_bytes for name, device in devices.items()}
+    return {name: max(size - HEADROOM_BYTES, size // 2) for name, size in sizes.items() if size is not None}
 
 
 class Loader(Protocol):

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 from limner.engine.errors import Cancelled, ModelError
 
 if TYPE_CHECKING:
-    from huggingface_hub.utils import tqdm
+    from huggingface_hub.utils.tqdm import tqdm
 
 ReportBytes = Callable[[int, int], None]
 """Hears how many bytes are here, and of how many; raises Cancelled to stop."""
@@ -120,11 +120,11 @@ def _missing_bytes(fetch: Callable[..., Any]) -> int:
 
 def _silent_bar(transfer: _Transfer) -> type[tqdm]:
     """The hub's seam for progress is the class of its bars. Only one of them counts the bytes on the disk."""
-    from huggingface_hub.utils import tqdm
+    from huggingface_hub.utils.tqdm import tqdm
 
-    class Bar(tqdm):  # type: ignore[type-arg, misc]  # the hub's class is generic in stubs only
+    class Bar(tqdm):
         def __init__(self, *args: Any, name: str | None = None, **settings: Any) -> None:
-            super().__init__(*args, name=name, **settings | {"disable": True})
+            super().__init__(*args, name=name, **settings | {"disable": True})  # type: ignore[no-untyped-call]  # theirs
             self._counts = name == "huggingface_hub.snapshot_download"
 
         def update(self, n: float | None = 1) -> None:
@@ -138,7 +138,7 @@ def _abort_xet() -> None:
     with suppress(Exception):  # not a public function, so it may go; the transfer then ends with its current files
         from huggingface_hub.utils._xet import abort_xet_session
 
-        abort_xet_session()
+        abort_xet_session()  # type: ignore[no-untyped-call]  # theirs
 
 
 def _first_line(error: Exception) -> str:
