@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from pathlib import Path
 from typing import Any
@@ -47,6 +48,19 @@ def test_a_composed_graph_equals_its_file(session: Session) -> None:
     first = Path("mine.png").read_bytes()
     session.run("mine.json")
     assert Path("mine.png").read_bytes() == first
+
+
+def test_a_fault_of_shape_invents_no_other(session: Session) -> None:
+    """A file in another folder that is wrong in one place has one fault: what it names is looked for beside it."""
+    Path("there").mkdir()
+    inner = {"limner": 1, "nodes": {"m": {"type": "LoadModel"}}, "outputs": {"vae": "m.vae"}}
+    outer = {"limner": 1, "nodes": {"g": {"type": "Graph", "settings": {"graph": "inner.json"}}, "x": {"typ": "a"}}}
+    Path("there/inner.json").write_text(json.dumps(inner))
+    Path("there/outer.json").write_text(json.dumps(outer))
+    for graph, beside in (("there/outer.json", None), (outer, "there/outer.json")):
+        with pytest.raises(GraphError) as caught:
+            session.check(graph, beside=beside)
+        assert {fault.node for fault in caught.value.faults} == {"x"}
 
 
 def test_results_are_values(session: Session) -> None:
