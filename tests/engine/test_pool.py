@@ -12,9 +12,10 @@ from typing import Any
 import pytest
 
 from limner.engine import events as ev
+from limner.engine.device import Device, DeviceTable
 from limner.engine.errors import DeviceError, ModelError
 from limner.engine.models import ModelSpec, NoModels, Report
-from limner.engine.pool import ModelPool
+from limner.engine.pool import ModelPool, model_budgets
 
 
 @dataclass(frozen=True)
@@ -201,6 +202,12 @@ def test_taking_turns_leaves_memory_as_it_was(loader: FakeLoader) -> None:
     pool.clear()
     gc.collect()
     assert not loader.alive
+
+
+def test_budgets_are_what_devices_have_but_some_headroom() -> None:
+    """A small device gives half, so that a small model runs on it too; an unknown one has no budget."""
+    table = DeviceTable([Device("cuda:0", memory_bytes=80 << 30), Device("cpu", memory_bytes=4 << 30), Device("mps")])
+    assert model_budgets(table) == {"cuda:0": 76 << 30, "cpu": 2 << 30}
 
 
 def test_clearing_one_device(loader: FakeLoader) -> None:
