@@ -66,7 +66,7 @@ def settings(**given: Any) -> Fault:
 
 def test_an_unknown_type_gets_the_nearest_name() -> None:
     fault = only(graph({"a": node("Strat")}))
-    assert str(fault) == "unknown node type Strat @ nodes.a.type (did you mean Start?)"
+    assert str(fault) == "unknown node type Strat @ nodes.a.type (did you mean Start?; a node of your own comes with --nodes FILE.py)"
 
 
 def test_an_unknown_port_gets_the_nearest_name() -> None:
