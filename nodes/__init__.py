@@ -10,6 +10,7 @@ from limner.nodes.load_model import LoadModel
 from limner.nodes.load_reference_images import LoadReferenceImages
 from limner.nodes.number import Number
 from limner.nodes.preview_image import PreviewImage
+from limner.nodes.quantize import Quantize
 from limner.nodes.save_image import SaveImage
 from limner.nodes.text import Text
 from limner.nodes.text_encode import TextEncode
@@ -17,6 +18,7 @@ from limner.nodes.vae_decode import VAEDecode
 
 NODES: tuple[type[Node], ...] = (
     LoadModel,
+    Quantize,
     TextEncode,
     LoadReferenceImages,
     EncodeReferences,
@@ -39,6 +41,7 @@ __all__ = [
     "LoadReferenceImages",
     "Number",
     "PreviewImage",
+    "Quantize",
     "SaveImage",
     "Text",
     "TextEncode",
