@@ -119,7 +119,7 @@ def _read_settings(node_type: NodeType, node: NodeDocument, wired: frozenset[str
     except ValueError as error:  # what Python can hold and JSON cannot, such as an integer without end
         raise GraphError([*faults, Fault(f"settings: not JSON: {error}", ("settings",))]) from None
     if isinstance(settings, Node) and type(settings).problems is not Node.problems:
-        faults += [Fault(f"{name}: {message}", ("settings", name)) for name, message in settings.problems()]
+        faults += [Fault(f"{name}: {message}", ("settings", name)) for name, message in settings.problems(node.wires)]
     if faults:
         raise GraphError(faults)
     return settings
@@ -130,7 +130,7 @@ def _explained(fault: Fault, node_type: NodeType, parameters: Mapping[str, str |
     name = fault.path[3] if len(fault.path) > 3 else None
     if name in node_type.inputs:
         return Fault(f"{name}: is a wire, not a setting", fault.path, 'move it under "wires"')
-    if fault.hint is None and fault.message.endswith(("is required", "at least 1 entries")):
+    if fault.hint is None and fault.message.endswith("is required"):
         for parameter, targets in parameters.items():
             if f"{fault.node}.{name}" in targets_of(targets):
                 return Fault(fault.message, fault.path, f"give the parameter {parameter}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import types
 import typing
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import Any, ClassVar, Literal, TypeVar, Union, get_args, get_origin
@@ -37,8 +37,11 @@ class Node(BaseModel):
     keep: ClassVar[Keep] = "memory"
     """Where the cache keeps the outputs: ``disk`` for what is dear to compute and cheap to keep."""
 
-    def problems(self) -> Iterator[tuple[str, str]]:
-        """Faults that the type of a setting cannot express, as (setting, message). Must be quick and load nothing."""
+    def problems(self, wired: Collection[str] = ()) -> Iterator[tuple[str, str]]:
+        """Faults that the type of a setting cannot express, as (setting, message). Must be quick and load nothing.
+
+        ``wired`` are the inputs that a wire leads to.
+        """
         return iter(())
 
     def fingerprint(self) -> str:

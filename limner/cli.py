@@ -26,7 +26,7 @@ from limner.folders import cache_folder
 from limner.output import redirect
 from limner.progress import Bars, Display, JsonLines, Lines, Silent
 from limner.session import Session, software
-from limner.terminal import FAILED, WRONG_INPUT, err, friendly, out, report, size
+from limner.terminal import FAILED, WRONG_INPUT, err, friendly, out, report, show, size
 
 app = typer.Typer(
     name="limner",
@@ -187,7 +187,7 @@ def plan(
         ]
         out.print_json(data={"graph": document.name, "steps": steps})
     else:
-        out.print(plan_table(made))
+        show(plan_table(made))
 
 
 @app.command()
@@ -209,7 +209,7 @@ def templates(as_json: JsonOption = False, debug: DebugOption = False) -> None:
             ]
         )
     else:
-        out.print(templates_table(found))
+        show(templates_table(found))
 
 
 @app.command("nodes")
@@ -231,7 +231,7 @@ def list_nodes(
         described = [node.describe() for node in chosen]
         out.print_json(data=described if type_name is None else described[0])
     else:
-        out.print(nodes_table(chosen) if type_name is None else node_page(chosen[0]))
+        show(nodes_table(chosen) if type_name is None else node_page(chosen[0]))
 
 
 @app.command("schema")

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import functools
 import logging
+import os
 import re
 from collections.abc import Callable
 from typing import ParamSpec, TypeVar
 
 import typer
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.text import Text
 
 from limner.engine.errors import Cancelled, DeviceError, GraphError, InputError, LimnerError, NodeFailed, NodeTypeError
@@ -22,6 +23,8 @@ out = Console(highlight=False, soft_wrap=True)
 err = Console(stderr=True, highlight=False, soft_wrap=True)
 """Progress, warnings and faults."""
 
+_PIPE_WIDTH = 240
+
 FAILED, WRONG_INPUT, INTERRUPTED = 1, 2, 130
 """Exit codes: a node failed; the graph, a file or an option is wrong; interrupted."""
 
@@ -31,8 +34,7 @@ def friendly(command: Callable[P, T]) -> Callable[P, T]:
 
     @functools.wraps(command)
     def wrapped(*args: P.args, **kwargs: P.kwargs) -> T:
-        logging.basicConfig(level=logging.WARNING, format="%(message)s")
-        logging.getLogger("bitsandbytes").setLevel(logging.ERROR)  # it warns of optional kernels when imported
+        _show_warnings(of_others=bool(kwargs.get("debug")))
         try:
             return command(*args, **kwargs)
         except (LimnerError, KeyboardInterrupt) as error:
@@ -41,6 +43,22 @@ def friendly(command: Callable[P, T]) -> Callable[P, T]:
             raise typer.Exit(report(error)) from None
 
     return wrapped
+
+
+def _show_warnings(*, of_others: bool) -> None:
+    """Let our own warnings through; those of frameworks, which warn of optional parts when imported, on demand."""
+    logging.basicConfig(format="%(message)s")
+    logging.getLogger().setLevel(logging.WARNING if of_others else logging.ERROR)
+    logging.getLogger("limner").setLevel(logging.WARNING)
+    if not of_others:
+        os.environ.setdefault("DIFFUSERS_VERBOSITY", "error")
+        os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+
+
+def show(table: RenderableType) -> None:
+    """Print a table as a result: as wide as the terminal; in a pipe without breaking lines that a program may read."""
+    console = out if out.is_terminal else Console(highlight=False, width=_PIPE_WIDTH)
+    console.print(table)
 
 
 def report(error: BaseException) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import Field
@@ -54,7 +54,7 @@ class Denoise(Node):
         description="Pixels, a multiple of 16. Empty: that of the first reference, or the model's own.",
     )
 
-    def problems(self) -> Iterator[tuple[str, str]]:
+    def problems(self, wired: Collection[str] = ()) -> Iterator[tuple[str, str]]:
         """A batch that runs out of seeds."""
         if self.seed + self.batch > SEED_LIMIT:
             yield "seed", f"{self.batch} seeds from {self.seed} on go past {SEED_LIMIT - 1}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import ClassVar, NamedTuple
 
 from pydantic import Field
@@ -44,7 +44,7 @@ class LoadModel(Node):
         description="Precision of the weights. auto: as stored; on a CPU, float32 for models of up to 1 GB.",
     )
 
-    def problems(self) -> Iterator[tuple[str, str]]:
+    def problems(self, wired: Collection[str] = ()) -> Iterator[tuple[str, str]]:
         """Faults of a folder that is no FLUX.2 model."""
         return (("source", message) for message in source_faults(self.source))
 

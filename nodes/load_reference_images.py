@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Annotated, ClassVar
 
 from pydantic import Field, Strict
@@ -32,8 +32,10 @@ class LoadReferenceImages(Node):
         description="Paths of pictures, in order. May be left out where pictures are wired in.",
     )
 
-    def problems(self) -> Iterator[tuple[str, str]]:
-        """Files that are not there."""
+    def problems(self, wired: Collection[str] = ()) -> Iterator[tuple[str, str]]:
+        """Files that are not there, or no picture at all."""
+        if not self.files and "images" not in wired:
+            yield "files", "at least one picture is required"
         for name in self.files:
             try:
                 path = user_path(name)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from itertools import count
 from pathlib import Path
 from typing import ClassVar
@@ -40,7 +40,7 @@ class SaveImage(Node):
     )
     quality: int = Field(default=95, ge=1, le=100, description="Of JPEG and WebP: more is better and larger.")
 
-    def problems(self) -> Iterator[tuple[str, str]]:
+    def problems(self, wired: Collection[str] = ()) -> Iterator[tuple[str, str]]:
         """A format that cannot be written, or a folder in the place of the file."""
         try:
             path = user_path(self.path)

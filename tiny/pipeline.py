@@ -51,12 +51,19 @@ def save_pipeline(
         is_distilled=is_distilled,
     )
     pipe.to(torch.float16).save_pretrained(folder)
+    _declare_single_precision(folder / "text_encoder" / "config.json")
     extras = {
         "text": {"max_sequence_length": MAX_LENGTH, "out_layers": list(OUT_LAYERS)},
         "defaults": {"steps": STEPS, "guidance": GUIDANCE, "width": SIDE, "height": SIDE},
         "preview": preview,
     }
     (folder / "limner.json").write_text(json.dumps(extras, indent=1) + "\n", encoding="utf-8")
+
+
+def _declare_single_precision(config: Path) -> None:
+    """Let a plain ``from_pretrained`` widen the text encoder, as it does the other parts: it reads the dtype here."""
+    text = config.read_text(encoding="utf-8")
+    config.write_text(text.replace('"dtype": "float16"', '"dtype": "float32"'), encoding="utf-8")
 
 
 @torch.no_grad()
@@ -73,7 +80,7 @@ def fit_preview(vae: AutoencoderKLFlux2, pictures: torch.Tensor) -> dict[str, An
 
 def load_pipeline(folder: Path = WEIGHTS) -> Flux2KleinPipeline:
     """Load the folder with the stock class, in single precision."""
-    pipe = Flux2KleinPipeline.from_pretrained(folder, dtype=torch.float32)
+    pipe = Flux2KleinPipeline.from_pretrained(folder)
     pipe.set_progress_bar_config(disable=True)  # type: ignore[no-untyped-call]  # diffusers leaves it untyped
     return pipe
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Any
 
 import pytest
@@ -30,7 +30,7 @@ class Picky(Node):
     exact: bool = False
     rows: tuple[int, ...] = ()
 
-    def problems(self) -> Iterator[tuple[str, str]]:
+    def problems(self, wired: Collection[str] = ()) -> Iterator[tuple[str, str]]:
         if self.name == "odd":
             yield "name", "must not be odd"
 
