@@ -98,7 +98,7 @@ class NodeType:
         inputs = {p.name: _input_port(node, p, hints) for p in parameters[1:]}
         if both := sorted(set(inputs) & set(node.model_fields)):
             raise NodeTypeError(f"{node.__name__}: {', '.join(both)} is both a setting and a wire")
-        variables = {hint: name for name, hint in hints.items() if name in inputs and isinstance(hint, TypeVar)}
+        variables = {hint: inputs[name] for name, hint in hints.items() if name in inputs and isinstance(hint, TypeVar)}
         outputs = _output_ports(node, hints["return"], variables)
         return cls(node.__name__, node, inputs, outputs, inspect.iscoroutinefunction(run))
 
@@ -174,7 +174,7 @@ def _input_port(node: type[Node], parameter: inspect.Parameter, hints: Mapping[s
         raise NodeTypeError(f"{node.__name__}.run: parameter {parameter.name} needs a name and a type")
     hint, _ = _strip_optional(hints[parameter.name])
     if isinstance(hint, TypeVar) and hint is hints[parameter.name]:
-        hint = hint.__bound__  # what flows through such a port keeps its own class
+        hint = get_origin(hint.__bound__) or hint.__bound__  # what flows through keeps its own class
     is_many = get_origin(hint) is list and len(get_args(hint)) == 1
     if is_many:
         (hint,) = get_args(hint)
@@ -185,11 +185,12 @@ def _input_port(node: type[Node], parameter: inspect.Parameter, hints: Mapping[s
     return Port(parameter.name, hint, is_optional=parameter.default is not parameter.empty, is_many=is_many)
 
 
-def _output_ports(node: type[Node], hint: Any, variables: Mapping[Any, str]) -> tuple[Port, ...]:
+def _output_ports(node: type[Node], hint: Any, variables: Mapping[Any, Port]) -> tuple[Port, ...]:
     if hint is type(None) or hint is None:
         return ()
     if isinstance(hint, TypeVar) and hint in variables:
-        return (Port(variables[hint], hint.__bound__, same_as=variables[hint]),)
+        source = variables[hint]
+        return (Port(source.name, source.type, same_as=source.name),)
     if isinstance(hint, type) and issubclass(hint, tuple) and hasattr(hint, "_fields"):
         fields = typing.get_type_hints(hint)
         if odd := [f"{name}: {fields[name]}" for name in hint._fields if not _is_wire_type(fields[name])]:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 
-from limner.engine.errors import DeviceError
+from limner.engine.errors import DeviceError, ModelError
 from limner.engine.models import ModelSpec
 
 M = TypeVar("M")
@@ -19,6 +19,10 @@ class Loader(Protocol):
 
     def load(self, spec: ModelSpec[Any], device: str) -> Any:
         """The module of a base spec, on a device. Raises ModelError."""
+        ...
+
+    def adapt(self, module: Any, spec: ModelSpec[Any]) -> AbstractContextManager[None]:
+        """Make the resident module of ``spec.base`` be ``spec`` for the length of a block. Raises ModelError."""
         ...
 
     def size_bytes(self, module: Any) -> int:
@@ -39,7 +43,11 @@ class Resident:
     module: Any
     size_bytes: int
     holders: int = 0
+    """Who uses it or waits for a turn."""
     last_use: int = 0
+    turn: threading.RLock = field(default_factory=threading.RLock)
+    """One holder at a time: what a variant adds is part of the module while it is held."""
+    held_as: ModelSpec[Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +64,8 @@ class Loaded:
 @dataclass
 class ModelPool:
     """Modules by base spec and device. Loading is serial per device; held modules are never dropped.
+
+    A variant (a LoRA stack) is put on the resident module while it is held, and taken off again.
 
     ``budget_bytes`` limits a device: after a load, least recently used modules that nobody holds are dropped until
     the rest fits. A device without a budget keeps everything.
@@ -77,10 +87,33 @@ class ModelPool:
         """
         resident = self._acquire(spec.base, device)
         try:
-            yield resident.module
+            with resident.turn, self._variant(resident, spec):
+                yield resident.module
         finally:
             with self._lock:
                 resident.holders -= 1
+
+    @contextmanager
+    def _variant(self, resident: Resident, spec: ModelSpec[Any]) -> Iterator[None]:
+        """Turn a resident module into a variant of its base, and back."""
+        before = resident.held_as
+        if before == spec:
+            yield
+            return
+        if before is not None:
+            raise ModelError(f"{spec} and {before} share their weights: a node cannot hold both at once")
+        resident.held_as = spec
+        try:
+            if spec == resident.spec:
+                yield
+            else:
+                with self.loader.adapt(resident.module, spec):
+                    resident.size_bytes = self.loader.size_bytes(resident.module)
+                    yield
+        finally:
+            resident.held_as = None
+            if spec != resident.spec:
+                resident.size_bytes = self.loader.size_bytes(resident.module)
 
     def residents(self) -> list[Resident]:
         """What is alive, most recently used first."""

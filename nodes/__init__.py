@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from limner.engine.node import Node
+from limner.nodes.apply_lora import ApplyLoRA
 from limner.nodes.denoise import Denoise
 from limner.nodes.encode_references import EncodeReferences
 from limner.nodes.integer import Integer
@@ -19,6 +20,7 @@ from limner.nodes.vae_decode import VAEDecode
 NODES: tuple[type[Node], ...] = (
     LoadModel,
     Quantize,
+    ApplyLoRA,
     TextEncode,
     LoadReferenceImages,
     EncodeReferences,
@@ -34,6 +36,7 @@ NODES: tuple[type[Node], ...] = (
 
 __all__ = [
     "NODES",
+    "ApplyLoRA",
     "Denoise",
     "EncodeReferences",
     "Integer",

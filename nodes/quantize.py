@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import replace
 from importlib.util import find_spec
 from typing import Annotated, Any, ClassVar, TypeVar
@@ -50,7 +50,7 @@ class Quantize(Node):
         description="Modules that keep their precision: dotted names or parts of them, such as proj_out or attn.to_q.",
     )
 
-    def problems(self) -> Iterator[tuple[str, str]]:
+    def problems(self, wired: Collection[str] = ()) -> Iterator[tuple[str, str]]:
         """Settings that the method does not know, and a library that is missing."""
         if self.method not in ("nf4", "fp4"):
             if self.double_quant:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
@@ -19,6 +20,8 @@ from transformers import Mistral3ForConditionalGeneration, Qwen3ForCausalLM
 
 from limner.engine.errors import ModelError
 from limner.engine.models import ModelSpec
+from limner.nodes._flux2.adapters import with_loras
+from limner.nodes._flux2.bitsandbytes_cpu import keep_portable
 from limner.nodes._flux2.index import Family, read_index
 from limner.nodes._flux2.live import LiveTextEncoder, LiveTransformer
 from limner.nodes._flux2.preview import LatentPreview
@@ -57,7 +60,7 @@ class Flux2Loader:
             library.utils.logging.disable_progress_bar()
 
     def load(self, spec: ModelSpec[Any], device: str) -> Live:
-        """The component that ``spec`` describes, on ``device``. Raises ModelError."""
+        """The component that a base spec describes, on ``device``. Raises ModelError, DeviceError."""
         if isinstance(spec, TextEncoder):
             return _load_text_encoder(spec, device)
         if isinstance(spec, Transformer):
@@ -67,6 +70,14 @@ class Flux2Loader:
             vae: AutoencoderKLFlux2 = _load_module(AutoencoderKLFlux2, folder / "vae", spec, device)
             return vae
         raise ModelError(f"{type(spec).__name__} is not a model of FLUX.2")
+
+    @contextmanager
+    def adapt(self, live: Live, spec: ModelSpec[Any]) -> Iterator[None]:
+        """Put the LoRAs of ``spec`` on the live module of its base for the length of a block. Raises ModelError."""
+        if not (isinstance(live, LiveTransformer) and isinstance(spec, Transformer)):
+            raise ModelError(f"{spec} is no variant of its base")
+        with with_loras(live.model, spec.loras):
+            yield
 
     def size_bytes(self, live: Live) -> int:
         """Bytes of parameters, buffers and quantization state; what is shared counts once."""
@@ -143,6 +154,8 @@ def _load_module(cls: Any, weights: Path, spec: Flux2Spec[Any], device: str) -> 
             raise ModelError(f"{weights} {what} weights: {', '.join(keys[:3])}{more}")
     if quantized is not None:
         quantized.finish(module)
+    if device == "cpu":
+        keep_portable(module)
     return module
 
 

@@ -8,7 +8,6 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, Final
 
-import diffusers
 import torch
 import transformers
 from diffusers.hooks import layerwise_casting

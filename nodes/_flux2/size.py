@@ -36,4 +36,4 @@ def _bitsandbytes_state(tensor: Any) -> Iterator[Tensor | None]:
     state = getattr(tensor, "quant_state", None)
     while state is not None:  # with double quantization, the scales have a state of their own
         yield from (state.absmax, state.code, state.offset)
-        state = state.state2
+        state = state.state2 if state.nested else None

@@ -175,3 +175,11 @@ def test_sizes_of_values() -> None:
     assert not is_storable(object())
     assert Halves(1, 2).low == 1
     assert NodeType.of(Sum).inputs["values"].is_many
+
+
+def test_an_output_can_have_the_type_of_an_input() -> None:
+    """A type variable says so; its bound is what the input takes."""
+    kind = NodeType.of(Same)
+    assert kind.inputs["value"].type is int
+    assert kind.outputs == (Port("value", int, same_as="value"),)
+    assert kind.describe()["outputs"] == {"value": {"type": "int", "same_as": "value"}}
