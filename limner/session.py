@@ -60,6 +60,8 @@ class Session:
         self.cache = Cache(memory_bytes, Store(cache_dir) if cache_dir is not None else None)
         self.device = device
         self.checkpoint_interval_s = checkpoint_interval_s
+        self._lock = threading.RLock()
+        self._executor: Executor | None = None
 
     @cached_property
     def devices(self) -> DeviceTable:
@@ -69,9 +71,14 @@ class Session:
 
         return find_devices()
 
-    @cached_property
+    @property
     def executor(self) -> Executor:
         """The lanes and the models, shared by every run of this session."""
+        with self._lock:  # two first runs at once must not make two pools
+            self._executor = self._executor or self._new_executor()
+            return self._executor
+
+    def _new_executor(self) -> Executor:
         from limner.engine.pool import ModelPool
 
         with collector_paused():
@@ -152,9 +159,10 @@ class Session:
 
     def close(self) -> None:
         """Let models and threads go."""
-        if "executor" in self.__dict__:
-            self.executor.close()
-            del self.__dict__["executor"]
+        with self._lock:
+            if self._executor is not None:
+                self._executor.close()
+            self._executor = None
 
     def __enter__(self) -> Self:
         return self

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
+
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # as limner.nodes does, for tests that import torch before it
 
 
 def pytest_configure(config: pytest.Config) -> None:

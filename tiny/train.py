@@ -110,9 +110,9 @@ def train_text(options: Options) -> None:
 def train_transformer(options: Options) -> None:
     """The denoiser, with the text encoder at a fraction of its rate."""
     torch.manual_seed(0)
-    steps = options.steps or 8000
+    steps = options.steps or 3100
     task, optimizers = _denoising(options, steps)
-    schedule = Schedule(steps, warmup=100, decay=0.45, average=0.998)
+    schedule = Schedule(steps, warmup=100, decay=0.35, average=0.998)
     trainer = Trainer(task, optimizers, schedule, options.runs / "transformer", seed=3)
     _run(trainer, options)
 

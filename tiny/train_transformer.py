@@ -49,8 +49,8 @@ class DenoiseTask:
         steps: int,
         batch: int,
         *,
-        alone: float = 0.2,
-        reference_share: float = 0.35,
+        alone: float = 0.35,
+        reference_share: float = 0.45,
         compiled: bool = True,
     ) -> None:
         self.module, self.tokenizer, self.pool = module, tokenizer, pool

@@ -1,8 +1,7 @@
 """FLUX.2 itself: the only place where torch, diffusers and transformers are imported."""
 
-import logging
+import os
 
-# On a CPU, bitsandbytes says at each import that a kernel it can do without is missing, and at each int8 layer that it
-# computes in half precision: nothing a user could act on.
-for _name in ("bitsandbytes.backends.cpu.ops", "bitsandbytes.autograd._functions"):
-    logging.getLogger(_name).setLevel(logging.ERROR)
+# Read by OpenMP when torch is first imported. By default its threads spin while they wait; beside any other program
+# on the machine that made a picture of the embedded model take 12 s instead of 0.4 s.
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")

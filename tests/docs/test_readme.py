@@ -38,7 +38,9 @@ def test_the_table_of_nodes_is_complete() -> None:
         assert {port.name for port in node.outputs} <= set(re.findall(r"`(\w+)`", gives)), node.name
 
 
-@pytest.mark.parametrize("page", sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("tiny/*.md")]), ids=str)
+@pytest.mark.parametrize(
+    "page", sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("tiny/*.md")]), ids=str
+)
 def test_links_lead_somewhere(page: Path) -> None:
     """Every link to a file of the repository finds it."""
     for target in re.findall(r"\]\((?!https?:|#)([^)#]+)", page.read_text()):

@@ -23,7 +23,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def limner(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     environment = os.environ | {"LIMNER_CACHE_DIR": str(folder / "cache"), "NO_COLOR": "1"}
     command = [sys.executable, "-m", "limner", *arguments, "--nodes", "invert.py"]
-    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=300, check=False)
+    return subprocess.run(
+        command, cwd=folder, env=environment, capture_output=True, text=True, timeout=300, check=False
+    )
 
 
 def test_the_page_has_its_files() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Literal, NamedTuple, Optional, Protocol
+from typing import Any, Literal, NamedTuple, Optional, Protocol, TypeVar
 
 import pytest
 from lab import Add, Halves, Split, Start, Sum
@@ -40,6 +40,16 @@ class Many(Node):
         more: list[int] | None = None,
     ) -> Latent:
         return first
+
+
+I = TypeVar("I", bound=int)
+
+
+class Same(Node):
+    """Gives what it takes."""
+
+    def run(self, ctx: Context, value: I) -> I:
+        return value
 
 
 def test_a_declaration_is_read() -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import PIL.Image
 import pytest
 
-from limner import Graph, InputError, NodeFailed, Session
+from limner import Graph, GraphError, Session
 from limner.engine.parameters import describe
 from limner.graphs import GraphLibrary
 from limner.nodes.values import Files
@@ -77,11 +77,12 @@ def test_a_template_draws(session: Session, name: str) -> None:
         assert image.size == (64, 64)
 
 
-def test_a_template_that_lacks_something_says_what_to_do(session: Session) -> None:
-    """Without pictures there is nothing to edit: the message says how to give some."""
-    with pytest.raises(NodeFailed, match="name files, or wire pictures") as caught:
-        session.run("edit_with_references", **SMALL)
-    assert isinstance(caught.value.__cause__, InputError)
+def test_a_template_that_lacks_something_names_the_parameter(session: Session) -> None:
+    """A template without what it needs says which parameter to give, before anything runs."""
+    with pytest.raises(GraphError) as caught:
+        session.check("edit_with_references")
+    (fault,) = caught.value.faults
+    assert fault.hint == "give the parameter images"
 
 
 def test_a_template_is_a_node_of_another_graph(session: Session) -> None:
