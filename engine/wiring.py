@@ -114,9 +114,9 @@ class Wiring:
             if not isinstance(wire, str) or (step := self._find_output(wire)) is None:
                 break
             source, index = step
-        if found is not None and not all(fits(found, bound) for bound in trail.values()):
-            found = None
-        self._output_types.update(dict.fromkeys(trail, found))
+        for output, bound in reversed(trail.items()):
+            found = found if found is not None and fits(found, bound) else None
+            self._output_types[output] = found
         return found
 
     def _find_output(self, wire: str) -> tuple[str, int] | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -70,9 +70,9 @@ class QuantizedLoad:
         if self.method in _TORCHAO:
             config = getattr(import_module("torchao.quantization"), _TORCHAO[self.method])()
             return library.TorchAoConfig(config, modules_to_not_convert=kept)
-        bits = self.method.removeprefix("quanto-")
         name = "weights" if library is transformers else "weights_dtype"
-        return library.QuantoConfig(**{name: bits}, modules_to_not_convert=kept)
+        bits = self.method.removeprefix("quanto-")
+        return library.QuantoConfig(**{name: bits}, modules_to_not_convert=sorted({_last_name(one) for one in kept}))
 
     def finish(self, module: nn.Module) -> None:
         """Cast layer by layer where that is the method. Raises ModelError where a layer was left as it was."""
@@ -109,6 +109,8 @@ def plan_load(cls: Any, weights: Path, quantization: Quantization, dtype: torch.
         kept |= found
     if len(kept) == len(linears):
         raise ModelError(f"skip: nothing is left to quantize in {weights}", hint="leave the Quantize node out")
+    if quantization.method.startswith("quanto-"):
+        _check_last_names(kept, linears)
     return QuantizedLoad(quantization, dtype, tuple(sorted(kept)))
 
 
@@ -128,6 +130,20 @@ def _check_fp8(device: str) -> None:
         raise DeviceError(f"fp8-dynamic needs a CUDA device, not {device}", hint="use fp8-wo")
     if torch.cuda.get_device_capability(device) < _FP8_CAPABILITY:
         raise DeviceError(f"fp8-dynamic: {device} cannot multiply fp8 (Ada and newer can)", hint="use fp8-wo")
+
+
+def _check_last_names(kept: Collection[str], linears: Sequence[str]) -> None:
+    """The quanto loaders of diffusers and transformers tell layers apart by the last part of their names only."""
+    names = {_last_name(name) for name in kept}
+    if more := [name for name in linears if name not in kept and _last_name(name) in names]:
+        raise ModelError(
+            f"skip: quanto cannot keep only some of the layers of one name: {more[0]} would be kept too",
+            hint="name them all, by their last name, or use another method",
+        )
+
+
+def _last_name(name: str) -> str:
+    return name.rpartition(".")[2]
 
 
 def _linear_names(cls: Any, weights: Path) -> list[str]:

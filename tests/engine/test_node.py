@@ -42,13 +42,13 @@ class Many(Node):
         return first
 
 
-I = TypeVar("I", bound=int)
+N = TypeVar("N", bound=int)
 
 
 class Same(Node):
     """Gives what it takes."""
 
-    def run(self, ctx: Context, value: I) -> I:
+    def run(self, ctx: Context, value: N) -> N:
         return value
 
 

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import PIL.Image
 import pytest
 import safetensors.torch
 import torch
@@ -22,6 +23,7 @@ from limner.engine.testing import FakeContext
 from limner.nodes import ApplyLoRA, Quantize
 from limner.nodes._flux2.loader import Flux2Loader
 from limner.nodes.specs import Transformer
+from limner.nodes.values import Files
 
 Apply = Callable[..., Transformer]
 
@@ -173,7 +175,10 @@ def test_names_that_are_no_lora_are_a_fault_of_the_graph(
     (problem,) = ApplyLoRA(path=str(path)).problems()
     assert problem[0] == "path"
     assert re.search(fault, problem[1]), problem[1]
-    with pytest.raises(ModelError, match=fault), Flux2Loader().adapt(Flux2Loader().load(base, "cpu"), apply(base, path)):
+    with (
+        pytest.raises(ModelError, match=fault),
+        Flux2Loader().adapt(Flux2Loader().load(base, "cpu"), apply(base, path)),
+    ):
         pass
 
 
@@ -240,29 +245,25 @@ def test_a_file_that_changes_is_another_lora(base: Transformer, files: list[Path
         pass
 
 
-def test_a_stack_on_the_embedded_model_loads_it_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Switching weights between runs re-denoises, and loads and encodes nothing."""
+def test_weights_change_between_runs_and_nothing_is_loaded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On the embedded model: another weight denoises again, and neither encodes the prompt nor loads a model."""
     monkeypatch.chdir(tmp_path)
+    model = Flux2Loader().load(Transformer("tiny"), "cpu").model
+    path = write(tmp_path / "a.safetensors", split(random_pairs(model, size=0.05)))
+    loads = list[Any]()
     with Session() as session:
-        graph: dict[str, Any] = session.document("text_to_image").model_dump(exclude_none=True, by_alias=True)
-        spec = Transformer("tiny")
-        model = Flux2Loader().load(spec, "cpu").model
-        path = write(tmp_path / "a.safetensors", split(random_pairs(model, size=0.05)))
-        graph["nodes"]["lora"] = {
-            "type": "ApplyLoRA",
-            "settings": {"path": str(path)},
-            "wires": {"transformer": "model.transformer"},
-        }
-        graph["nodes"]["denoise"]["wires"]["transformer"] = "lora"
-        graph["parameters"]["weight"] = "lora.weight"
-        small = {"steps": 1, "width": 32, "height": 32}
-        pictures = [
-            session.run(graph, **small, weight=weight).outputs["decode"]["image"].pixels.tobytes()
-            for weight in (0.0, 1.0, 0.0, -1.0)
-        ]
-        plain = session.run("text_to_image", **small).outputs["decode"]["image"].pixels.tobytes()
+        monkeypatch.setattr(session.executor.models, "watch", loads.append)
+
+        def draw(graph: str, **values: Any) -> bytes:
+            (files,) = session.run(graph, steps=1, width=32, height=32, **values).values(Files)
+            with PIL.Image.open(files.paths[0]) as image:
+                return image.tobytes()
+
+        plain = draw("text_to_image")
+        pictures = [draw("lora", lora=str(path), weight=weight) for weight in (0.0, 1.0, 0.0, -1.0)]
     assert pictures[0] == pictures[2] == plain
     assert len(set(pictures)) == 3
+    assert len(loads) == 3
 
 
 def test_names_are_for_people(base: Transformer, files: list[Path]) -> None:

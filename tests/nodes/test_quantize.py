@@ -105,9 +105,9 @@ def compute(spec: Any) -> torch.Tensor:
         tokens = torch.randn(1, 16, live.channels, generator=generator)
         text = torch.randn(1, 8, live.text_width, generator=generator)
         inputs = {"txt_ids": torch.zeros(1, 8, 4), "img_ids": torch.zeros(1, 16, 4), "timestep": torch.full((1,), 0.5)}
-        found: torch.Tensor = live.model(
-            hidden_states=tokens, encoder_hidden_states=text, return_dict=False, **inputs
-        )[0]
+        found: torch.Tensor = live.model(hidden_states=tokens, encoder_hidden_states=text, return_dict=False, **inputs)[
+            0
+        ]
         return found
 
 
@@ -141,6 +141,14 @@ def test_what_is_skipped_keeps_its_precision(tiny: Any, method: str) -> None:
 
 def plain(layer: torch.nn.Linear) -> bool:
     return type(layer.weight) is torch.nn.Parameter and type(layer.weight.data) is torch.Tensor
+
+
+def test_quanto_says_what_it_cannot_keep(tiny: Any) -> None:
+    """Its loader knows layers by their last name: one block of several cannot be kept."""
+    with pytest.raises(ModelError, match=r"single_transformer_blocks\.1\S+ would be kept too"):
+        load(quantize(tiny.transformer, "quanto-int8", skip=["single_transformer_blocks.0"]))
+    kept = quantize(tiny.text_encoder, "quanto-int8", skip=["up_proj"])
+    assert size(quantize(tiny.text_encoder, "quanto-int8")) < size(kept) < size(tiny.text_encoder)
 
 
 def test_layerwise_keeps_what_is_skipped(tiny: Any) -> None:
