@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 
@@ -46,8 +46,12 @@ class Resident:
     """Who uses it or waits for a turn."""
     last_use: int = 0
     turn: threading.RLock = field(default_factory=threading.RLock)
-    """One holder at a time: what a variant adds is part of the module while it is held."""
+    """One thread at a time: what a variant adds is part of the module while it is held."""
     held_as: ModelSpec[Any] | None = None
+    users: int = 0
+    """How often it is held at this moment."""
+    adapters: ExitStack = field(default_factory=ExitStack)
+    """What takes the variant off again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,25 +99,26 @@ class ModelPool:
 
     @contextmanager
     def _variant(self, resident: Resident, spec: ModelSpec[Any]) -> Iterator[None]:
-        """Turn a resident module into a variant of its base, and back."""
-        before = resident.held_as
-        if before == spec:
-            yield
-            return
-        if before is not None:
-            raise ModelError(f"{spec} and {before} share their weights: a node cannot hold both at once")
+        """Turn a resident module into a variant of its base, and back when the last of its users is done.
+
+        Users of one thread may overlap in any order, as tasks of one event loop do.
+        """
+        if resident.held_as not in (None, spec):
+            raise ModelError(f"{spec} and {resident.held_as} share their weights: they cannot be held at once")
+        if resident.held_as is None and spec != resident.spec:
+            resident.adapters.enter_context(self.loader.adapt(resident.module, spec))
+            resident.size_bytes = self.loader.size_bytes(resident.module)
         resident.held_as = spec
+        resident.users += 1
         try:
-            if spec == resident.spec:
-                yield
-            else:
-                with self.loader.adapt(resident.module, spec):
-                    resident.size_bytes = self.loader.size_bytes(resident.module)
-                    yield
+            yield
         finally:
-            resident.held_as = None
-            if spec != resident.spec:
-                resident.size_bytes = self.loader.size_bytes(resident.module)
+            resident.users -= 1
+            if not resident.users:
+                resident.held_as = None
+                if spec != resident.spec:
+                    resident.adapters.close()
+                    resident.size_bytes = self.loader.size_bytes(resident.module)
 
     def residents(self) -> list[Resident]:
         """What is alive, most recently used first."""

@@ -97,7 +97,7 @@ class Transformer(Quantizable["LiveTransformer"]):
     @property
     def base(self) -> Transformer:
         """The same weights without LoRA."""
-        return replace(self, loras=())
+        return replace(self, loras=()) if self.loras else self
 
 
 @dataclass(frozen=True)

@@ -112,6 +112,18 @@ def test_one_variant_at_a_time(loader: FakeLoader) -> None:
     assert pool.residents()[0].holders == 0
 
 
+def test_users_of_one_variant_may_overlap(loader: FakeLoader) -> None:
+    """Who came first may leave first: the variant stays for the other."""
+    pool = ModelPool(loader)
+    first, second = (pool.hold(Spec("a", lora="x"), "cpu") for _ in range(2))
+    module = first.__enter__()
+    second.__enter__()
+    first.__exit__(None, None, None)
+    assert module.lora == "x"
+    second.__exit__(None, None, None)
+    assert module.lora == ""
+
+
 def test_a_variant_that_fails_leaves_the_base(loader: FakeLoader) -> None:
     pool = ModelPool(loader)
     with pytest.raises(ModelError, match="misfits"), pool.hold(Spec("a", lora="broken"), "cpu"):

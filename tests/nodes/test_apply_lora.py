@@ -84,6 +84,18 @@ def test_every_format_does_what_its_matrices_say(load_model: Any, tmp_path: Path
     assert (adapted - plain).abs().max() > 1e-2
 
 
+def test_in_half_precision(load_model: Any, tmp_path: Path) -> None:
+    """A LoRA in float32 changes a model in bfloat16, and leaves it in bfloat16."""
+    base = load_model("klein", "bfloat16").transformer
+    live = Flux2Loader().load(base, "cpu")
+    pairs = random_pairs(live.model)
+    with Flux2Loader().adapt(live, apply(base, write(tmp_path / "a.safetensors", split(pairs)))):
+        adapted = velocity(live)
+    fuse(live.model, pairs, 1.0)
+    assert adapted.dtype == torch.bfloat16
+    torch.testing.assert_close(adapted, velocity(live), rtol=0.1, atol=0.1)
+
+
 @pytest.fixture
 def files(base: Transformer, tmp_path: Path) -> list[Path]:
     """Three LoRAs."""
