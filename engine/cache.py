@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import Any, TypeVar
 
 from limner.engine.errors import StoreError
+from limner.engine.keys import UNREPEATABLE
 from limner.engine.node import NodeType
 from limner.engine.store import Store
 from limner.engine.value import Storable, is_storable, size_bytes
@@ -47,7 +48,7 @@ class Cache:
     def put(self, key: str, node_type: NodeType, values: tuple[Any, ...]) -> None:
         """Keep outputs as the node's type asks. Never fails: what cannot be kept is computed again another time."""
         keep = node_type.cls.keep
-        if keep == "nothing":
+        if keep == "nothing" or key.startswith(UNREPEATABLE):
             return
         self._remember(key, values)
         if keep == "disk" and self.store is not None and all(is_storable(value) for value in values):
@@ -55,6 +56,8 @@ class Cache:
 
     def put_step(self, key: str, step: int, value: Storable) -> None:
         """Keep the state of unfinished work on disk."""
+        if key.startswith(UNREPEATABLE):
+            return
         self._on_disk(lambda store: store.put_step(key, step, value))
 
     def get_step(self, key: str, kind: type[S]) -> tuple[int, S] | None:

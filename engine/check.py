@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
 from limner.engine.checked import CheckedGraph, CheckedNode, Wire
-from limner.engine.device import DEVICE_NAME, HOST
+from limner.engine.device import DEVICE_NAME
 from limner.engine.document import Document, NodeDocument, parse, shape_fault
 from limner.engine.errors import Fault, GraphError, suggest
 from limner.engine.expand import GRAPH_TYPE, Expansion, Library, expand, targets_of
@@ -19,9 +19,6 @@ from limner.engine.garbage import collector_paused
 from limner.engine.node import Node, NodeType
 from limner.engine.registry import Registry
 from limner.engine.wiring import DrawnWire, Wiring
-
-if TYPE_CHECKING:
-    import networkx as nx
 
 
 def check(raw: Document | Any, registry: Registry, library: Library | None = None) -> CheckedGraph:
@@ -48,12 +45,11 @@ def _check(raw: Document | Any, registry: Registry, library: Library | None) -> 
     }
     _check_parameters(document, wiring)
     _check_outputs(document, wiring)
-    dag = _dag(drafts)
-    order = _order(dag, findings)
+    order = _order(drafts, findings)
     if findings.faults:
         raise GraphError(findings.in_order(document.nodes if isinstance(raw, Document) else raw["nodes"]))
     index = {node_id: position for position, node_id in enumerate(order)}
-    return CheckedGraph(document, tuple(_checked(node_id, drafts[node_id], index) for node_id in order), dag)
+    return CheckedGraph(document, tuple(_checked(node_id, drafts[node_id], index) for node_id in order))
 
 
 @dataclass(slots=True)
@@ -90,7 +86,7 @@ def _draft(
     findings: Findings,
 ) -> _Draft:
     wires = wiring.of(node_id, node_type, node)
-    if node.device not in ("auto", HOST) and not DEVICE_NAME.fullmatch(node.device):
+    if not DEVICE_NAME.fullmatch(node.device):
         hint = suggest(node.device, ["auto", "cpu", "cuda:0", "mps"])
         findings.add(f"device: {node.device!r} is no device", ("nodes", node_id, "device"), hint)
     settings: BaseModel = _NOTHING
@@ -144,15 +140,23 @@ def _check_parameters(document: Document, wiring: Wiring) -> None:
     for name, target in _targets(document):
         node, _, setting = target.partition(".")
         path = ("parameters", name)
-        node_type = wiring.types.get(node)
-        if node_type is not None:
-            known = [*node_type.settings, *node_type.inputs]
+        if (found := _settable(node, wiring)) is not None:
+            label, kind, known = found
             if setting not in known:
                 hint = wiring.findings.suggest(setting, known)
-                wiring.findings.add(f"{name}: {node_type.name} has no {setting or 'such'} setting", path, hint)
+                wiring.findings.add(f"{name}: {label} has no {setting or 'such'} {kind}", path, hint)
         elif node not in document.nodes and node not in wiring.skipped:
             hint = wiring.findings.suggest(node, document.nodes)
             wiring.findings.add(f"{name}: there is no node {node!r}", path, hint)
+
+
+def _settable(node: str, wiring: Wiring) -> tuple[str, str, list[str]] | None:
+    """What a parameter may point to in a node, after how to call the node and that; None where it is not known."""
+    if (node_type := wiring.types.get(node)) is not None:
+        return node_type.name, "setting", [*node_type.settings, *node_type.inputs]
+    if (inner := wiring.expansion.graphs.get(node)) is not None:
+        return f"the graph {inner.name}", "parameter", ["graph", *inner.parameters]
+    return None
 
 
 def _targets(document: Document) -> Iterator[tuple[str, str]]:
@@ -174,19 +178,13 @@ def _check_outputs(document: Document, wiring: Wiring) -> None:
             wiring.findings.add(f"{name}: there is no node {source!r}", path, hint)
 
 
-def _dag(drafts: Mapping[str, _Draft]) -> nx.DiGraph[str]:
+def _order(drafts: Mapping[str, _Draft], findings: Findings) -> Iterable[str]:
+    """The ids in an order in which they can run; for each knot of wires, a fault that names a cycle in it."""
     import networkx as nx  # a quarter of the time to start, for commands that check nothing
 
     dag: nx.DiGraph[str] = nx.DiGraph()
     dag.add_nodes_from(drafts)
     dag.add_edges_from((s, node) for node, d in drafts.items() for wire in d.wires for s, _ in wire.sources)
-    return dag
-
-
-def _order(dag: nx.DiGraph[str], findings: Findings) -> Iterable[str]:
-    """The ids in an order in which they can run; for each knot of wires, a fault that names a cycle in it."""
-    import networkx as nx
-
     try:
         return list(nx.topological_sort(dag))
     except nx.NetworkXUnfeasible:

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
 
 from pydantic import BaseModel
 
 from limner.engine.document import Document
 from limner.engine.node import Node, NodeType
-
-if TYPE_CHECKING:
-    import networkx as nx
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +45,3 @@ class CheckedGraph:
     document: Document
     nodes: tuple[CheckedNode, ...]
     """In topological order: what a node needs stands before it."""
-    dag: nx.DiGraph[str] = field(repr=False, compare=False)
-    """The same graph for algorithms: node ids, and an edge for each pair that a wire joins."""
-
-    def __getitem__(self, node_id: str) -> CheckedNode:
-        return next(node for node in self.nodes if node.id == node_id)

@@ -22,7 +22,9 @@ class Provenance:
     graph: str = "{}"
     """The graph as it ran, in the native format (JSON text), parameters filled in."""
     keys: Mapping[str, str] = field(default_factory=dict)
-    """The cache key of every node, by id."""
+    """The cache key of every node, by id: equal keys are equal inputs, files and weights included."""
+    devices: Mapping[str, str] = field(default_factory=dict)
+    """Where every node ran, by id: a device, or ``host``."""
     software: Mapping[str, str] = field(default_factory=dict)
     """Versions of the packages that decide the bytes, by name."""
 

@@ -43,6 +43,7 @@ def _parts(value: Any) -> Iterable[Any]:
 
 MAX_DEPTH = 64
 MAX_INTEGER_BITS = 1024
+Targets = str | Annotated[list[str], Field(min_length=1)]
 NodeId = Annotated[str, Field(pattern=r"^[\w-]+$", max_length=200)]
 _SHAPE = ConfigDict(frozen=True, strict=True, extra="forbid", hide_input_in_errors=True)
 
@@ -68,7 +69,7 @@ class Document(BaseModel):
     limner: Literal[1] = Field(default=1, description="The version of this format.")
     name: str = Field(default="graph", max_length=200, pattern=r"^[^\x00-\x1f\x7f-\x9f]*$")
     description: str = ""
-    parameters: dict[str, str | list[str]] = Field(
+    parameters: dict[str, Targets] = Field(
         default_factory=dict,
         description='What a caller may set, each naming "node.setting" or "node.wire", or several.',
     )
@@ -124,7 +125,7 @@ def parse(raw: Any) -> tuple[Document | None, list[Fault]]:
     try:
         return Document.model_validate(raw), []
     except ValidationError as error:
-        details = error.errors(include_url=False, include_input=False, include_context=True)
+        details = _of_the_form_given(error.errors(include_url=False, include_input=False, include_context=True))
         faults = [shape_fault(detail) for detail in details]
     broken = {detail["loc"][1] for detail in details if detail["loc"][0] == "nodes" and len(detail["loc"]) > 1}
     heads = {detail["loc"][0] for detail in details if detail["loc"][0] != "nodes" or len(detail["loc"]) == 1}
@@ -134,6 +135,16 @@ def parse(raw: Any) -> tuple[Document | None, list[Fault]]:
     rest = {key: value for key, value in raw.items() if key not in heads and key != "nodes"}
     good = {name: node for name, node in nodes.items() if name not in broken}
     return Document.model_validate(rest | {"nodes": good}), faults
+
+
+def _of_the_form_given(details: list[ErrorDetails]) -> list[ErrorDetails]:
+    """Without what says that a list is no text: where both are possible, the fault is in the form that was written."""
+    lists = {
+        detail["loc"][: detail["loc"].index("list[str]")]
+        for detail in details
+        if "list[str]" in detail["loc"] and detail["type"] != "list_type"
+    }
+    return [detail for detail in details if detail["loc"][-1] != "str" or detail["loc"][:-1] not in lists]
 
 
 def shape_fault(

@@ -4,7 +4,7 @@ LimnerError                  everything below
 ├── GraphError               a graph is not right; carries every fault at once (exit code 2)
 ├── InputError               a file or a value that only running could judge is not usable (exit code 2)
 │   └── ModelError           a model source is missing, forbidden or of the wrong kind
-├── DeviceError              a device that this machine does not have (exit code 2)
+├── DeviceError              a device that this machine does not have, or whose memory is not enough (exit code 2)
 ├── NodeTypeError            a node class is declared wrongly: a fault of its author
 ├── NodeFailed               a node raised while running; the cause is chained (exit code 1)
 ├── StoreError               the disk store could not be read or written
@@ -30,11 +30,6 @@ class Fault:
     def node(self) -> str | None:
         """The node's id, where the fault is a node's."""
         return str(self.path[1]) if len(self.path) > 1 and self.path[0] == "nodes" else None
-
-    @property
-    def port(self) -> str | None:
-        """The port's name, where the fault is a wire's."""
-        return str(self.path[3]) if len(self.path) > 3 and self.path[2] == "wires" else None
 
     @property
     def where(self) -> str:
@@ -79,7 +74,7 @@ class ModelError(InputError):
 
 
 class DeviceError(LimnerError):
-    """A device that this machine does not have."""
+    """A device that this machine does not have, or whose memory is not enough for a model."""
 
 
 class NodeTypeError(LimnerError):

@@ -62,6 +62,39 @@ class NodeProgress(NamedTuple):
     preview: Callable[[], Any] | None = None
 
 
+class ModelFetching(NamedTuple):
+    """A node waits for the files of a model, of which some are here already."""
+
+    seq: int
+    time: float
+    node: str
+    model: str
+    done_bytes: int
+    total_bytes: int
+
+
+class ModelLoading(NamedTuple):
+    """A node waits for a model that is being loaded to a device."""
+
+    seq: int
+    time: float
+    node: str
+    model: str
+    device: str
+    size_bytes: int
+
+
+class ModelDropped(NamedTuple):
+    """A model that nobody held left a device, to make room for the one that a node needs."""
+
+    seq: int
+    time: float
+    node: str
+    model: str
+    device: str
+    size_bytes: int
+
+
 class NodeWarned(NamedTuple):
     """A node goes on, but the user should know something."""
 
@@ -114,6 +147,9 @@ Event = (
     | NodeStarted
     | NodeResumed
     | NodeProgress
+    | ModelFetching
+    | ModelLoading
+    | ModelDropped
     | NodeWarned
     | NodeFinished
     | NodeFailed
@@ -153,9 +189,12 @@ class EventStream:
             for reader in self._readers:
                 reader.push(event)
 
-    def reader(self, limit: int = 256) -> Reader:
-        """A reader of what is emitted from now on; past ``limit`` unread events, progress is thinned out."""
-        reader = Reader(limit)
+    def reader(self, limit: int = 256, *, previews: bool = True) -> Reader:
+        """A reader of what is emitted from now on; past ``limit`` unread events, progress is thinned out.
+
+        A preview holds on to the tensors of its step: a reader that keeps events and draws none of them does without.
+        """
+        reader = Reader(limit, previews=previews)
         with self._lock:
             self._readers.append(reader)
             if self._closed:
@@ -173,18 +212,21 @@ class EventStream:
 class Reader:
     """One reader's unread events."""
 
-    def __init__(self, limit: int) -> None:
+    def __init__(self, limit: int, *, previews: bool = True) -> None:
         self._limit = limit
+        self._previews = previews
         self._events: deque[Event] = deque()
-        self._thinned: OrderedDict[str, NodeProgress] = OrderedDict()
+        self._thinned: OrderedDict[str, NodeProgress | ModelFetching] = OrderedDict()
         """Past the limit, the latest progress of each node; in order, as events are."""
         self._ready = threading.Condition()
         self._closed = False
 
     def push(self, event: Event) -> None:
         """Take an event without ever waiting for the reader."""
+        if not self._previews and isinstance(event, NodeProgress):
+            event = event._replace(preview=None)
         with self._ready:
-            if isinstance(event, NodeProgress) and len(self._events) >= self._limit:
+            if isinstance(event, (NodeProgress, ModelFetching)) and len(self._events) >= self._limit:
                 self._thinned.pop(event.node, None)
                 self._thinned[event.node] = event
             else:

@@ -11,7 +11,7 @@ from typing import Self
 from limner.engine.cache import Cache
 from limner.engine.device import HOST
 from limner.engine.events import EventStream
-from limner.engine.keys import node_keys
+from limner.engine.keys import node_keys, what_computes
 from limner.engine.lanes import AsyncLane, Item, Lane
 from limner.engine.models import Models, NoModels
 from limner.engine.plan import Plan
@@ -51,7 +51,7 @@ class Executor:
 
         Raises RuntimeError where the executor is closed.
         """
-        keys = node_keys([step.node for step in plan.steps])
+        keys = self.keys(plan)
         run = Run(
             plan,
             keys,
@@ -68,6 +68,12 @@ class Executor:
             self._runs.add(run)
         run.begin(lambda ready: self._hand_out(run, ready))
         return run
+
+    def keys(self, plan: Plan) -> list[str]:
+        """The cache key of every node of a plan. Raises InputError where a file that a node names is gone."""
+        by_lane = {lane: what_computes(lane, self.software) for lane in {step.lane for step in plan.steps}}
+        computed_by = [by_lane[step.lane] if step.node.type.cls.on_device else "" for step in plan.steps]
+        return node_keys([step.node for step in plan.steps], computed_by)
 
     def run(self, plan: Plan, events: EventStream | None = None) -> Result:
         """Run a plan to its end. Failures are in the result, not raised."""

@@ -41,6 +41,8 @@ class Expansion:
     nodes: dict[str, NodeDocument] = field(default_factory=dict)
     outputs: dict[str, dict[str, str]] = field(default_factory=dict)
     """By Graph node, the wire that each of its ports stands for."""
+    graphs: dict[str, Document] = field(default_factory=dict)
+    """By Graph node, the graph that it stands for; without those that have faults, which may hide parameters."""
     broken: set[str] = field(default_factory=set)
     """Nodes that are left out because of a fault of their own, which is among ``faults``."""
     faults: list[Fault] = field(default_factory=list)
@@ -108,6 +110,8 @@ def _load(item: _Pending, out: Expansion) -> Document | None:
         inner, faults = None, list(error.faults)
     except LimnerError as error:
         inner, faults = None, [Fault(f"graph: {error.message}", (), error.hint)]
+    if inner is not None and not faults:
+        out.graphs[item.id] = inner
     out.faults.extend(fault.under(path if not fault.path else (*path, name)) for fault in faults)
     out.broken.update(f"{item.id}{SEPARATOR}{fault.node}" for fault in faults if fault.node is not None)
     return inner

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 
 from limner.engine.errors import Fault, suggest
 
-Path = tuple[str | int, ...]
+Place = tuple[str | int, ...]
+"""Where in a document: ``("nodes", "denoise", "settings", "steps")``."""
 
 
 @dataclass
@@ -18,7 +19,7 @@ class Findings:
     hints_left: int = 20
     """Comparing names costs more than everything else in checking, so only the first unknown ones get a hint."""
 
-    def add(self, message: str, path: Path, hint: str | None = None) -> None:
+    def add(self, message: str, path: Place, hint: str | None = None) -> None:
         """Note one fault."""
         self.faults.append(Fault(message, path, hint))
 
@@ -29,5 +30,5 @@ class Findings:
 
     def in_order(self, ids: Iterable[str]) -> list[Fault]:
         """The faults as their nodes stand in the document; those of the document itself first."""
-        place = {node_id: position for position, node_id in enumerate(ids)}
-        return sorted(self.faults, key=lambda fault: place.get((fault.node or "").partition("/")[0], -1))
+        order = {node_id: position for position, node_id in enumerate(ids)}
+        return sorted(self.faults, key=lambda fault: order.get((fault.node or "").partition("/")[0], -1))

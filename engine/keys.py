@@ -3,34 +3,76 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from hashlib import sha256
+
+from pydantic import BaseModel, ValidationError
 
 from limner.engine.checked import CheckedNode
 from limner.engine.node import Node
 
+UNREPEATABLE = "unrepeatable-"
+"""How the key of a node begins whose inputs are only known while it runs: it is never found again, so never kept."""
 
-def node_keys(nodes: Sequence[CheckedNode]) -> list[str]:
+
+def node_keys(nodes: Sequence[CheckedNode], computed_by: Sequence[str] = ()) -> list[str]:
     """The key of every node, in order; nodes must stand after what they need. O(nodes + wires).
 
     A key covers the type, its version, the settings, the node's own fingerprint (files it names, by content) and
-    the keys of what it is wired to. Ids, devices and positions are not part of it.
-    Where a setting is wired, a fingerprint can only be taken while running: such a node gets a new key each time.
+    the keys of what it is wired to. Ids and positions are not part of it. ``computed_by`` says for each node what
+    its bytes depend on besides, in words such as ``cuda torch 2.13.0``: see ``what_computes``.
     Raises whatever a fingerprint raises, such as InputError for a file that is gone.
     """
     keys: list[str] = []
-    for node in nodes:
-        keys.append(_key(node, keys))  # each key needs those before it
+    for index, node in enumerate(nodes):
+        keys.append(_key(node, nodes, keys, computed_by[index] if computed_by else ""))
     return keys
 
 
-def _key(node: CheckedNode, keys: Sequence[str]) -> str:
+def what_computes(lane: str, software: Mapping[str, str]) -> str:
+    """What decides the last bits of a node on a lane: the kind of device and the packages that compute there.
+
+    Two GPUs of one kind are alike; a result of a GPU is not taken for one of the processor.
+    """
+    return " ".join([lane.partition(":")[0], *(f"{name} {version}" for name, version in sorted(software.items()))])
+
+
+def _key(node: CheckedNode, nodes: Sequence[CheckedNode], keys: Sequence[str], computed_by: str) -> str:
     settings = node.settings
     text = settings.__pydantic_serializer__.to_json(settings)
     parts = [node.type.key_prefix, text]
+    start = ""
     for wire in sorted(node.wires, key=lambda wire: wire.port) if len(node.wires) > 1 else node.wires:
         sources = ",".join(f"{keys[source]}.{output}" for source, output in wire.sources)
+        if UNREPEATABLE in sources:
+            start = UNREPEATABLE
         parts.append(f"\0{wire.port}={sources}".encode())
     if node.type.cls.fingerprint is not Node.fingerprint:
-        parts.append(b"\0#" + (settings.fingerprint().encode() if isinstance(settings, Node) else os.urandom(32)))
-    return sha256(b"".join(parts)).hexdigest()
+        known = _known_node(node, nodes)
+        parts.append(b"\0#" + (known.fingerprint().encode() if known is not None else os.urandom(32)))
+        start = start if known is not None else UNREPEATABLE
+    if computed_by:
+        parts.append(f"\0@{computed_by}".encode())
+    return start + sha256(b"".join(parts)).hexdigest()
+
+
+def _known_node(node: CheckedNode, nodes: Sequence[CheckedNode]) -> Node | None:
+    """The node with the settings that plain values are wired to; None where running must tell them."""
+    if node.node is not None:
+        return node.node
+    values = {}
+    for wire in node.wires:
+        if wire.is_setting:
+            source, output = wire.sources[0]
+            known = _known_outputs(nodes[source].settings)
+            if known is None:
+                return None
+            values[wire.port] = known[output]
+    try:
+        return node.type.cls(**(dict(node.settings) | values))
+    except ValidationError:  # running the node will say so
+        return None
+
+
+def _known_outputs(settings: BaseModel) -> tuple[object, ...] | None:
+    return settings.known_outputs() if isinstance(settings, Node) else None

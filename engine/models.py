@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import AbstractContextManager
-from typing import Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
+
+if TYPE_CHECKING:
+    from limner.engine.events import Event
 
 M = TypeVar("M")
 
@@ -25,17 +29,29 @@ class ModelSpec(Generic[M]):
         return 256
 
 
+class Report(Protocol):
+    """Who hears what it takes to make a model live. It may raise Cancelled, which stops a download."""
+
+    def __call__(self, kind: Callable[..., Event], *fields: Any) -> None:
+        """An event about a model, without the node that holds it: whoever reports knows which one that is."""
+        ...
+
+
+def unheard(kind: Callable[..., Event], *fields: Any) -> None:
+    """A report to nobody."""
+
+
 class Models(Protocol):
     """What an executor needs of a model pool."""
 
-    def hold(self, spec: ModelSpec[M], device: str) -> AbstractContextManager[M]:
-        """The live module on ``device`` for the length of a ``with`` block. Raises ModelError."""
+    def hold(self, spec: ModelSpec[M], device: str, report: Report = unheard) -> AbstractContextManager[M]:
+        """The live module on ``device`` for the length of a ``with`` block. Raises ModelError, DeviceError."""
         ...
 
 
 class NoModels:
     """A pool for graphs that hold no model: tests and pure value graphs."""
 
-    def hold(self, spec: ModelSpec[M], device: str) -> AbstractContextManager[M]:
+    def hold(self, spec: ModelSpec[M], device: str, report: Report = unheard) -> AbstractContextManager[M]:
         """Refuse, and say why."""
         raise LookupError(f"no model pool was given to the executor, so {spec!r} cannot be held on {device}")

@@ -44,6 +44,10 @@ class Node(BaseModel):
         """
         return iter(())
 
+    def known_outputs(self) -> tuple[Any, ...] | None:
+        """The outputs, where no running is needed to know them, as for a plain value; else None."""
+        return None
+
     def fingerprint(self) -> str:
         """What the outputs depend on besides settings and wires, such as the content of a file named in a setting."""
         return ""
@@ -132,7 +136,7 @@ class NodeType:
     @cached_property
     def key_prefix(self) -> bytes:
         """What every cache key of this type begins with."""
-        return f"{self.name}\0{self.cls.version}\0".encode()
+        return f"{self.cls.__module__}.{self.name}\0{self.cls.version}\0".encode()
 
     def output(self, name: str | None) -> int:
         """The index of an output; the only one where ``name`` is None. Raises KeyError."""

@@ -6,7 +6,7 @@ import logging
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from limner.engine import events as ev
 from limner.engine.context import Provenance
@@ -75,7 +75,7 @@ class NodeContext:
         self._run.events.emit(ev.NodeWarned, self._step.node.id, message)
 
     def hold(self, model: ModelSpec[M]) -> AbstractContextManager[M]:
-        return self._run.models.hold(model, self.device)
+        return self._run.models.hold(model, self.device, self._report)
 
     def checkpoint(self, step: int, value: Storable) -> None:
         self._offered = step, value  # kept if the run is cancelled before the next one
@@ -88,6 +88,11 @@ class NodeContext:
             self._has_kept = True
             self._run.events.emit(ev.NodeResumed, self._step.node.id, found[0])
         return found
+
+    def _report(self, kind: Callable[..., ev.Event], *fields: Any) -> None:
+        self._run.events.emit(kind, self._step.node.id, *fields)
+        if self._run.is_cancelled:
+            raise Cancelled
 
     def _keep(self, step: int, value: Storable) -> None:
         self._offered = None

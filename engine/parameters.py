@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from limner.engine.document import Document, parse
-from limner.engine.errors import Fault, GraphError, suggest
+from limner.engine.errors import Fault, GraphError, LimnerError, suggest
 from limner.engine.expand import GRAPH_TYPE, Library, targets_of
 from limner.engine.registry import Registry
 
@@ -20,13 +21,6 @@ class Parameter:
     name: str
     schema: Mapping[str, Any]
     default: Any
-    is_wire: bool = False
-
-    @property
-    def type(self) -> str:
-        """The kind of value in JSON's words: ``string``, ``integer or null``."""
-        options = self.schema.get("anyOf", [self.schema])
-        return " or ".join(str(option.get("type", "value")) for option in options)
 
 
 _UNSET: Any = object()
@@ -39,24 +33,29 @@ def describe(document: Document, registry: Registry, library: Library | None = N
 
 def _parameter(document: Document, name: str, registry: Registry, library: Library | None) -> Parameter:
     """The parameter ``name``, followed through the graphs in the graph to the setting that it stands for."""
-    target, default, entered = targets_of(document.parameters[name])[0], _UNSET, set[str]()
+    target, default, entered = targets_of(document.parameters[name])[0], _UNSET, set[Path]()
     while True:
         node_id, _, setting = target.partition(".")
         node = document.nodes.get(node_id)
         if node is None:
             return Parameter(name, {}, None)
         default = node.settings.get(setting, _UNSET) if default is _UNSET else default
-        graph = str(node.settings.get("graph"))
-        if node.type != GRAPH_TYPE or library is None or graph in entered:
+        if node.type != GRAPH_TYPE or library is None:
             break
-        entered.add(graph)
-        inner, _ = parse(library.load(graph))
-        if inner is None or setting not in inner.parameters:
+        graph = str(node.settings.get("graph"))
+        try:
+            place = library.path(graph)
+            inner, _ = parse(library.load(graph))
+            library = library.beside(graph)  # a graph names others from its own folder
+        except LimnerError:  # checking says what is wrong with it
             return Parameter(name, {}, None)
+        if place in entered or inner is None or setting not in inner.parameters:
+            return Parameter(name, {}, None)
+        entered.add(place)
         document, target = inner, targets_of(inner.parameters[setting])[0]
     node_type = registry.get(node.type)
     if node_type is None or setting not in node_type.settings:
-        return Parameter(name, {}, None, is_wire=node_type is not None and setting in node_type.inputs)
+        return Parameter(name, {}, None)
     schema = dict(node_type.settings_schema["properties"][setting])
     return Parameter(name, schema, schema.get("default") if default is _UNSET else default)
 

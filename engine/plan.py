@@ -60,7 +60,7 @@ def _make_plan(graph: CheckedGraph, devices: DeviceTable, default: str) -> Plan:
         if wanted == "auto":
             wanted = default if node.type.cls.on_device else HOST
         lane = devices.default if wanted == "auto" else wanted
-        if lane not in devices and (lane != HOST or node.device == HOST or node.type.cls.on_device):
+        if lane not in devices and (lane != HOST or node.type.cls.on_device):
             faults.append(_unknown_device(node, lane, devices))
         lanes.append(lane)
     if faults:

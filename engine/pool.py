@@ -3,19 +3,39 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field
-from typing import Any, Protocol, TypeVar
+from typing import Any, Final, Protocol, TypeVar
 
+from limner.engine import events as ev
+from limner.engine.device import Device
 from limner.engine.errors import DeviceError, ModelError
-from limner.engine.models import ModelSpec
+from limner.engine.models import ModelSpec, Report, unheard
 
 M = TypeVar("M")
+
+HEADROOM_BYTES: Final = 4 << 30
+"""What a device keeps for all that is not weights: its context, other programs, and the activations of a step, of which
+a picture of a megapixel with references needs about 3 GB."""
+
+
+def model_budgets(devices: Mapping[str, Device]) -> dict[str, int]:
+    """Bytes that models may take on each device whose memory is known: all but the headroom, or half of a small one."""
+    sizes = {name: device.memory_bytes for name, device in devices.items()}
+    return {name: max(size - HEADROOM_BYTES, size // 2) for name, size in sizes.items() if size is not None}
 
 
 class Loader(Protocol):
     """What turns specs into modules; the only part of the pool that knows a framework."""
+
+    def fetch(self, spec: ModelSpec[Any], report: Report) -> None:
+        """Bring the files of a spec to this machine, where they are not there yet. Raises ModelError, Cancelled."""
+        ...
+
+    def stored_bytes(self, spec: ModelSpec[Any], device: str) -> int:
+        """Bytes that ``load`` will need on a device, told from the files without reading weights. Raises ModelError."""
+        ...
 
     def load(self, spec: ModelSpec[Any], device: str) -> Any:
         """The module of a base spec, on a device. Raises ModelError."""
@@ -54,42 +74,32 @@ class Resident:
     """What takes the variant off again."""
 
 
-@dataclass(frozen=True, slots=True)
-class Loaded:
-    """Something that the pool did: for logs, events and reports."""
-
-    spec: ModelSpec[Any]
-    device: str
-    size_bytes: int
-    was_loaded: bool
-    """True for a load, False for a module that was dropped to make room."""
-
-
 @dataclass
 class ModelPool:
     """Modules by base spec and device. Loading is serial per device; held modules are never dropped.
 
     A variant (a LoRA stack) is put on the resident module while it is held, and taken off again.
 
-    ``budget_bytes`` limits a device: after a load, least recently used modules that nobody holds are dropped until
-    the rest fits. A device without a budget keeps everything.
+    ``budget_bytes`` limits a device: before a load, least recently used modules that nobody holds are dropped until
+    the new one fits beside the rest, so that not even a swap needs more. A device without a budget keeps everything.
     """
 
     loader: Loader
     budget_bytes: Mapping[str, int] = field(default_factory=dict)
-    watch: Callable[[Loaded], None] = field(default=lambda loaded: None)
     _residents: dict[tuple[ModelSpec[Any], str], Resident] = field(default_factory=dict, init=False)
     _lock: threading.RLock = field(default_factory=threading.RLock, init=False)
     _loading: dict[str, threading.Lock] = field(default_factory=dict, init=False)
     _clock: int = field(default=0, init=False)
 
     @contextmanager
-    def hold(self, spec: ModelSpec[M], device: str) -> Iterator[M]:
+    def hold(self, spec: ModelSpec[M], device: str, report: Report = unheard) -> Iterator[M]:
         """The live module of a spec, for the length of the block. Loads it where it is not resident.
 
-        Raises ModelError where it cannot be loaded, DeviceError where the device's memory is not enough.
+        Raises ModelError where it cannot be loaded, DeviceError where the device's memory is not enough. It never
+        waits for others to make room: a device has one lane, so that they would be waiting for this block. Only another
+        thread that holds the same weights is waited for.
         """
-        resident = self._acquire(spec.base, device)
+        resident = self._acquire(spec.base, device, report)
         try:
             with resident.turn, self._variant(resident, spec):
                 yield resident.module
@@ -137,7 +147,7 @@ class ModelPool:
                 if not resident.holders and device in (None, resident.device):
                     self._drop(key)
 
-    def _acquire(self, base: ModelSpec[Any], device: str) -> Resident:
+    def _acquire(self, base: ModelSpec[Any], device: str, report: Report) -> Resident:
         with self._lock:
             loading = self._loading.setdefault(device, threading.Lock())
         with loading:
@@ -145,12 +155,17 @@ class ModelPool:
                 resident = self._residents.get((base, device))
                 if resident is not None:
                     return self._use(resident)
+            self.loader.fetch(base, report)
+            needed = self.loader.stored_bytes(base, device)
+            self._make_room(base, device, needed, report)
+            report(ev.ModelLoading, str(base), device, needed)
             module = self.loader.load(base, device)
-            resident = Resident(base, device, module, self.loader.size_bytes(module))
+            size_bytes = self.loader.size_bytes(module)
+            if size_bytes > needed:  # files say nothing of buffers that are computed
+                self._make_room(base, device, size_bytes, report)
+            resident = Resident(base, device, module, size_bytes)
             with self._lock:
                 self._residents[base, device] = self._use(resident)
-                self.watch(Loaded(base, device, resident.size_bytes, was_loaded=True))
-                self._make_room(device)
             return resident
 
     def _use(self, resident: Resident) -> Resident:
@@ -159,27 +174,42 @@ class ModelPool:
         resident.holders += 1
         return resident
 
-    def _make_room(self, device: str) -> None:
+    def _make_room(self, base: ModelSpec[Any], device: str, needed: int, report: Report) -> None:
+        """Drop what nobody holds until a model fits. Drops nothing where that would not be enough: DeviceError."""
         budget = self.budget_bytes.get(device)
         if budget is None:
             return
-        idle = sorted(
-            (r for r in self._residents.values() if r.device == device and not r.holders), key=lambda r: r.last_use
-        )
-        while self.used_bytes(device) > budget and idle:
-            oldest = idle.pop(0)
-            self._drop((oldest.spec, device))
-        if (used := self.used_bytes(device)) > budget:
-            newest = max((r for r in self._residents.values() if r.device == device), key=lambda r: r.last_use)
-            newest.holders -= 1
-            self._drop((newest.spec, device))
-            raise DeviceError(
-                f"{newest.spec} does not fit on {device}: it would make {used / 1e9:.1f} GB of {budget / 1e9:.1f} GB",
-                hint="raise the budget, or choose another device or a smaller model",
-            )
+        with self._lock:
+            here = sorted((r for r in self._residents.values() if r.device == device), key=lambda r: r.last_use)
+            held = [resident for resident in here if resident.holders]
+            if needed + sum(resident.size_bytes for resident in held) > budget:
+                raise _does_not_fit(base, device, needed, budget, held)
+            dropped = []
+            for resident in here:
+                if needed + self.used_bytes(device) <= budget:
+                    break
+                if not resident.holders:
+                    self._drop((resident.spec, device))
+                    dropped.append(resident)
+        for resident in dropped:
+            report(ev.ModelDropped, str(resident.spec), device, resident.size_bytes)
 
     def _drop(self, key: tuple[ModelSpec[Any], str]) -> None:
         resident = self._residents.pop(key)
         resident.module = None
-        self.watch(Loaded(resident.spec, resident.device, resident.size_bytes, was_loaded=False))
         self.loader.release(resident.device)
+
+
+def _does_not_fit(base: ModelSpec[Any], device: str, needed: int, budget: int, held: list[Resident]) -> DeviceError:
+    message = f"{base} needs {_gigabytes(needed)}, and {device} has {_gigabytes(budget)} for models"
+    if needed > budget:
+        return DeviceError(message, hint="choose a smaller model, a smaller dtype, or a device with more memory")
+    names = " and ".join(f"{resident.spec} ({_gigabytes(resident.size_bytes)})" for resident in held)
+    return DeviceError(
+        f"{message}, of which {names} cannot leave while in use",
+        hint="hold one model after the other, or put one of them on another device",
+    )
+
+
+def _gigabytes(size_bytes: int) -> str:
+    return f"{size_bytes / 1e9:.1f} GB" if size_bytes >= 1e8 else f"{size_bytes / 1e6:.3g} MB"

@@ -7,6 +7,7 @@ import importlib.util
 import inspect
 import sys
 from collections.abc import Iterable, Iterator, Mapping
+from hashlib import sha256
 from importlib.metadata import entry_points
 from pathlib import Path
 from types import ModuleType
@@ -55,7 +56,8 @@ class Registry(Mapping[str, NodeType]):
         """Run a Python file and add the node classes that it defines. Raises InputError."""
         if not path.is_file():
             raise InputError(f"no such file: {path}", hint="--nodes takes a Python file that defines Node classes")
-        name = f"limner_nodes_{path.stem}"
+        # by content: a file that was edited defines other nodes, also for the cache
+        name = f"limner_nodes_{path.stem}_{sha256(path.read_bytes()).hexdigest()[:16]}"
         spec = importlib.util.spec_from_file_location(name, path)
         if spec is None or spec.loader is None:
             raise InputError(f"not a Python file: {path}")

@@ -18,6 +18,7 @@ from limner.engine.context import Provenance
 from limner.engine.demand import find_leaders, find_todo
 from limner.engine.document import shape_fault
 from limner.engine.errors import Cancelled, InputError, NodeFailed
+from limner.engine.flat import flat_document, flat_ids
 from limner.engine.models import Models
 from limner.engine.node_context import NodeContext
 from limner.engine.outputs import checked_outputs
@@ -89,8 +90,10 @@ class Run:
     @cached_property
     def provenance(self) -> Provenance:
         """What runs, for nodes that write files."""
-        keys = {step.node.id: key for step, key in zip(self.plan.steps, self.keys, strict=True)}
-        return Provenance(self.plan.graph.document.to_json(), keys, self.software)
+        ids = flat_ids(self.plan.graph)
+        keys = {ids[step.node.id]: key for step, key in zip(self.plan.steps, self.keys, strict=True)}
+        devices = {ids[step.node.id]: step.lane for step in self.plan.steps}
+        return Provenance(flat_document(self.plan.graph).to_json(), keys, devices, self.software)
 
     @property
     def is_cancelled(self) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import re
 import shutil
 from collections.abc import Callable, Iterator, Sequence
@@ -15,6 +16,7 @@ from typing import Any, TypeVar, cast
 
 from limner.engine.errors import StoreError
 from limner.engine.node import Port
+from limner.engine.prune import LEAVE, prune
 from limner.engine.value import PLAIN_TYPES, Storable
 from limner.engine.write import write_atomically
 
@@ -22,6 +24,8 @@ S = TypeVar("S", bound=Storable)
 log = logging.getLogger(__name__)
 
 LAYOUT = "v1"
+MAX_BYTES = 20 * 10**9
+"""Of a store that is told no other limit: some thousand pictures of one megapixel with all that made them."""
 
 
 class Store:
@@ -30,12 +34,15 @@ class Store:
     ``objects/ab/<sha256>.png`` holds a value, named by its content, readable by any program for its format;
     ``keys/ab/<node key>.json`` says which objects are the outputs of a node; ``steps/<node key>/<step>-<sha256>`` is
     the last state of unfinished work. Everything is written atomically. What does not match its hash is deleted and
-    counts as absent: a corrupt entry is computed again, never served.
+    counts as absent: a corrupt entry is computed again, never served. Past ``max_bytes`` what was used longest ago
+    goes, abandoned work too.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, max_bytes: int = MAX_BYTES) -> None:
         self.folder = folder
+        self.max_bytes = max_bytes
         self._root = folder / LAYOUT
+        self._written_bytes = max_bytes  # nobody knows yet what is there: the first write looks
 
     def put(self, key: str, values: Sequence[Any]) -> None:
         """Keep the outputs of a node. Raises StoreError."""
@@ -43,6 +50,7 @@ class Store:
             outputs = [self._put_value(value) for value in values]
             record = {"sha256": _seal(key, outputs), "outputs": outputs}
             write_atomically(self._key_path(key), json.dumps(record).encode(), durable=False)
+            self._limit()
         except OSError as error:
             raise StoreError(f"cannot write to the cache in {self.folder}: {error.strerror}") from error
 
@@ -66,6 +74,8 @@ class Store:
         earlier = list(self._step_folder(key).glob("*-*"))
         try:
             write_atomically(path, content)
+            self._written_bytes += len(content)
+            self._limit()
         except OSError as error:
             raise StoreError(f"cannot write to the cache in {self.folder}: {error.strerror}") from error
         for old in earlier:
@@ -106,6 +116,12 @@ class Store:
         except OSError as error:
             raise StoreError(f"cannot clear the cache in {self.folder}: {error.strerror}") from error
 
+    def _limit(self) -> None:
+        """Make room, where enough was written since the last look that it may be needed."""
+        if self._written_bytes > self.max_bytes * (1 - LEAVE):
+            prune(self._root, self.max_bytes)
+            self._written_bytes = 0
+
     def _files(self) -> Iterator[Path]:
         return (path for path in self._root.rglob("*") if path.is_file())
 
@@ -116,6 +132,7 @@ class Store:
         digest = sha256(content).hexdigest()
         path = self._object_path(digest, value.suffix)
         if not path.exists():
+            self._written_bytes += len(content)
             write_atomically(path, content, durable=False)  # what a power cut tears does not match its name
         return {"object": digest, "suffix": value.suffix, "type": type(value).__name__}
 
@@ -138,6 +155,7 @@ class Store:
         except OSError:
             return None
         if digest_of(content) == digest:
+            _touch(path)
             return content
         log.warning("a cache entry was damaged and is computed again: %s", path.name)
         return self._drop(path)
@@ -149,7 +167,10 @@ class Store:
             return None
         except (OSError, ValueError, RecursionError):
             return self._drop(path)
-        return record if isinstance(record, dict) else self._drop(path)
+        if not isinstance(record, dict):
+            return self._drop(path)
+        _touch(path)
+        return record
 
     @staticmethod
     def _drop(path: Path) -> None:
@@ -164,6 +185,12 @@ class Store:
 
     def _object_path(self, digest: str, suffix: str) -> Path:
         return self._root / "objects" / digest[:2] / f"{digest}{_extension(suffix)}"
+
+
+def _touch(path: Path) -> None:
+    """Say that a file was used now: what was used longest ago goes first."""
+    with suppress(OSError):  # a folder that may only be read
+        os.utime(path)
 
 
 def _seal(key: str, outputs: Any) -> str:

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from limner.engine.document import NodeDocument
 from limner.engine.errors import suggest
 from limner.engine.expand import Expansion
-from limner.engine.findings import Findings, Path
+from limner.engine.findings import Findings, Place
 from limner.engine.node import NodeType, Port
 from limner.engine.registry import Registry
 from limner.engine.value import fits
@@ -62,21 +62,21 @@ class Wiring:
         found = [source for source in sources if source is not None]
         return DrawnWire(name, found, port.is_many, is_setting) if len(found) == len(sources) else None
 
-    def _input(self, path: Path, node_type: NodeType) -> Port | None:
+    def _input(self, path: Place, node_type: NodeType) -> Port | None:
         name = str(path[-1])
         if (port := node_type.inputs.get(name)) is None:
             hint = self.findings.suggest(name, [*node_type.inputs, *node_type.settings])
             self.findings.add(f"{name}: {node_type.name} has no such input", path, hint)
         return port
 
-    def _wired_setting(self, path: Path, node_type: NodeType) -> Port | None:
+    def _wired_setting(self, path: Place, node_type: NodeType) -> Port | None:
         name = str(path[-1])
         if (setting_type := node_type.setting_type(name)) is None:
             self.findings.add(f"{name}: this setting cannot be wired", path, "only plain values can")
             return None
         return Port(name, setting_type)
 
-    def _source(self, path: Path, port: Port, wire: str) -> tuple[str, int] | None:
+    def _source(self, path: Place, port: Port, wire: str) -> tuple[str, int] | None:
         wire = self.expansion.resolve(wire)
         source, _, output = wire.partition(".")
         if (source_type := self.types.get(source)) is None:
@@ -126,7 +126,7 @@ class Wiring:
         except KeyError:
             return None
 
-    def _unknown_source(self, path: Path, port: Port, wire: str, source: str) -> None:
+    def _unknown_source(self, path: Place, port: Port, wire: str, source: str) -> None:
         if source in self.skipped or source in self.expansion.nodes:
             return
         if (ports := self.expansion.outputs.get(source)) is not None:
@@ -136,7 +136,7 @@ class Wiring:
         names = itertools.chain(self.expansion.nodes, self.expansion.outputs)
         self.findings.add(f"{port.name}: there is no node {source!r}", path, self.findings.suggest(source, names))
 
-    def no_such_output(self, path: Path, source: str, output: str, found: NodeType) -> None:
+    def no_such_output(self, path: Place, source: str, output: str, found: NodeType) -> None:
         """Note that a node has no output of this name, or that the name is missing."""
         label, names = path[-1], [one.name for one in found.outputs]
         if not names:

@@ -99,9 +99,17 @@ class Bars:
             self._tasks[event.node] = self._progress.add_task(event.node, total=None)
         elif isinstance(event, ev.NodeProgress):
             self._progress.update(self._tasks[event.node], completed=event.step, total=event.total)
+        elif isinstance(event, ev.ModelFetching) and event.done_bytes:
+            done, total = event.done_bytes // 1_000_000, event.total_bytes // 1_000_000
+            self._progress.update(
+                self._tasks[event.node], description=f"{event.node}: download, MB", completed=done, total=total
+            )
         else:
             if isinstance(event, (ev.NodeFinished, ev.NodeFailed, ev.NodeSkipped)) and event.node in self._tasks:
                 self._progress.remove_task(self._tasks.pop(event.node))
+            if isinstance(event, ev.ModelLoading):  # what was downloaded was one bar; the steps to come are another
+                self._progress.remove_task(self._tasks[event.node])
+                self._tasks[event.node] = self._progress.add_task(event.node, total=None)
             if (line := describe(event)) is not None:
                 self._console.print(line)
 
@@ -129,6 +137,12 @@ def describe(event: ev.Event) -> Text | None:
             return _line("✓", "green", node, f"{seconds:.2f} s")
         case ev.NodeWarned(node=node, message=message):
             return _line("!", "yellow", node, message)
+        case ev.ModelFetching(node=node, model=model, done_bytes=0, total_bytes=size):
+            return _line("↓", "blue", node, f"downloading {model} ({_size(size)})")
+        case ev.ModelLoading(node=node, model=model, device=device, size_bytes=size):
+            return _line("…", "blue", node, f"loading {model} to {device} ({_size(size)})")
+        case ev.ModelDropped(node=node, model=model, device=device):
+            return _line("…", "blue", node, f"{model} leaves {device} to make room")
         case ev.NodeFailed(node=node):  # the reason stands at the end, where it is not scrolled away
             return _line("✗", "red", node, "failed")
         case ev.NodeSkipped(node=node, because=because):
@@ -136,6 +150,10 @@ def describe(event: ev.Event) -> Text | None:
         case ev.RunFinished(status=status, seconds=seconds):
             return Text.assemble((status, "bold"), f" in {seconds:.2f} s")
     return None
+
+
+def _size(size_bytes: int) -> str:
+    return f"{size_bytes / 1e9:.1f} GB" if size_bytes >= 1e8 else f"{size_bytes / 1e6:.1f} MB"
 
 
 def _line(mark: str, style: str, node: str, message: str) -> Text:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -54,6 +54,14 @@ def compare(image: Path, again: Sequence[Path]) -> Comparison:
             return Comparison(path, 0)
         nearest = difference if nearest is None else min(nearest, difference)
     return Comparison(None, nearest)
+
+
+def first_change(then: Provenance, now: Mapping[str, str]) -> str | None:
+    """The first node that would no longer compute the same thing, by its cache key; None where there is none.
+
+    The graph is the picture's own, so what changed is a file that the node names, its weights, or what computes it.
+    """
+    return next((node for node, key in now.items() if then.keys.get(node, key) != key), None)
 
 
 def changed_software(then: Provenance, now: dict[str, str]) -> list[str]:

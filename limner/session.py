@@ -42,6 +42,7 @@ class Session:
 
     ``cache_dir`` None keeps results in memory only. ``device`` is where nodes with ``device: auto`` compute.
     ``checkpoint_interval_s`` is how much denoising a crash may cost; 0 keeps every step.
+    ``budget_bytes`` is what models may take on each device; None gives them all memory but some headroom.
     Making a session is cheap: torch is imported by the first run.
     """
 
@@ -54,12 +55,14 @@ class Session:
         memory_bytes: int = 1 << 30,
         device: str = "auto",
         checkpoint_interval_s: float = 2.0,
+        budget_bytes: Mapping[str, int] | None = None,
     ) -> None:
         self.registry = registry if registry is not None else Registry.installed()
         self.library = library if library is not None else GraphLibrary()
         self.cache = Cache(memory_bytes, Store(cache_dir) if cache_dir is not None else None)
         self.device = device
         self.checkpoint_interval_s = checkpoint_interval_s
+        self.budget_bytes = budget_bytes
         self._lock = threading.RLock()
         self._executor: Executor | None = None
 
@@ -79,14 +82,15 @@ class Session:
             return self._executor
 
     def _new_executor(self) -> Executor:
-        from limner.engine.pool import ModelPool
+        from limner.engine.pool import ModelPool, model_budgets
 
         with collector_paused():
             from limner.nodes._flux2.loader import Flux2Loader
 
+        budgets = self.budget_bytes if self.budget_bytes is not None else model_budgets(self.devices)
         return Executor(
             cache=self.cache,
-            models=ModelPool(Flux2Loader()),
+            models=ModelPool(Flux2Loader(), budgets),
             checkpoint_interval_s=self.checkpoint_interval_s,
             software=software(),
         )
@@ -139,7 +143,8 @@ class Session:
         events: EventStream | None = None,
     ) -> Run:
         """Begin a run and come back: ``wait`` for it, or ``cancel`` it."""
-        return self.executor.start(self.plan(graph, values, beside=beside), events)
+        plan = self.plan(graph, values, beside=beside)  # first, so that a wrong graph imports no framework
+        return self.executor.start(plan, events)
 
     def run(self, graph: GraphLike, *, events: EventStream | None = None, **values: Any) -> Result:
         """Run a graph to its end; keyword arguments set its parameters.

@@ -14,6 +14,7 @@ from rich.console import Console, RenderableType
 from rich.text import Text
 
 from limner.engine.errors import Cancelled, DeviceError, GraphError, InputError, LimnerError, NodeFailed, NodeTypeError
+from limner.interrupts import INTERRUPTED
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -25,8 +26,8 @@ err = Console(stderr=True, highlight=False, soft_wrap=True)
 
 _PIPE_WIDTH = 240
 
-FAILED, WRONG_INPUT, INTERRUPTED = 1, 2, 130
-"""Exit codes: a node failed; the graph, a file or an option is wrong; interrupted."""
+FAILED, WRONG_INPUT = 1, 2
+"""Exit codes: a node failed; the graph, a file or an option is wrong. ``INTERRUPTED`` is the third."""
 
 
 def friendly(command: Callable[P, T]) -> Callable[P, T]:
@@ -47,12 +48,23 @@ def friendly(command: Callable[P, T]) -> Callable[P, T]:
 
 def _show_warnings(*, of_others: bool) -> None:
     """Let our own warnings through; those of frameworks, which warn of optional parts when imported, on demand."""
-    logging.basicConfig(format="%(message)s")
+    handler = logging.StreamHandler()
+    handler.setFormatter(LogLine())
+    logging.basicConfig(handlers=[handler])
     logging.getLogger().setLevel(logging.WARNING if of_others else logging.ERROR)
     logging.getLogger("limner").setLevel(logging.WARNING)
     if not of_others:
         os.environ.setdefault("DIFFUSERS_VERBOSITY", "error")
         os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+
+
+class LogLine(logging.Formatter):
+    """A message as a line, after the name of the node where a node says it."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The line, and a traceback below where there is one."""
+        node = getattr(record, "node", None)
+        return printable(super().format(record) if node is None else f"{node}: {super().format(record)}")
 
 
 def show(table: RenderableType) -> None:
@@ -61,10 +73,13 @@ def show(table: RenderableType) -> None:
     console.print(table)
 
 
-def report(error: BaseException) -> int:
-    """Print an error for people. Gives the exit code."""
+def report(error: BaseException, *, is_kept: bool | None = None) -> int:
+    """Print an error for people. Gives the exit code.
+
+    ``is_kept`` says of an interrupted run whether the next one finds what was done; None where nobody can say.
+    """
     if isinstance(error, (KeyboardInterrupt, Cancelled)):
-        err.print("interrupted: finished nodes and the last step are kept, run again to go on", style="yellow")
+        err.print(f"interrupted{_KEPT[is_kept]}", style="yellow")
         return INTERRUPTED
     if isinstance(error, GraphError):
         _print_faults(error)
@@ -77,6 +92,13 @@ def report(error: BaseException) -> int:
             err.print("  --debug shows where", style="dim")
         return FAILED
     return WRONG_INPUT if isinstance(error, (InputError, DeviceError, NodeTypeError)) else FAILED
+
+
+_KEPT = {
+    None: "",
+    True: ": finished nodes and the last step are kept, run again to go on",
+    False: ": nothing of this run is kept",
+}
 
 
 def _print_faults(error: GraphError) -> None:

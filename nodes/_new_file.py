@@ -2,24 +2,52 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 from pathlib import Path
+from uuid import uuid4
 
 from limner.engine.write import write_atomically
 
 
 def write_new(names: Iterable[Path], content: bytes) -> Path:
-    """Write under the first name that is free, even where others look for one at the same time. Raises OSError."""
-    for path in names:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            path.open("xb").close()  # takes the name; whoever comes second moves on
-        except FileExistsError:
-            continue
-        try:
-            write_atomically(path, content)
-        except BaseException:
-            path.unlink(missing_ok=True)
-            raise
-        return path
+    """Write under the first name that is free, even where others look for one at the same time. Raises OSError.
+
+    The name appears with the whole content behind it: who is killed in between leaves at most a hidden ``.part``.
+    """
+    part: Path | None = None
+    try:
+        for path in names:
+            if part is None:
+                part = path.with_name(f".{uuid4().hex}.part")
+                write_atomically(part, content)
+            if _take(part, path):
+                return path
+    finally:
+        if part is not None:
+            part.unlink(missing_ok=True)
     raise FileExistsError("every name is taken")
+
+
+def _take(part: Path, path: Path) -> bool:
+    """Give a complete file a name; False where somebody has it."""
+    try:
+        os.link(part, path)  # unlike a rename, this never replaces a file
+    except FileExistsError:
+        return False
+    except OSError:  # a file system without links: FAT, some network shares
+        return _take_without_links(part, path)
+    return True
+
+
+def _take_without_links(part: Path, path: Path) -> bool:
+    try:
+        path.open("xb").close()  # takes the name, empty for a moment; whoever comes second moves on
+    except FileExistsError:
+        return False
+    try:
+        part.replace(path)
+    except BaseException:
+        path.unlink(missing_ok=True)
+        raise
+    return True

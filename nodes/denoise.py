@@ -22,6 +22,7 @@ class Denoise(Node):
     """Turn noise into a picture's latents, guided by a conditioning and by references.
 
     Settings that are left empty are the model's own. The result equals diffusers' pipelines to the bit.
+    Previews are shown only for checkpoints with a ``limner.json``, which holds the fitted map from latents to colors.
     """
 
     category: ClassVar[str] = "sampling"

@@ -17,6 +17,10 @@ class Integer(Node):
 
     value: int = Field(default=0, description="The integer.")
 
+    def known_outputs(self) -> tuple[int]:
+        """The value: it needs no running."""
+        return (self.value,)
+
     def run(self, ctx: Context) -> int:
         """The integer."""
         return self.value

@@ -17,6 +17,10 @@ class Number(Node):
 
     value: float = Field(default=0.0, description="The number.")
 
+    def known_outputs(self) -> tuple[float]:
+        """The value: it needs no running."""
+        return (self.value,)
+
     def run(self, ctx: Context) -> float:
         """The number."""
         return self.value

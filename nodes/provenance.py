@@ -70,6 +70,7 @@ def read_provenance(path: Path) -> Provenance:
         return Provenance(
             graph=json.dumps(document["graph"]),
             keys={str(name): str(key) for name, key in document["keys"].items()},
+            devices={str(name): str(lane) for name, lane in document.get("devices", {}).items()},
             software={str(name): str(version) for name, version in document["software"].items()},
         )
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:

@@ -44,6 +44,9 @@ class Flux2Spec(ModelSpec[M]):
     identity: str = ""
     """What the source held when the spec was made, so that changed weights are another model."""
 
+    def __str__(self) -> str:
+        return f"the {self.component.replace('_', ' ')} of {self.source}"
+
 
 @dataclass(frozen=True)
 class Quantization:
@@ -77,6 +80,9 @@ class Quantizable(Flux2Spec[M]):
 
     quantization: Quantization | None = None
 
+    def __str__(self) -> str:
+        return super().__str__() + (f" in {self.quantization.method}" if self.quantization else "")
+
 
 @dataclass(frozen=True)
 class TextEncoder(Quantizable["LiveTextEncoder"]):
@@ -93,6 +99,9 @@ class Transformer(Quantizable["LiveTransformer"]):
 
     loras: tuple[LoRA, ...] = ()
     """Sorted: the order in which they were applied does not matter, to the bit."""
+
+    def __str__(self) -> str:
+        return super().__str__() + (f" with {' and '.join(lora.name for lora in self.loras)}" if self.loras else "")
 
     @property
     def base(self) -> Transformer:

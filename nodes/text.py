@@ -17,6 +17,10 @@ class Text(Node):
 
     value: str = Field(default="", description="The text.")
 
+    def known_outputs(self) -> tuple[str]:
+        """The value: it needs no running."""
+        return (self.value,)
+
     def run(self, ctx: Context) -> str:
         """The text."""
         return self.value

@@ -1,4 +1,4 @@
-"""FLUX.2 itself: the only place where torch, diffusers and transformers are imported."""
+"""FLUX.2 itself: the only place that imports diffusers and transformers, and torch when a module is imported."""
 
 import os
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -19,13 +20,14 @@ from torch import Tensor, nn
 from transformers import Mistral3ForConditionalGeneration, Qwen3ForCausalLM
 
 from limner.engine.errors import ModelError
-from limner.engine.models import ModelSpec
+from limner.engine.events import ModelFetching
+from limner.engine.models import ModelSpec, Report
 from limner.nodes._flux2.adapters import with_loras
 from limner.nodes._flux2.bitsandbytes_cpu import keep_portable
 from limner.nodes._flux2.index import Family, read_index
 from limner.nodes._flux2.live import LiveTextEncoder, LiveTransformer
 from limner.nodes._flux2.preview import LatentPreview
-from limner.nodes._flux2.quantization import is_quantized, plan_load, stored_arguments
+from limner.nodes._flux2.quantization import bytes_to_load, is_quantized, plan_load, stored_arguments
 from limner.nodes._flux2.settings import PreviewMap, read_settings
 from limner.nodes._flux2.size import module_bytes
 from limner.nodes._flux2.source import find
@@ -56,8 +58,22 @@ class Flux2Loader:
     """What a model pool needs to make specs of FLUX.2 live. It keeps nothing itself."""
 
     def __init__(self) -> None:
-        for library in (transformers, diffusers):  # their bars would run through those of the terminal
+        for library in (transformers, diffusers):  # their bars, and the hub's, would run through ours
             library.utils.logging.disable_progress_bar()
+
+    def fetch(self, spec: ModelSpec[Any], report: Report) -> None:
+        """Download what the hub has and this machine lacks, and say how far it is. Raises ModelError, Cancelled."""
+        spec = _flux2(spec)
+        find(spec.source, spec.component, spec.revision, partial(report, ModelFetching, str(spec)))
+
+    def stored_bytes(self, spec: ModelSpec[Any], device: str) -> int:
+        """Bytes of the weights as they are loaded, from the headers; quantized, a close guess. Raises ModelError."""
+        spec = _flux2(spec)
+        weights = find(spec.source, spec.component, spec.revision) / spec.component
+        itemsize = _dtype(weights, spec.dtype, device).itemsize
+        if isinstance(spec, Quantizable) and spec.quantization is not None:
+            return bytes_to_load(weights, spec.quantization, itemsize)
+        return read_headers(weights).bytes_as(itemsize)
 
     def load(self, spec: ModelSpec[Any], device: str) -> Live:
         """The component that a base spec describes, on ``device``. Raises ModelError, DeviceError."""
@@ -65,11 +81,10 @@ class Flux2Loader:
             return _load_text_encoder(spec, device)
         if isinstance(spec, Transformer):
             return _load_transformer(spec, device)
-        if isinstance(spec, VAE):
-            folder = find(spec.source, "vae", spec.revision)
-            vae: AutoencoderKLFlux2 = _load_module(AutoencoderKLFlux2, folder / "vae", spec, device)
-            return vae
-        raise ModelError(f"{type(spec).__name__} is not a model of FLUX.2")
+        spec = _flux2(spec)
+        folder = find(spec.source, "vae", spec.revision)
+        vae: AutoencoderKLFlux2 = _load_module(AutoencoderKLFlux2, folder / "vae", spec, device)
+        return vae
 
     @contextmanager
     def adapt(self, live: Live, spec: ModelSpec[Any]) -> Iterator[None]:
@@ -91,6 +106,12 @@ class Flux2Loader:
                 torch.cuda.empty_cache()
         elif device.startswith("mps"):
             torch.mps.empty_cache()
+
+
+def _flux2(spec: ModelSpec[Any]) -> Flux2Spec[Any]:
+    if isinstance(spec, (TextEncoder, Transformer, VAE)):
+        return spec
+    raise ModelError(f"{type(spec).__name__} is not a model of FLUX.2")
 
 
 def _load_text_encoder(spec: TextEncoder, device: str) -> LiveTextEncoder:

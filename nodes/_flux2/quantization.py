@@ -16,11 +16,17 @@ from torch import nn
 from limner.engine.errors import DeviceError, ModelError, suggest
 from limner.nodes._flux2.bitsandbytes_cpu import CPU_MAP, allow_bitsandbytes_on_cpu
 from limner.nodes._flux2.index import read_json
+from limner.nodes._flux2.weights import quantized_bytes, read_headers
 from limner.nodes.specs import Quantization, QuantizationMethod
 
 BITSANDBYTES: Final = ("nf4", "fp4", "int8")
 ALWAYS_KEPT: Final = ("lm_head",)
 """The text encoder's head: its weights are the embedding's, and nothing that we read comes from it."""
+EMBEDDING: Final = "embed_tokens"
+_BITS: Final = {"nf4": 4.5, "fp4": 4.5, "quanto-int4": 4.5}
+"""Bits a weight with the scales of its block; the other methods have 8, and a scale a row."""
+_BITS_DOUBLE: Final = 4.13
+_BITS_8: Final = 8.02
 _TORCHAO: Final = {
     "int8-wo": "Int8WeightOnlyConfig",
     "fp8-wo": "Float8WeightOnlyConfig",
@@ -85,7 +91,7 @@ class QuantizedLoad:
                 skip_modules_pattern=(
                     *layerwise_casting.DEFAULT_SKIP_MODULES_PATTERN,
                     *own,
-                    "embed_tokens",
+                    EMBEDDING,
                     *(f"^{name}$" for name in self.kept),
                 ),
             )
@@ -112,6 +118,17 @@ def plan_load(cls: Any, weights: Path, quantization: Quantization, dtype: torch.
     if quantization.method.startswith("quanto-"):
         _check_last_names(kept, linears)
     return QuantizedLoad(quantization, dtype, tuple(sorted(kept)))
+
+
+def bytes_to_load(weights: Path, quantization: Quantization, itemsize: int) -> int:
+    """About how many bytes a component will have, from its headers; for ``layerwise-fp8`` before it is cast.
+
+    ``itemsize`` is that of the other weights. Raises ModelError.
+    """
+    if quantization.method == "layerwise-fp8":
+        return read_headers(weights).bytes_as(itemsize)
+    bits = _BITS_DOUBLE if quantization.double_quant else _BITS.get(quantization.method, _BITS_8)
+    return quantized_bytes(weights, itemsize, bits, (*ALWAYS_KEPT, EMBEDDING, *quantization.skip))
 
 
 def is_quantized(weights: Path) -> bool:

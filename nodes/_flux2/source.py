@@ -8,11 +8,15 @@ from collections.abc import Iterator
 from functools import lru_cache
 from importlib import resources
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from limner.engine.errors import InputError, ModelError
 from limner.engine.user_path import user_path
 from limner.nodes._flux2.index import COMPONENTS, index_faults
 from limner.nodes.specs import Component
+
+if TYPE_CHECKING:
+    from limner.nodes._flux2.hub import ReportBytes
 
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+", re.ASCII)
 _SMALL_BYTES = 16 << 20
@@ -53,23 +57,33 @@ def source_faults(source: str) -> Iterator[str]:
 
 
 def identify(source: str, revision: str | None) -> str:
-    """What a source holds, as text: equal for equal weights, quick even for 100 GB. Raises ModelError."""
+    """What a source holds, as text: equal for equal weights, quick even for 100 GB. Raises ModelError.
+
+    A hub id is known by its commit as soon as anything of it was downloaded; before that, by its branch.
+    """
     folder = local_folder(source)
     if folder is None:
-        return f"hub:{source}@{revision or 'main'}"
+        from limner.nodes._flux2.hub import known_commit
+
+        return f"hub:{source}@{known_commit(source, revision) or revision or 'main'}"
     digest = hashlib.sha256()
     for path in sorted(_parts(folder)):
         digest.update(f"{path.relative_to(folder).as_posix()}\0{_content(path)}\0".encode())
     return f"sha256:{digest.hexdigest()}"
 
 
-def find(source: str, component: Component, revision: str | None = None) -> Path:
-    """The folder that holds a component, downloaded from the hub where needed. Raises ModelError."""
+def find(source: str, component: Component, revision: str | None = None, report: ReportBytes | None = None) -> Path:
+    """The folder that holds a component, downloaded from the hub where needed. Raises ModelError.
+
+    A branch stays at the commit it was first downloaded at, so that all components, and all runs, are of one commit;
+    ``hf download`` moves it on. ``report`` hears of a download and may stop it by raising Cancelled.
+    """
     folder = local_folder(source)
     if folder is None:
-        from limner.nodes._flux2.hub import download
+        from limner.nodes._flux2.hub import download, known_commit
 
-        folder = download(source, revision, ["model_index.json", "limner.json", "vae/config.json", *_files(component)])
+        patterns = ["model_index.json", "limner.json", "vae/config.json", *_files(component)]
+        folder = download(source, known_commit(source, revision) or revision, patterns, report)
     for fault in index_faults(folder, only=_FOLDERS_OF[component]):
         raise ModelError(fault)
     return folder

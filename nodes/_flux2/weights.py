@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import math
 from collections import Counter
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,6 +13,7 @@ from typing import Any
 from limner.engine.errors import ModelError
 
 MAX_HEADER_BYTES = 100_000_000
+_FLOAT_BYTES = {"F64": 8, "F32": 4, "F16": 2, "BF16": 2, "F8_E4M3": 1, "F8_E5M2": 1}
 
 
 @dataclass(frozen=True)
@@ -23,6 +26,13 @@ class StoredWeights:
     def total_bytes(self) -> int:
         """All bytes of all files."""
         return sum(self.bytes_by_dtype.values())
+
+    def bytes_as(self, itemsize: int) -> int:
+        """All bytes once floating-point weights are widened or narrowed to ``itemsize`` bytes each; others stay."""
+        return sum(
+            size * itemsize // _FLOAT_BYTES[dtype] if dtype in _FLOAT_BYTES else size
+            for dtype, size in self.bytes_by_dtype.items()
+        )
 
     @property
     def main_dtype(self) -> str:
@@ -38,6 +48,24 @@ def read_headers(folder: Path) -> StoredWeights:
     if not counts:
         raise ModelError(f"{folder} has no weights in safetensors")
     return StoredWeights(dict(counts))
+
+
+def quantized_bytes(folder: Path, itemsize: int, bits: float, kept: Collection[str]) -> int:
+    """Bytes of a component with ``bits`` a weight of linear layers, scales included, and ``itemsize`` bytes elsewhere.
+
+    ``kept`` are names, or parts of names, of layers that are not quantized. Raises ModelError.
+    """
+    total = 0.0
+    for path in sorted(folder.glob("*.safetensors")):
+        try:
+            for name, entry in _read_entries(path).items():
+                if name != "__metadata__":
+                    is_kept = any(f".{part}." in f".{name}" for part in kept)
+                    is_linear = name.endswith(".weight") and len(entry["shape"]) == 2 and not is_kept
+                    total += math.prod(entry["shape"]) * (bits / 8 if is_linear else itemsize)
+        except (TypeError, KeyError, AttributeError) as error:
+            raise _broken(path, error) from error
+    return math.ceil(total)
 
 
 def read_names(path: Path) -> list[str]:

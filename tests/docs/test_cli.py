@@ -27,7 +27,7 @@ def matches(shown: list[str], expected: list[str]) -> bool:
 
 def test_the_examples_are_true(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Every example of the page, run in order, shows what the page says."""
-    from limner.cli import app
+    from limner.commands import app
 
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("LIMNER_CACHE_DIR", str(tmp_path / "cache"))
@@ -43,7 +43,7 @@ def test_every_option_of_run_is_on_the_page() -> None:
     """The table has each option of ``limner run``."""
     from typer.main import get_command
 
-    from limner.cli import app
+    from limner.commands import app
 
     command = get_command(app).commands["run"]
     for parameter in command.params:

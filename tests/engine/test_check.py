@@ -40,7 +40,14 @@ class Picky(Node):
         return self.steps
 
 
-REGISTRY = Registry([*NODES, Picky])
+class Heavy(Node):
+    on_device = True
+
+    def run(self, ctx: Context) -> int:
+        return 0
+
+
+REGISTRY = Registry([*NODES, Picky, Heavy])
 
 
 def faults(raw: Any) -> list[Fault]:
@@ -67,7 +74,7 @@ def test_an_unknown_type_gets_the_nearest_name() -> None:
 def test_an_unknown_port_gets_the_nearest_name() -> None:
     fault = only(graph({"s": node("Start"), "a": node("Sum", {"valuse": "s", "values": "s"})}))
     assert (fault.where, fault.hint) == ("nodes.a.wires.valuse", "did you mean values?")
-    assert (fault.node, fault.port) == ("a", "valuse")
+    assert fault.node == "a"
 
 
 def test_a_wrong_wire_type_names_both() -> None:
@@ -205,6 +212,13 @@ def test_parameters_and_outputs_must_point_somewhere() -> None:
     assert found == ["parameters.bad", "parameters.bad", "outputs.worse", "outputs.port"]
 
 
+@pytest.mark.parametrize("type_name", ["Start", "Heavy"])
+def test_the_host_is_no_device(type_name: str) -> None:
+    """Nobody asks for ``host``: nodes that need no device are there by themselves, and others would share it."""
+    fault = only(graph({"a": node(type_name, device="host")}))
+    assert fault.message == "device: 'host' is no device"
+
+
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner, max_size=4),
@@ -255,10 +269,10 @@ def test_deep_values_are_faults(depth: int) -> None:
 
 
 def test_what_was_checked_is_in_order(lab: Lab) -> None:
-    """The nodes of a checked graph stand after what they need, and it gives each by its id."""
+    """The nodes of a checked graph stand after what they need, wires naming their sources by index."""
     checked = check(graph({"b": node("Add", {"value": "a"}), "a": node("Start")}), lab.registry)
     assert [one.id for one in checked.nodes] == ["a", "b"]
-    assert checked["b"].wires[0].sources == ((0, 0),)
+    assert checked.nodes[1].wires[0].sources == ((0, 0),)
 
 
 class Number(int):

@@ -77,7 +77,7 @@ DOCUMENTS = st.builds(
     Document,
     name=st.text(st.characters(exclude_categories=["Cs", "Cc"]), max_size=12),
     description=TEXTS,
-    parameters=st.dictionaries(TEXTS, TEXTS | st.lists(TEXTS, max_size=3), max_size=3),
+    parameters=st.dictionaries(TEXTS, TEXTS | st.lists(TEXTS, min_size=1, max_size=3), max_size=3),
     nodes=st.dictionaries(
         IDS,
         st.fixed_dictionaries(
@@ -134,6 +134,13 @@ def test_composing_in_python_gives_the_same_document(tmp_path: Path) -> None:
     made.save(tmp_path / "g.json")
     assert Graph.load(tmp_path / "g.json") == made
     assert load_document(tmp_path / "g.json") == document
+
+
+def test_a_parameter_points_somewhere() -> None:
+    """A list of targets has at least one; a fault in a list does not also say that it is no text."""
+    for targets, message in [([], "p: at least 1 entries"), ([3], "0: must be a text")]:
+        _, faults = parse({"limner": 1, "nodes": {}, "parameters": {"p": targets}})
+        assert [fault.message for fault in faults] == [message]
 
 
 def test_a_builder_refuses_what_a_file_could_not_hold() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+import weakref
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -56,6 +57,28 @@ def test_a_reader_that_never_reads_stays_small() -> None:
         stream.emit(ev.NodeProgress, f"n{number % 3}", number, 100_000, refuse)
     stream.close()
     assert len(list(reader)) == 20_003
+
+
+def test_a_reader_without_previews_keeps_no_tensors_alive() -> None:
+    """What a preview would draw is let go, while another reader may still ask for it."""
+
+    class Tensor:
+        def draw(self) -> None:
+            """Make the picture."""
+
+    stream = EventStream()
+    watching, recording = stream.reader(), stream.reader(previews=False)
+    tensor = Tensor()
+    alive = weakref.ref(tensor)
+    stream.emit(ev.NodeProgress, "n", 1, 2, tensor.draw)
+    seen = watching.read(0)
+    assert isinstance(seen, ev.NodeProgress)
+    assert seen.preview is not None
+    del tensor, seen
+    assert alive() is None
+    kept = recording.read(0)
+    assert isinstance(kept, ev.NodeProgress)
+    assert (kept.step, kept.preview) == (1, None)
 
 
 def test_many_threads_emit_in_one_order() -> None:

@@ -139,6 +139,17 @@ def test_faults_of_a_graph_node(given_node: dict[str, Any], message: str) -> Non
     assert [fault.message for fault in faults(graph({"g": given_node}))] == [message]
 
 
+def test_a_parameter_must_point_to_one_of_the_graph_inside() -> None:
+    """What a parameter names in a Graph node must be a parameter of that graph, or which graph it is."""
+    raw = graph({"g": use("single")}, parameters={"bad": "g.valeu", "good": "g.value", "which": "g.graph"})
+    (fault,) = faults(raw)
+    assert fault.message == "bad: the graph test has no valeu parameter"
+    assert (fault.where, fault.hint) == ("parameters.bad", "did you mean value?")
+    broken = Shelf(broken=SINGLE | {"parameters": {"value": 3}})
+    found = faults(graph({"g": use("broken")}, parameters={"p": "g.value"}), broken)
+    assert {fault.where for fault in found} == {"nodes.g.settings.graph.broken.parameters.value"}
+
+
 def test_set_and_wired() -> None:
     raw = graph({"s": node("Start"), "g": use("single", {"value": "s"}, value=3)})
     assert [fault.message for fault in faults(raw)] == ["value: is both set and wired"]

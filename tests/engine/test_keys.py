@@ -9,10 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from lab import NODES, graph, node
 
+from limner.engine.cache import Cache
 from limner.engine.check import check
 from limner.engine.context import Context
-from limner.engine.keys import node_keys
-from limner.engine.node import Node
+from limner.engine.keys import UNREPEATABLE, node_keys, what_computes
+from limner.engine.node import Node, NodeType
 from limner.engine.registry import Registry
 
 
@@ -25,6 +26,16 @@ class Read(Node):
 
     def run(self, ctx: Context) -> int:
         return 0
+
+
+class Given(Node):
+    value: int = 0
+
+    def known_outputs(self) -> tuple[int]:
+        return (self.value,)
+
+    def run(self, ctx: Context) -> int:
+        return self.value
 
 
 REGISTRY = Registry([*NODES, Read])
@@ -135,3 +146,34 @@ def test_a_file_beside_a_wired_setting_is_never_taken_as_known(tmp_path: Path) -
     assert keys(raw)["s"] == keys(raw)["s"]
     assert keys(raw)["r"] != keys(raw)["r"]
     assert keys(raw)["a"] != keys(raw)["a"]
+
+
+def test_what_computes_is_part_of_the_key() -> None:
+    """A result of other versions or of another kind of device is never taken for this one's."""
+    then, now = {"torch": "2.12.0"}, {"torch": "2.13.0"}
+    assert what_computes("cuda:0", now) == what_computes("cuda:1", now)
+    assert len({what_computes("cuda:0", now), what_computes("cpu", now), what_computes("cpu", then)}) == 3
+    nodes = check(sample(), REGISTRY).nodes
+    computed = [node_keys(nodes, [by] * len(nodes)) for by in ("cpu torch 2.12.0", "cpu torch 2.13.0", "")]
+    assert len({keys[-1] for keys in computed}) == 3
+
+
+def test_a_plain_value_wired_into_a_setting_is_known(tmp_path: Path) -> None:
+    """A node that reads a file keeps a key that is found again when only plain values are wired into its settings."""
+    (tmp_path / "file.txt").write_text("one")
+    raw = graph({"v": node("Given", value=4), "r": node("Read", {"line": "v"}, path=str(tmp_path / "file.txt"))})
+    registry = Registry([*NODES, Read, Given])
+    first = keys(raw, registry)["r"]
+    assert keys(raw, registry)["r"] == first
+    assert not first.startswith(UNREPEATABLE)
+    (tmp_path / "file.txt").write_text("two")
+    assert keys(raw, registry)["r"] != first
+
+
+def test_what_cannot_be_found_again_is_not_kept() -> None:
+    """A key that no other run can have, and those of what depends on it, leave nothing in the cache."""
+    cache = Cache()
+    cache.put(UNREPEATABLE + "0" * 64, NodeType.of(Read), (1,))
+    assert cache.used_bytes == 0
+    raw = graph({"s": node("Start"), "r": node("Read", {"line": "s"}, path=__file__), "a": node("Add", {"value": "r"})})
+    assert [key.startswith(UNREPEATABLE) for key in keys(raw).values()] == [False, True, True]

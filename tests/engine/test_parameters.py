@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import Any, Literal
 
 import pytest
@@ -14,6 +16,22 @@ from limner.engine.errors import GraphError
 from limner.engine.node import Node
 from limner.engine.parameters import describe, read_values, with_values
 from limner.engine.registry import Registry
+
+
+class Folder:
+    """Graphs as files, each naming others from its own folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def load(self, name: str) -> Any:
+        return json.loads(self.path(name).read_text())
+
+    def path(self, name: str) -> Path:
+        return self.folder / name
+
+    def beside(self, name: str) -> Folder:
+        return Folder(self.path(name).parent)
 
 
 class Many(Node):
@@ -41,9 +59,9 @@ DOCUMENT = Document.model_validate(
 
 def test_parameters_have_the_schema_and_default_of_their_setting() -> None:
     found = {one.name: one for one in describe(DOCUMENT, REGISTRY)}
-    assert (found["text"].type, found["text"].default) == ("string", "t")
-    assert (found["number"].type, found["number"].default) == ("number", 0.25)
-    assert found["wire"].is_wire
+    assert (found["text"].schema["type"], found["text"].default) == ("string", "t")
+    assert (found["number"].schema["type"], found["number"].default) == ("number", 0.25)
+    assert found["wire"].schema == {}
     assert found["lost"].schema == {}
 
 
@@ -64,6 +82,20 @@ def test_parameters_of_graphs_in_graphs() -> None:
     assert one(g=use("g0", value=9)).default == 9
     assert one(g=use("loop")).schema == {}
     assert one(g=use("broken")).schema == {}
+    assert one(g=use("gone")).schema == {}
+
+
+def test_a_graph_names_others_from_its_own_folder(tmp_path: Path) -> None:
+    """A text parameter two files down is found beside the file that names it, also where both have the same name."""
+    inner = graph({"w": node("Word")}, parameters={"text": "w.text"}, outputs={"out": "w"})
+    outer = graph({"g": use("deep/g.json")}, parameters={"text": "g.text"}, outputs={"out": "g"})
+    for folder, raw in [("sub", outer), ("sub/deep", graph({"g": use("deep/g.json")}, parameters={"text": "g.text"}))]:
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "g.json").write_text(json.dumps(raw))
+    (tmp_path / "sub/deep/deep").mkdir()
+    (tmp_path / "sub/deep/deep/g.json").write_text(json.dumps(inner))
+    document = Document.model_validate(graph({"g": use("sub/g.json")}, parameters={"text": "g.text"}))
+    assert read_values(["text=5"], document, REGISTRY, Folder(tmp_path)) == {"text": "5"}
 
 
 def test_values_change_only_what_they_name() -> None:

@@ -12,9 +12,10 @@ from typing import Any
 
 import pytest
 
+from limner.engine import events as ev
 from limner.engine.errors import DeviceError, ModelError
-from limner.engine.models import ModelSpec, NoModels
-from limner.engine.pool import Loaded, ModelPool
+from limner.engine.models import ModelSpec, NoModels, Report
+from limner.engine.pool import ModelPool
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,15 @@ class FakeLoader:
     fails: bool = False
     loading: int = 0
     worn: list[str] = field(default_factory=list)
+    peak_bytes: int = 0
+    hidden_bytes: int = 0
+    """What a module has besides what its files say."""
+
+    def fetch(self, spec: Any, report: Report) -> None:
+        report(ev.ModelFetching, spec.name, 0, spec.size)
+
+    def stored_bytes(self, spec: Any, device: str) -> int:
+        return int(spec.size)
 
     def load(self, spec: Any, device: str) -> Any:
         self.loading += 1
@@ -51,8 +61,9 @@ class FakeLoader:
         try:
             if self.fails:
                 raise ModelError("no such weights")
-            module = Module(spec.size)
+            module = Module(spec.size + self.hidden_bytes)
             self.alive.add(module)
+            self.peak_bytes = max(self.peak_bytes, sum(one.size for one in self.alive))
             return module
         finally:
             self.loading -= 1
@@ -178,13 +189,43 @@ def test_the_least_recently_used_leaves_first(loader: FakeLoader) -> None:
     assert names(pool) == ["d", "a", "c"]
     assert pool.used_bytes("cpu") == 30
     assert loader.released == ["cpu"]
+    assert loader.peak_bytes == 30, "room is made before a load, not after it"
+
+
+def test_what_does_not_fit_alone_is_refused_before_it_is_loaded(loader: FakeLoader) -> None:
+    """The fault says needs, has and what to try; nothing was dropped for it."""
+    pool = ModelPool(loader, {"cpu": 30})
+    with pool.hold(Spec("a"), "cpu"):
+        pass
+    with pytest.raises(DeviceError, match=r"needs 3.1e-05 MB, and cpu has 3e-05 MB") as caught:
+        pool.hold(Spec("giant", 31), "cpu").__enter__()
+    assert "smaller model" in str(caught.value)
+    assert loader.loads == [("a", "cpu")]
+    assert names(pool) == ["a"]
+    with pool.hold(Spec("giant", 31), "cuda:0"):
+        assert pool.used_bytes("cuda:0") == 31, "a device whose memory is not known keeps everything"
+
+
+def test_after_a_load_the_module_counts_as_it_is(loader: FakeLoader) -> None:
+    """Buffers that no file tells of make others leave, or the module itself where it does not fit with them."""
+    loader.hidden_bytes = 3
+    pool = ModelPool(loader, {"cpu": 30})
+    for name in "abc":
+        with pool.hold(Spec(name), "cpu"):
+            pass
+    assert names(pool) == ["c", "b"]
+    assert pool.used_bytes("cpu") == 26
+    with pytest.raises(DeviceError), pool.hold(Spec("d", 29), "cpu"):
+        pass
+    gc.collect()
+    assert sum(one.size for one in loader.alive) == pool.used_bytes("cpu")
 
 
 def test_what_is_held_is_never_dropped(loader: FakeLoader) -> None:
     """When only held modules are there, the new one is refused with the figures, and the held ones stay."""
     pool = ModelPool(loader, {"cpu": 25})
     with pool.hold(Spec("a"), "cpu") as a, pool.hold(Spec("b"), "cpu"):
-        with pytest.raises(DeviceError, match="on cpu"), pool.hold(Spec("c"), "cpu"):
+        with pytest.raises(DeviceError, match="cannot leave while in use"), pool.hold(Spec("c"), "cpu"):
             pass
         assert sorted(names(pool)) == ["a", "b"]
         assert a.size == 10
@@ -217,15 +258,18 @@ def test_an_error_in_the_block_lets_go(loader: FakeLoader) -> None:
 
 def test_taking_turns_leaves_memory_as_it_was(loader: FakeLoader) -> None:
     """Fifty turns of two models that do not fit together: never more than one stays, and none leaks."""
-    events: list[Loaded] = []
-    pool = ModelPool(loader, {"cpu": 15}, events.append)
+    told: list[tuple[str, str]] = []
+    pool = ModelPool(loader, {"cpu": 15})
     for _ in range(50):
         for name in ("encoder", "transformer"):
-            with pool.hold(Spec(name), "cpu"):
+            with pool.hold(Spec(name), "cpu", lambda kind, model, *_: told.append((kind.__name__, model))):
                 assert pool.used_bytes("cpu") == 10
             assert len(loader.alive) == 1
-    assert sum(event.was_loaded for event in events) == 100
-    assert sum(not event.was_loaded for event in events) == 99
+    encoder, transformer = str(Spec("encoder")), str(Spec("transformer"))
+    assert told[2:5] == [("ModelFetching", "transformer"), ("ModelDropped", encoder), ("ModelLoading", transformer)]
+    kinds = [kind for kind, _ in told]
+    assert (kinds.count("ModelLoading"), kinds.count("ModelDropped")) == (100, 99)
+    assert loader.peak_bytes == 10
     pool.clear()
     gc.collect()
     assert not loader.alive

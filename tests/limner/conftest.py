@@ -60,7 +60,7 @@ def _in_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def limner() -> Limner:
     """The command line: ``limner("run", "text_to_image")``."""
-    from limner.cli import app
+    from limner.commands import app
 
     def call(*arguments: str) -> Answer:
         result = CliRunner().invoke(app, [str(a) for a in arguments], catch_exceptions=False)

@@ -263,3 +263,49 @@ def test_a_huge_value_is_taken_or_refused_in_words(limner: Any) -> None:
     assert answer.code == 2
     assert "steps: must be an integer" in answer.stderr
     assert len(answer.stderr) < 2000
+
+
+TWO_FAULTS = {"a": {"type": "Txt"}, "b": {"type": "Text", "settings": {"txt": 1}}}
+
+
+def test_one_report_has_every_fault(limner: Any, graph_file: Any) -> None:
+    """Faults of --set, of --out and of the graph come together, and nothing is run."""
+    answer = limner("run", graph_file(TWO_FAULTS), "--out", "x.png", "--set", "nope=1", "--set", "no equals sign")
+    assert answer.code == 2
+    for part in (
+        "nope: mine has no such",
+        "'no equals sign' is not NAME=VALUE",
+        "has no SaveImage",
+        "type Txt",
+        "txt:",
+    ):
+        assert part in answer.stderr
+    assert "5 faults; nothing was run" in answer.stderr
+
+
+@pytest.mark.parametrize("command", ["validate", "plan"])
+def test_looking_reports_names_and_graph_together(limner: Any, graph_file: Any, command: str) -> None:
+    """The commands that only look give one report as well."""
+    answer = limner(command, graph_file(TWO_FAULTS), "--set", "nope=1")
+    assert answer.code == 2
+    assert "3 faults; nothing was run" in answer.stderr
+
+
+def test_a_missing_device_is_reported_with_the_rest(limner: Any, graph_file: Any) -> None:
+    """Where the graph is right, a device that is not there comes in the same report as faults of the options."""
+    path = graph_file({"a": {"type": "Text", "device": "cuda:99"}})
+    answer = limner("run", path, "--out", "x.png", "--set", "nope=1")
+    assert answer.code == 2
+    assert "this machine has no cuda:99" in answer.stderr
+    assert "3 faults; nothing was run" in answer.stderr
+
+
+def test_json_has_the_faults_of_a_run(limner: Any, graph_file: Any) -> None:
+    """``run --json`` on a wrong graph gives a program the faults, as ``validate --json`` does."""
+    path = graph_file(TWO_FAULTS)
+    answer = limner("run", path, "--json")
+    assert answer.code == 2
+    (event,) = answer.events
+    assert event["event"] == "faults"
+    assert event["faults"] == limner("validate", path, "--json").json["faults"]
+    assert [fault["path"] for fault in event["faults"]] == [["nodes", "a", "type"], ["nodes", "b", "settings", "txt"]]

@@ -20,7 +20,7 @@ COMMANDS = (
 LOOK = """
 import sys
 from typer.testing import CliRunner
-from limner.cli import app
+from limner.commands import app
 for arguments in {commands}:
     CliRunner().invoke(app, arguments, catch_exceptions=False)
     found = sorted(set({heavy}) & set(sys.modules))

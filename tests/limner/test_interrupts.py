@@ -51,7 +51,7 @@ def stop_in_the_middle(process: subprocess.Popen[str], how: signal.Signals) -> i
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     """The file that a run makes when nobody stops it."""
-    from limner.cli import app
+    from limner.commands import app
 
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(tmp_path_factory.mktemp("undisturbed"))

@@ -143,6 +143,38 @@ def test_a_full_disk_leaves_the_old_file(tmp_path: Path, mode: str) -> None:
     assert (tmp_path / "a.png").read_bytes() == b"old"
 
 
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from limner.nodes._new_file import write_new
+os.fsync = lambda handle: os.kill(os.getpid(), signal.SIGKILL)
+write_new([Path(sys.argv[1])], b"a picture")
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="SIGKILL is POSIX")
+def test_a_kill_while_saving_leaves_no_broken_picture(tmp_path: Path) -> None:
+    """The name appears only when the content is on the disk; what was begun is hidden beside it."""
+    run = subprocess.run([sys.executable, "-c", KILLED, str(tmp_path / "a.png")], check=False, timeout=60)
+    assert run.returncode == -9
+    (left,) = tmp_path.iterdir()
+    assert left.name.startswith(".")
+    assert left.suffix == ".part"
+    assert save(tmp_path / "a.png", pictures()) == ["a.png"]
+    assert left.exists(), "another process may be writing it"
+
+
+def test_a_file_system_without_links_loses_nothing_either(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(source: object, target: object) -> None:
+        raise PermissionError("no links here")
+
+    monkeypatch.setattr("os.link", refuse)
+    assert [save(tmp_path / "a.png", pictures()) for _ in range(2)] == [["a.png"], ["a-2.png"]]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a-2.png", "a.png"]
+    with PIL.Image.open(tmp_path / "a.png") as image:
+        assert image.size == (8, 8)
+
+
 def test_a_folder_that_cannot_be_made_is_one_clear_line(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"")
     with pytest.raises(InputError, match=r"file/a\.png cannot be written"):

@@ -1,0 +1,58 @@
+"""The commands of ``limner``, put together; what each does is in the modules that end in ``_command(s)``."""
+
+from __future__ import annotations
+
+from importlib.metadata import version as package_version
+from typing import Annotated
+
+import typer
+
+from limner.cache_commands import app as cache_app
+from limner.inspect_commands import list_nodes, plan, print_schema, templates, validate
+from limner.replay_command import replay
+from limner.run_command import run
+from limner.terminal import out
+
+app = typer.Typer(
+    name="limner",
+    no_args_is_help=True,
+    add_completion=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="""A typed node-graph engine for FLUX.2: prompt in, picture out.
+
+Graphs are small JSON files. They are checked before anything loads, and nothing is computed twice.""",
+    epilog="""Begin with:
+
+  limner run text_to_image --set "prompt=a red circle on a #203040 background"
+
+  limner templates
+
+Exit codes: 0 done, 1 a node failed, 2 the graph or an option is wrong, 130 interrupted.""",
+)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        out.print(f"limner {package_version('limner')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    pass
+
+
+app.command(epilog='Example:  limner run text_to_image -s "prompt=a blue star on white" -s seed=7 --out star.png')(run)
+app.command()(validate)
+app.command()(plan)
+app.command()(templates)
+app.command("nodes")(list_nodes)
+app.command("schema")(print_schema)
+app.command()(replay)
+app.add_typer(cache_app, name="cache")

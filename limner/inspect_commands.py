@@ -1,0 +1,126 @@
+"""The commands that look and run nothing: validate, plan, templates, nodes, schema."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+from rich.text import Text
+
+from limner.engine.document import schema
+from limner.engine.errors import GraphError, InputError, suggest
+from limner.engine.parameters import describe
+from limner.options import DebugOption, DeviceOption, GraphArg, JsonOption, NodesOption, SetOption
+from limner.request import Request, faults_as_data, registry_with
+from limner.session import Session
+from limner.terminal import friendly, out, show
+
+
+@friendly
+def validate(
+    graph: GraphArg,
+    values: SetOption = None,
+    nodes: NodesOption = None,
+    as_json: JsonOption = False,
+    debug: DebugOption = False,
+) -> None:
+    """Check a graph without loading anything. Every fault is reported at once."""
+    session = Session(registry=registry_with(nodes))
+    try:
+        request = Request(session, graph, values or ())
+        checked = request.check()
+    except GraphError as error:
+        if as_json:
+            out.print_json(data={"graph": graph, "faults": faults_as_data(error)})
+        raise
+    name = request.document.name
+    if as_json:
+        out.print_json(data={"graph": graph, "name": name, "nodes": len(checked.nodes), "faults": []})
+    else:
+        out.print(Text.assemble(("✓ ", "green"), (name, "bold"), f": {len(checked.nodes)} nodes, no faults"))
+
+
+@friendly
+def plan(
+    graph: GraphArg,
+    values: SetOption = None,
+    device: DeviceOption = "auto",
+    nodes: NodesOption = None,
+    as_json: JsonOption = False,
+    debug: DebugOption = False,
+) -> None:
+    """Show where each node will run and when values can be forgotten."""
+    from limner.tables import plan_table
+
+    session = Session(registry=registry_with(nodes), device=device)
+    try:
+        request = Request(session, graph, values or ())
+        made = request.plan()
+    except GraphError as error:
+        if as_json:
+            out.print_json(data={"graph": graph, "faults": faults_as_data(error)})
+        raise
+    if not as_json:
+        show(plan_table(made))
+        return
+    names = [step.node.id for step in made.steps]
+    steps = [
+        {
+            "node": step.node.id,
+            "type": step.node.type.name,
+            "lane": step.lane,
+            "needs": [names[i] for i in step.needs],
+            "frees": [names[i] for i in step.frees],
+        }
+        for step in made.steps
+    ]
+    out.print_json(data={"graph": request.document.name, "steps": steps})
+
+
+@friendly
+def templates(as_json: JsonOption = False, debug: DebugOption = False) -> None:
+    """List the templates: graphs with parameters, ready to run."""
+    from limner.tables import templates_table
+
+    session = Session()
+    found = []
+    for name in session.library.names():
+        document = session.document(name)
+        found.append((name, document.description, describe(document, session.registry, session.library)))
+    if as_json:
+        out.print_json(
+            data=[
+                {"name": n, "description": d, "parameters": {p.name: {**p.schema, "default": p.default} for p in ps}}
+                for n, d, ps in found
+            ]
+        )
+    else:
+        show(templates_table(found))
+
+
+@friendly
+def list_nodes(
+    type_name: Annotated[str | None, typer.Argument(metavar="[TYPE]", help="Show one node in full.")] = None,
+    nodes: NodesOption = None,
+    as_json: JsonOption = False,
+    debug: DebugOption = False,
+) -> None:
+    """List the nodes, or show one: its inputs, outputs and settings."""
+    from limner.graph_node import GRAPH_NODE
+    from limner.tables import node_page, nodes_table
+
+    known = {**registry_with(nodes), GRAPH_NODE.name: GRAPH_NODE}
+    if type_name is not None and type_name not in known:
+        raise InputError(f"there is no node type {type_name}", hint=suggest(type_name, known))
+    chosen = list(known.values()) if type_name is None else [known[type_name]]
+    if as_json:
+        described = [node.describe() for node in chosen]
+        out.print_json(data=described if type_name is None else described[0])
+    else:
+        show(nodes_table(chosen) if type_name is None else node_page(chosen[0]))
+
+
+@friendly
+def print_schema(debug: DebugOption = False) -> None:
+    """Print the JSON schema of graph files."""
+    out.print_json(data=schema())

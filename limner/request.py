@@ -1,0 +1,86 @@
+"""From the words of a command line to a graph that can run, or one report of everything that is wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any, TypeVar
+
+from limner.engine.checked import CheckedGraph
+from limner.engine.document import Document
+from limner.engine.errors import Fault, GraphError
+from limner.engine.parameters import read_values, with_values
+from limner.engine.plan import Plan, make_plan
+from limner.engine.registry import Registry
+from limner.output import redirect
+from limner.session import Session
+
+T = TypeVar("T")
+
+
+class Request:
+    """A graph as it was asked for: what ``--set`` and ``--out`` make of it, and their faults.
+
+    Faults are collected, so that the user reads all of them at once: those of the command line come first, then
+    those of the graph. Raises GraphError or InputError at once only for a file that cannot be read as a graph.
+    """
+
+    def __init__(
+        self, session: Session, graph: str | Document, values: Iterable[str] = (), out_path: str | None = None
+    ) -> None:
+        self.document = session.document(graph)
+        self._session = session
+        self._beside = graph if isinstance(graph, str) else None
+        self._faults: list[Fault] = []
+        for pair in values:
+            self._set(pair)
+        if out_path is not None:
+            try:
+                self.document = redirect(self.document, out_path)
+            except GraphError as error:
+                self._faults += error.faults
+
+    def _set(self, pair: str) -> None:
+        library = self._session.library if self._beside is None else self._session.library.beside(self._beside)
+        try:
+            values = read_values([pair], self.document, self._session.registry, library)
+            self.document = with_values(self.document, values)
+        except GraphError as error:
+            self._faults += error.faults
+
+    def check(self) -> CheckedGraph:
+        """The checked graph. Raises GraphError with every fault."""
+        return self._all_or_nothing(self._check)
+
+    def plan(self) -> Plan:
+        """The graph with its nodes placed. Raises GraphError with every fault.
+
+        What is wrong with the graph itself is found without looking for devices, which imports torch.
+        """
+        return self._all_or_nothing(lambda: make_plan(self._check(), self._session.devices, self._session.device))
+
+    def _check(self) -> CheckedGraph:
+        return self._session.check(self.document, beside=self._beside)
+
+    def _all_or_nothing(self, step: Callable[[], T]) -> T:
+        """What a step gives, where nothing before it was wrong either."""
+        try:
+            made = step()
+        except GraphError as error:
+            raise GraphError([*self._faults, *error.faults]) from None
+        if self._faults:
+            raise GraphError(self._faults)
+        return made
+
+
+def faults_as_data(error: GraphError) -> list[dict[str, Any]]:
+    """Faults as JSON can hold them."""
+    return [{"message": fault.message, "path": fault.path, "hint": fault.hint} for fault in error.faults]
+
+
+def registry_with(files: Iterable[Path] | None) -> Registry:
+    """The installed nodes, and those of files that the user names."""
+    registry = Registry.installed()
+    for file in files or ():
+        registry.add_file(file)
+    return registry

@@ -1,0 +1,76 @@
+"""``limner run``."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from limner.engine.errors import GraphError
+from limner.folders import cache_folder
+from limner.options import CacheDirOption, DebugOption, DeviceOption, GraphArg, NoCacheOption, NodesOption, SetOption
+from limner.progress import Bars, Display, JsonLines, Lines, Silent
+from limner.request import Request, faults_as_data, registry_with
+from limner.running import exit_for, paths_of, print_paths, run_plan
+from limner.session import Session
+from limner.terminal import err, friendly
+
+
+@friendly
+def run(
+    graph: GraphArg,
+    values: SetOption = None,
+    out_path: Annotated[
+        str | None,
+        typer.Option("--out", "-o", metavar="PATH", help="Where to save: a file (replaced), or a folder ending in /."),
+    ] = None,
+    device: DeviceOption = "auto",
+    as_json: Annotated[
+        bool,
+        typer.Option("--json", help="One event a line on stdout, as JSON; the last one says where the pictures are."),
+    ] = False,
+    trace: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write a Chrome trace of the run, for Perfetto.")
+    ] = None,
+    nodes: NodesOption = None,
+    cache_dir: CacheDirOption = None,
+    no_cache: NoCacheOption = False,
+    checkpoint_every: Annotated[
+        float,
+        typer.Option(
+            metavar="SECONDS",
+            min=0,
+            envvar="LIMNER_CHECKPOINT_EVERY",
+            help="How much denoising a crash may cost; 0 keeps every step.",
+        ),
+    ] = 2.0,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print the pictures' paths only.")] = False,
+    debug: DebugOption = False,
+) -> None:
+    """Run a graph. Pictures' paths go to stdout, progress to stderr."""
+    folder = None if no_cache else cache_dir or cache_folder()
+    with Session(
+        registry=registry_with(nodes), cache_dir=folder, device=device, checkpoint_interval_s=checkpoint_every
+    ) as session:
+        try:
+            plan = Request(session, graph, values or (), out_path).plan()
+        except GraphError as error:
+            if as_json:
+                print(json.dumps({"event": "faults", "faults": faults_as_data(error)}))
+            raise
+        result = run_plan(session, plan, _display(as_json=as_json, quiet=quiet), trace)
+        if as_json:
+            print(json.dumps({"event": "files", "paths": paths_of(result)}))
+        else:
+            print_paths(result)
+        exit_for(result, is_kept=folder is not None, debug=debug)
+
+
+def _display(*, as_json: bool, quiet: bool) -> Display:
+    if as_json:
+        return JsonLines()
+    if quiet:
+        return Silent()
+    return Bars(err) if err.is_terminal else Lines(err)

@@ -1,0 +1,1 @@
+../../limner/cache_commands.py

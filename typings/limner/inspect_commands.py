@@ -1,0 +1,1 @@
+../../limner/inspect_commands.py

@@ -1,0 +1,1 @@
+../../limner/replay_command.py

@@ -1,0 +1,1 @@
+../../limner/run_command.py
