@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 from limner.engine.errors import StoreError
@@ -92,7 +92,7 @@ class Cache:
                 _, (_, freed) = self._entries.popitem(last=False)
                 self._used_bytes -= freed
 
-    def _on_disk(self, action: Any) -> None:
+    def _on_disk(self, action: Callable[[Store], None]) -> None:
         if self.store is None:
             return
         try:

@@ -12,7 +12,7 @@ from limner.engine.cache import Cache
 from limner.engine.device import HOST
 from limner.engine.events import EventStream
 from limner.engine.keys import node_keys, what_computes
-from limner.engine.lanes import AsyncLane, Item, Lane
+from limner.engine.lanes import KEEPING, AsyncLane, Item, Lane
 from limner.engine.models import Models, NoModels
 from limner.engine.plan import Plan
 from limner.engine.result import Result
@@ -112,7 +112,7 @@ class Executor:
         lane.push(items)
 
     def _new_lane(self, name: str) -> Lane:
-        workers = self._host_workers if name == HOST else 1
+        workers = self._host_workers if name in (HOST, KEEPING) else 1
         with self._lock:
             lane = self._lanes.setdefault(name, Lane(name, workers, self._push))
             if self._is_closed:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from limner.engine.document import Document, NodeDocument, NodeId, parse, read_json
 from limner.engine.errors import Fault, GraphError, InputError, suggest
+from limner.engine.expand import GRAPH_TYPE, Library
 from limner.engine.node import Node, NodeType, snake_case
 from limner.engine.write import write_atomically
 
@@ -16,27 +18,28 @@ from limner.engine.write import write_atomically
 class Handle:
     """A node that was added. Its attributes are its output ports; itself, where it has one, is that port."""
 
-    def __init__(self, node_id: str, node_type: NodeType) -> None:
+    def __init__(self, node_id: str, type_name: str, wires: Mapping[str, str]) -> None:
         self._id = node_id
-        self._type = node_type
+        self._type = type_name
+        self._wires = wires
+        """By output, how a wire to it is written."""
 
     def __getattr__(self, name: str) -> Output:
-        names = [port.name for port in self._type.outputs]
-        if name not in names:
+        if name not in self._wires:
             raise AttributeError(
-                f"{self._type.name} has no output {name!r}; {suggest(name, names) or 'it gives nothing'}"
+                f"{self._type} has no output {name!r}; {suggest(name, self._wires) or 'it gives nothing'}"
             )
-        return Output(self._id, name, only=len(names) == 1)
+        return Output(self._wires[name])
 
     def __repr__(self) -> str:
-        return f"<{self._id}: {self._type.name}>"
+        return f"<{self._id}: {self._type}>"
 
 
 class Output:
     """One output port of a node that was added."""
 
-    def __init__(self, node_id: str, port: str, *, only: bool) -> None:
-        self.wire = node_id if only else f"{node_id}.{port}"
+    def __init__(self, wire: str) -> None:
+        self.wire = wire
 
     def __repr__(self) -> str:
         return f"<output {self.wire}>"
@@ -53,9 +56,11 @@ class Graph:
     >>> text = graph.add(TextEncode(prompt="a star"), text_encoder=model.text_encoder)     # doctest: +SKIP
     """
 
-    def __init__(self, name: str = "graph", description: str = "") -> None:
+    def __init__(self, name: str = "graph", description: str = "", *, library: Library | None = None) -> None:
         self.name = name
         self.description = description
+        self.library = library
+        """Where ``add_graph`` looks for graphs."""
         self._nodes: dict[str, NodeDocument] = {}
         self._parameters: dict[str, str | list[str]] = {}
         self._outputs: dict[str, str] = {}
@@ -67,18 +72,44 @@ class Graph:
         Without ``id`` the node is called after its type: ``text_encode``, then ``text_encode_2``.
         """
         node_type = NodeType.of(type(node))
-        if id is not None and id in self._nodes:
-            raise GraphError([Fault(f"there is a node {id!r} already", ("nodes", id), "give it another id")])
-        if id is not None and not _is_node_id(id):
-            raise GraphError([Fault(f"{id!r} is no id for a node", ("nodes", id), "use letters, digits, _ and -")])
-        node_id = id or self._free_id(snake_case(node_type.name))
-        drawn = {
-            port: [_wire(one) for one in source] if isinstance(source, list) else _wire(source)
-            for port, source in wires.items()
-        }
+        node_id = self._new_id(id, snake_case(node_type.name))
+        drawn = {port: _wires(source) for port, source in wires.items()}
         settings = node.model_dump(mode="json", exclude_unset=True, exclude=set(drawn))
         self._nodes[node_id] = NodeDocument(type=node_type.name, settings=settings, wires=drawn, device=device)
-        return Handle(node_id, node_type)
+        names = [port.name for port in node_type.outputs]
+        ports = {name: node_id if len(names) == 1 else f"{node_id}.{name}" for name in names}
+        return Handle(node_id, node_type.name, ports)
+
+    def add_graph(
+        self,
+        graph: str | Path,
+        /,
+        *,
+        id: str | None = None,  # noqa: A002  # the word that graphs use
+        device: str = "auto",
+        **values: Any,
+    ) -> Handle:
+        """Add another graph as a node. ``graph`` is a template's name or a path; ``values`` are its parameters.
+
+        Handles and outputs among the values become wires, everything else settings. The handle's attributes are the
+        graph's outputs. Whether its parameters are called so is checked with everything else, before running.
+        Raises InputError where there is no such graph, GraphError where it is wrong, or where ``id`` is.
+        """
+        name = str(graph)
+        ports = self._outputs_of(name)
+        node_id = self._new_id(id, Path(name).stem if _is_node_id(Path(name).stem) else "graph")
+        wires = {key: _wires(value) for key, value in values.items() if _is_source(value)}
+        settings = {"graph": name} | {key: value for key, value in values.items() if key not in wires}
+        self._nodes[node_id] = NodeDocument(type=GRAPH_TYPE, settings=settings, wires=wires, device=device)
+        return Handle(node_id, name, {port: f"{node_id}.{port}" for port in ports})
+
+    def _outputs_of(self, graph: str) -> list[str]:
+        if self.library is None:
+            raise InputError(f"no graph is called {graph}", hint="Graph(library=...) says where graphs are")
+        document, faults = parse(self.library.load(graph))
+        if document is None or faults:
+            raise GraphError(faults)
+        return list(document.outputs)
 
     def parameter(self, name: str, *targets: str) -> None:
         """Let a caller set ``targets`` (each ``"node.setting"``) under one name: the graph becomes a template."""
@@ -123,6 +154,18 @@ class Graph:
 
     __hash__ = None  # type: ignore[assignment]  # it changes as nodes are added
 
+    def _new_id(self, wanted: str | None, name: str) -> str:
+        """The id that was asked for, or a free one after ``name``. Raises GraphError."""
+        if wanted is None:
+            return self._free_id(name)
+        if wanted in self._nodes:
+            raise GraphError([Fault(f"there is a node {wanted!r} already", ("nodes", wanted), "give it another id")])
+        if not _is_node_id(wanted):
+            raise GraphError(
+                [Fault(f"{wanted!r} is no id for a node", ("nodes", wanted), "use letters, digits, _ and -")]
+            )
+        return wanted
+
     def _free_id(self, name: str) -> str:
         number = 2
         candidate = name
@@ -137,6 +180,17 @@ def _is_node_id(text: str) -> bool:
     except ValidationError:
         return False
     return True
+
+
+def _is_source(value: object) -> bool:
+    """Whether a value is drawn from nodes: a handle, an output, or a list of them."""
+    return isinstance(value, (Handle, Output)) or (
+        isinstance(value, list) and bool(value) and all(isinstance(one, (Handle, Output)) for one in value)
+    )
+
+
+def _wires(source: Source | list[Source]) -> str | list[str]:
+    return [_wire(one) for one in source] if isinstance(source, list) else _wire(source)
 
 
 def _wire(source: Source) -> str:

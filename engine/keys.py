@@ -29,6 +29,13 @@ def node_keys(nodes: Sequence[CheckedNode], computed_by: Sequence[str] = ()) -> 
     return keys
 
 
+def has_changed(index: int, nodes: Sequence[CheckedNode], keys: Sequence[str], computed_by: str = "") -> bool:
+    """Whether a file that a node names is no longer the one of its key. Looks again only where a node names any."""
+    if nodes[index].type.cls.fingerprint is Node.fingerprint or keys[index].startswith(UNREPEATABLE):
+        return False
+    return _key(nodes[index], nodes, keys, computed_by) != keys[index]
+
+
 def what_computes(lane: str, software: Mapping[str, str]) -> str:
     """What decides the last bits of a node on a lane: the kind of device and the packages that compute there.
 

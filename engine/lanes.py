@@ -29,6 +29,9 @@ class Item(NamedTuple):
     node: int
 
 
+KEEPING = "keeping"
+"""The lane where what async nodes gave is kept and handed on: their loop must not wait for a disk."""
+
 GROW_AFTER_S = 0.005
 """A queue that nobody took from for this long gets another worker, if the lane may have one."""
 

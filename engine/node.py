@@ -49,7 +49,10 @@ class Node(BaseModel):
         return None
 
     def fingerprint(self) -> str:
-        """What the outputs depend on besides settings and wires, such as the content of a file named in a setting."""
+        """What the outputs depend on besides settings and wires, such as the content of a file named in a setting.
+
+        It is taken before ``run`` and again after it: where it differs, the file changed in between and the node fails.
+        """
         return ""
 
 
@@ -102,9 +105,14 @@ class NodeType:
         inputs = {p.name: _input_port(node, p, hints) for p in parameters[1:]}
         if both := sorted(set(inputs) & set(node.model_fields)):
             raise NodeTypeError(f"{node.__name__}: {', '.join(both)} is both a setting and a wire")
+        is_async = inspect.iscoroutinefunction(run)
+        if is_async and node.on_device:
+            raise NodeTypeError(
+                f"{node.__name__}: an async run cannot be on_device: async nodes take no turns",
+                hint="write def run, or split off the part that waits into a node of its own",
+            )
         variables = {hint: inputs[name] for name, hint in hints.items() if name in inputs and isinstance(hint, TypeVar)}
-        outputs = _output_ports(node, hints["return"], variables)
-        return cls(node.__name__, node, inputs, outputs, inspect.iscoroutinefunction(run))
+        return cls(node.__name__, node, inputs, _output_ports(node, hints["return"], variables), is_async)
 
     @property
     def summary(self) -> str:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import inspect
+import logging
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from hashlib import sha256
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from types import ModuleType
 
@@ -16,6 +17,7 @@ from limner.engine.errors import InputError, NodeTypeError
 from limner.engine.node import Node, NodeType
 
 ENTRY_POINT_GROUP = "limner.nodes"
+log = logging.getLogger(__name__)
 
 
 class Registry(Mapping[str, NodeType]):
@@ -28,12 +30,21 @@ class Registry(Mapping[str, NodeType]):
 
     @classmethod
     def installed(cls) -> Registry:
-        """Every node type of the installed packages, found through the entry-point group ``limner.nodes``."""
+        """Every node type of the installed packages, found through the entry-point group ``limner.nodes``.
+
+        A package of others that cannot be used is left out with a warning: all else goes on.
+        """
         registry = cls()
-        for point in sorted(
-            entry_points(group=ENTRY_POINT_GROUP), key=lambda point: (point.name != "limner", point.name)
-        ):
-            registry.add_module(importlib.import_module(point.module))
+        points = entry_points(group=ENTRY_POINT_GROUP)
+        for point in sorted(points, key=lambda point: (not _is_ours(point), point.name)):
+            known = dict(registry._types)
+            try:
+                registry.add_module(importlib.import_module(point.module))
+            except (Exception, SystemExit) as error:
+                if _is_ours(point):
+                    raise
+                registry._types = known  # not half of a package
+                log.warning("%s", _left_out(point, error))
         return registry
 
     def add(self, node: type[Node]) -> NodeType:
@@ -80,6 +91,19 @@ class Registry(Mapping[str, NodeType]):
 
     def __len__(self) -> int:
         return len(self._types)
+
+
+def _is_ours(point: EntryPoint) -> bool:
+    return point.module.partition(".")[0] == "limner"
+
+
+def _left_out(point: EntryPoint, error: BaseException) -> str:
+    package = point.dist.name if point.dist is not None else point.module
+    reason = " ".join(str(error).split())
+    return (
+        f"the nodes of the package {package} are left out: {type(error).__name__}: {reason}"
+        f" (mend it, or remove it: pip uninstall {package})"
+    )
 
 
 def _defined_in(module: ModuleType) -> Iterator[type[Node]]:

@@ -19,7 +19,10 @@ from limner.engine.demand import find_leaders, find_todo
 from limner.engine.document import shape_fault
 from limner.engine.errors import Cancelled, InputError, NodeFailed
 from limner.engine.flat import flat_document, flat_ids
+from limner.engine.keys import has_changed, what_computes
+from limner.engine.lanes import KEEPING
 from limner.engine.models import Models
+from limner.engine.node import Node
 from limner.engine.node_context import NodeContext
 from limner.engine.outputs import checked_outputs
 from limner.engine.plan import Plan, Step
@@ -57,6 +60,8 @@ class Run:
         self._done = threading.Event()
         self._cancelled = threading.Event()
         self._tasks: dict[int, Callable[[], None]] = {}
+        self._ended: dict[int, tuple[NodeContext, tuple[Any, ...] | BaseException]] = {}
+        """Async nodes that have run, and wait for a thread that keeps what they gave."""
         self._hand_over: Callable[[Ready], None] = lambda ready: None
         self._failures: dict[str, NodeFailed] = {}
         self._skipped: set[int] = set()
@@ -118,6 +123,8 @@ class Run:
     def execute(self, index: int) -> Ready:
         """Run one node in the calling thread. Gives what became ready."""
         step = self.plan.steps[index]
+        if self._ended and (ended := self._ended.pop(index, None)) is not None:
+            return self._end(index, step, *ended)
         if self.is_cancelled:
             return self._fail(index, step, Cancelled())
         if index in self._leaders and (known := self._values[self._leaders[index]]) is not None:
@@ -133,8 +140,7 @@ class Run:
             values = checked_outputs(step.node.type, node.run(context, **wires))
         except BaseException as error:  # also SystemExit: a node must not end the lane that it runs on
             return self._fail(index, step, error)
-        self._keep(index, step, context, values)
-        return self._succeed(index, step, values)
+        return self._end(index, step, context, values)
 
     def _begin_async(self, index: int, step: Step, context: NodeContext) -> None:
         async def work() -> tuple[Any, ...] | BaseException:
@@ -149,18 +155,34 @@ class Run:
         def settle(task: asyncio.Task[tuple[Any, ...] | BaseException]) -> None:
             with self._lock:
                 self._tasks.pop(index, None)
-            outcome = Cancelled() if task.cancelled() else task.result()
-            if isinstance(outcome, BaseException):
-                ready = self._fail(index, step, outcome)
-            else:
-                self._keep(index, step, context, outcome)
-                ready = self._succeed(index, step, outcome)
-            self._hand_over(ready)
+            self._ended[index] = context, Cancelled() if task.cancelled() else task.result()
+            self._hand_over([(KEEPING, index)])
 
         with self._lock:  # so that the task cannot end before it is known
             self._tasks[index] = self._start_async(work(), settle)
         if self.is_cancelled:
             self.cancel()
+
+    def _end(self, index: int, step: Step, context: NodeContext, outcome: tuple[Any, ...] | BaseException) -> Ready:
+        """Settle a node that has run. Gives what became ready."""
+        if isinstance(outcome, BaseException):
+            return self._fail(index, step, outcome)
+        try:
+            self._check_files(index, step)
+        except Exception as error:
+            return self._fail(index, step, error)
+        self._keep(index, step, context, outcome)
+        return self._succeed(index, step, outcome)
+
+    def _check_files(self, index: int, step: Step) -> None:
+        """Raise InputError where a file changed after the key was taken: its content may be of before or of after."""
+        node_class = step.node.type.cls
+        if node_class.fingerprint is Node.fingerprint or node_class.effect:  # an effect may be on the file itself
+            return
+        computed_by = what_computes(step.lane, self.software) if node_class.on_device else ""
+        if has_changed(index, self.plan.graph.nodes, self.keys, computed_by):
+            self.cache.drop_step(self.keys[index])
+            raise InputError("a file that it names changed while it was being read", hint="run again")
 
     def _keep(self, index: int, step: Step, context: NodeContext, values: tuple[Any, ...]) -> None:
         """Let the cache have what a node gave, then say that it is finished."""

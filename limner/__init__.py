@@ -25,10 +25,10 @@ if TYPE_CHECKING:
         NodeFailed,
     )
     from limner.engine.events import EventStream
-    from limner.engine.graph import Graph
     from limner.engine.node import Node
     from limner.engine.registry import Registry
     from limner.engine.result import Result
+    from limner.graph import Graph
     from limner.session import Session, run
 
 _HOMES = {
@@ -45,10 +45,10 @@ _HOMES = {
         "NodeFailed",
     ),
     "limner.engine.events": ("EventStream",),
-    "limner.engine.graph": ("Graph",),
     "limner.engine.node": ("Node",),
     "limner.engine.registry": ("Registry",),
     "limner.engine.result": ("Result",),
+    "limner.graph": ("Graph",),
     "limner.session": ("Session", "run"),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}

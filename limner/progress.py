@@ -23,6 +23,9 @@ from rich.text import Text
 from limner.engine import events as ev
 from limner.terminal import printable
 
+SLOW_BYTES = 1 << 30
+"""A model from this size on takes seconds to load, so that people should be told; programs hear of every one."""
+
 
 class Display(Protocol):
     """Shows events as they come; a context manager around the run."""
@@ -139,9 +142,9 @@ def describe(event: ev.Event) -> Text | None:
             return _line("!", "yellow", node, message)
         case ev.ModelFetching(node=node, model=model, done_bytes=0, total_bytes=size):
             return _line("↓", "blue", node, f"downloading {model} ({_size(size)})")
-        case ev.ModelLoading(node=node, model=model, device=device, size_bytes=size):
+        case ev.ModelLoading(node=node, model=model, device=device, size_bytes=size) if size >= SLOW_BYTES:
             return _line("…", "blue", node, f"loading {model} to {device} ({_size(size)})")
-        case ev.ModelDropped(node=node, model=model, device=device):
+        case ev.ModelDropped(node=node, model=model, device=device, size_bytes=size) if size >= SLOW_BYTES:
             return _line("…", "blue", node, f"{model} leaves {device} to make room")
         case ev.NodeFailed(node=node):  # the reason stands at the end, where it is not scrolled away
             return _line("✗", "red", node, "failed")

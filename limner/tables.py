@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -22,7 +23,7 @@ def _table(*columns: str) -> Table:
 
 
 def templates_table(templates: Iterable[tuple[str, str, list[Parameter]]]) -> RenderableType:
-    """Names, what they do, and the parameters with their defaults."""
+    """Names, what they do, and what the parameters are called."""
     table = _table("template", "what it does", "parameters")
     for name, description, parameters in templates:
         table.add_row(Text(name, style="cyan"), description, ", ".join(p.name for p in parameters))
@@ -30,12 +31,12 @@ def templates_table(templates: Iterable[tuple[str, str, list[Parameter]]]) -> Re
 
 
 def nodes_table(types: Iterable[NodeType]) -> RenderableType:
-    """Every node by category, with what it takes and gives."""
-    table = _table("node", "takes", "gives", "what it does")
+    """Every node, sorted by category, with what it takes and gives."""
+    table = _table("node", "category", "takes", "gives", "what it does")
     for node in sorted(types, key=lambda t: (t.cls.category, t.name)):
         takes = ", ".join(f"{p.name}?" if p.is_optional else p.name for p in node.inputs.values())
         gives = ", ".join(p.name for p in node.outputs)
-        table.add_row(Text(node.name, style="cyan"), takes, gives, node.summary)
+        table.add_row(Text(node.name, style="cyan"), node.cls.category, takes, gives, node.summary)
     return table
 
 
@@ -51,7 +52,7 @@ def node_page(node: NodeType) -> RenderableType:
         outputs.add_row(Text(port.name, style="cyan"), port.label)
     settings = _table("setting", "type", "default", "")
     for name, schema in node.settings_schema.get("properties", {}).items():
-        default = "required" if "default" not in schema else str(schema["default"])
+        default = "required" if "default" not in schema else _value(schema["default"])
         settings.add_row(Text(name, style="cyan"), kind_of(schema), default, schema.get("description", ""))
     parts: list[RenderableType] = [Text(node.name, style="bold"), inspect.getdoc(node.cls) or "", ""]
     for table in (wires, outputs, settings):
@@ -61,16 +62,44 @@ def node_page(node: NodeType) -> RenderableType:
 
 
 def kind_of(schema: Mapping[str, Any]) -> str:
-    """A setting's type and range in a few words: ``integer 1..1000 or null``."""
-    kinds = []
-    for option in schema.get("anyOf", [schema]):
-        kind = "|".join(map(str, option["enum"])) if "enum" in option else str(option.get("type", "value"))
-        low = option.get("minimum", option.get("exclusiveMinimum"))
-        high = option.get("maximum", option.get("exclusiveMaximum"))
-        if low is not None or high is not None:
-            kind += f" {'' if low is None else low}..{'' if high is None else high}"
-        kinds.append(kind)
-    return " or ".join(kinds)
+    """A setting's type and range in a few words, each bound being allowed where nothing else is said.
+
+    >>> kind_of({"anyOf": [{"type": "integer", "minimum": 1, "exclusiveMaximum": 10}, {"type": "null"}]})
+    'integer 1..9 or null'
+    >>> kind_of({"type": "number", "exclusiveMinimum": 0, "maximum": 1})
+    'number above 0, at most 1'
+    """
+    return " or ".join(_kind(option) for option in schema.get("anyOf", [schema]))
+
+
+_WORDS = {"string": "text", "boolean": "true or false", "array": "list"}
+
+
+def _kind(option: Mapping[str, Any]) -> str:
+    if "enum" in option:
+        return "|".join(map(str, option["enum"]))
+    name = str(option.get("type", "value"))
+    word = _WORDS.get(name, name)
+    if name == "array" and "type" in (items := option.get("items", {})):
+        return f"{word} of {_WORDS.get(items['type'], items['type'])}s"
+    low, high = option.get("minimum"), option.get("maximum")
+    above, below = option.get("exclusiveMinimum"), option.get("exclusiveMaximum")
+    if name == "integer":  # an excluded bound has an allowed neighbour
+        low, above = (low, None) if above is None else (above + 1, None)
+        high, below = (high, None) if below is None else (below - 1, None)
+    if above is None and below is None:
+        return word if low is None and high is None else f"{word} {_or_nothing(low)}..{_or_nothing(high)}"
+    bounds = (("above", above), ("at least", low), ("below", below), ("at most", high))
+    return f"{word} {', '.join(f'{word} {bound}' for word, bound in bounds if bound is not None)}"
+
+
+def _or_nothing(bound: float | None) -> str:
+    return "" if bound is None else str(bound)
+
+
+def _value(default: Any) -> str:
+    """A default as ``--set`` takes it: a text as it is, everything else as JSON."""
+    return default if isinstance(default, str) and default else json.dumps(default, ensure_ascii=False)
 
 
 def plan_table(plan: Plan) -> RenderableType:

@@ -113,6 +113,11 @@ def chain(length: int, change: int | None = None) -> dict[str, Any]:
     return graph(nodes)
 
 
+def plain(outputs: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """The outputs of a run, without the name of a port that is a node's only one."""
+    return {name: next(iter(ports.values())) if len(ports) == 1 else dict(ports) for name, ports in outputs.items()}
+
+
 @dataclass
 class Lab:
     """A registry and an executor, and the log of everything that happened."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Literal, NamedTuple, Optional, Protocol, TypeVar
+from typing import Any, ClassVar, Literal, NamedTuple, Optional, Protocol, TypeVar
 
 import pytest
 from lab import Add, Halves, Split, Start, Sum
@@ -110,8 +110,8 @@ def _runs() -> dict[str, Callable[..., Any]]:
     def mapping(self: Any, ctx: Any, value: dict[str, int]) -> int: ...
     def anything(self: Any, ctx: Any, value: Any) -> int: ...
     def protocol(self: Any, ctx: Any, value: Seen) -> int: ...
-    def unknown(self: Any, ctx: Any, value: Gone) -> int: ...  # type: ignore[name-defined]  # noqa: F821
-    def broken(self: Any, ctx: Any, value: "int[") -> int: ...  # type: ignore[syntax]  # noqa: F722
+    def unknown(self: Any, ctx: Any, value: Gone) -> int: ...  # type: ignore[name-defined]  # noqa: F821  # that is what is tested
+    def broken(self: Any, ctx: Any, value: "int[") -> int: ...  # type: ignore[syntax]  # noqa: F722  # that is what is tested
     def setting(self: Any, ctx: Any, amount: int) -> int: ...
     def gives_list(self: Any, ctx: Any) -> list[int]: ...
     def gives_union(self: Any, ctx: Any) -> Optional[int]: ...  # noqa: UP045  # the old form, too
@@ -131,6 +131,20 @@ def test_a_wrong_declaration_names_the_class(name: str) -> None:
     )
     with pytest.raises(NodeTypeError, match="Wrong"):
         NodeType.of(wrong)
+
+
+def test_an_async_node_cannot_take_turns_on_a_device() -> None:
+    """A device does one thing at a time, which async nodes would not."""
+
+    class Remote(Node):
+        on_device: ClassVar[bool] = True
+
+        async def run(self, ctx: Context) -> int:
+            return 0
+
+    with pytest.raises(NodeTypeError, match="Remote: an async run cannot be on_device") as caught:
+        NodeType.of(Remote)
+    assert caught.value.hint is not None
 
 
 def test_a_node_without_run() -> None:

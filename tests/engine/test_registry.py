@@ -74,6 +74,34 @@ def test_a_file_that_is_not_there(tmp_path: Path) -> None:
         Registry().add_file(tmp_path / "text.txt")
 
 
+def test_a_broken_package_is_left_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """One line says which package, why and how to remove it; all others are there, and nothing of the broken one."""
+    broken = {
+        "raises": "raise RuntimeError('two\\nlines')",
+        "leaves": "raise SystemExit(3)",
+        "half": GOOD + "\nclass Wrong(Node):\n    pass\n",
+        "clashes": GOOD.replace("Stamp", "LoadModel"),
+    }
+    for name, content in (broken | {"zgood": GOOD}).items():
+        (tmp_path / f"limner_test_{name}.py").write_text(content)
+        folder = tmp_path / f"limner_test_{name}-1.0.dist-info"
+        folder.mkdir()
+        (folder / "METADATA").write_text(f"Metadata-Version: 2.1\nName: limner-test-{name}\nVersion: 1.0\n")
+        (folder / "entry_points.txt").write_text(f"[limner.nodes]\n{name} = limner_test_{name}\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    registry = Registry.installed()
+    assert {"LoadModel", "Stamp"} <= set(registry)
+    assert registry["Stamp"].cls.__module__ == "limner_test_zgood"
+    assert "Wrong" not in registry
+    assert len(caplog.messages) == len(broken)
+    for name, message in zip(sorted(broken), sorted(caplog.messages), strict=True):
+        assert f"limner-test-{name} are left out" in message
+        assert f"pip uninstall limner-test-{name}" in message
+        assert "\n" not in message
+
+
 def test_suggestions() -> None:
     """The nearest name whatever its case; a short list where none is near; nothing where there is nothing."""
     assert suggest("denose", ["Denoise", "Text"]) == "did you mean Denoise?"

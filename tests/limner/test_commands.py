@@ -15,6 +15,8 @@ from typing import Any
 import jsonschema
 import pytest
 
+from limner.tables import kind_of
+
 COLOUR = re.compile(r"\x1b\[[0-9;]*3[0-7]m")
 
 
@@ -84,6 +86,48 @@ def test_one_node_is_shown_in_full(limner: Any) -> None:
     page = limner("nodes", "Denoise").stdout
     for part in ("Turn noise into a picture's latents", "transformer", "references", "optional", "latent", "1..1000"):
         assert part in page
+
+
+def test_settings_are_shown_as_they_are_written(limner: Any) -> None:
+    """Ranges hold allowed values only; kinds are words for people; defaults are what ``--set`` takes."""
+    denoise = {line.split()[0]: line for line in limner("nodes", "Denoise").stdout.splitlines() if line}
+    assert "integer 0..18446744073709551615 " in denoise["seed"]
+    assert re.search(r"integer 1\.\.1000 or null +null ", denoise["steps"])
+    assert re.search(r"files +list of texts +\[\] ", limner("nodes", "LoadReferenceImages").stdout)
+    assert re.search(r"overwrite +true or false +false ", limner("nodes", "SaveImage").stdout)
+
+
+@pytest.mark.parametrize(
+    ("schema", "words"),
+    [
+        ({"type": "integer", "exclusiveMinimum": 0, "exclusiveMaximum": 10}, "integer 1..9"),
+        ({"type": "number", "exclusiveMinimum": 0, "maximum": 1}, "number above 0, at most 1"),
+        ({"type": "number", "minimum": 0.5}, "number 0.5.."),
+        ({"type": "array", "items": {"type": "string"}}, "list of texts"),
+        ({"type": "array", "items": {}}, "list"),
+        ({"anyOf": [{"type": "string"}, {"type": "null"}]}, "text or null"),
+        ({"enum": ["a", "b"], "type": "string"}, "a|b"),
+        ({}, "value"),
+    ],
+)
+def test_kinds_in_words(schema: dict[str, Any], words: str) -> None:
+    """A bound that is shown is allowed, or said not to be."""
+    assert kind_of(schema) == words
+
+
+def test_nodes_are_sorted_by_a_category_that_is_shown(limner: Any) -> None:
+    """The category stands beside the name, and the order of the list is its order."""
+    rows = [line.split()[:2] for line in limner("nodes").stdout.splitlines()[1:]]
+    assert rows == sorted(rows, key=lambda row: (row[1], row[0]))
+    assert ["Denoise", "sampling"] in rows
+
+
+def test_a_graph_is_listed_among_the_nodes(limner: Any) -> None:
+    """A graph can be a node of another, so ``nodes`` names it and ``nodes Graph`` explains it."""
+    assert "Graph " in limner("nodes").stdout
+    assert "A template's name, or a .json file" in limner("nodes", "Graph").stdout
+    assert "graph" in limner("nodes", "Graph", "--json").json["settings"]
+    assert "did you mean Graph?" in limner("nodes", "Grap").stderr
 
 
 def test_nodes_have_json(limner: Any) -> None:

@@ -85,6 +85,14 @@ def test_a_stopped_run_goes_on_to_the_same_bytes(
     assert not list(Path("cache").rglob("steps/*/*")), "a checkpoint stayed after its work was finished"
 
 
+def test_an_interrupt_without_a_cache_promises_nothing(start: Any) -> None:
+    """With --no-cache nothing is kept, and that is what is said."""
+    process = start(*DRAW, "--json", "--no-cache")
+    stop_in_the_middle(process, signal.SIGINT)
+    assert process.returncode == 130
+    assert "nothing of this run is kept" in process.stderr.read()
+
+
 def test_a_full_disk_leaves_the_old_file(start: Any) -> None:
     """A picture that does not fit on the disk: one clear line, exit code 2, the old file as it was, no half one."""
     Path("a.png").write_bytes(b"old")
