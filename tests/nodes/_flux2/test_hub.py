@@ -12,6 +12,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,22 @@ except LimnerError as error:
     print("torch" in sys.modules)
 """
 
+ALOUD = """
+import sys, time
+from limner.engine.errors import Cancelled
+from limner.nodes._flux2.source import find
+heard = []
+def report(done, total):
+    heard.append((done, total))
+    if sys.argv[1] == "stop" and len(heard) == 3:
+        raise Cancelled
+try:
+    find("someone/flux", "vae", None, report)
+except Cancelled:
+    print("stopped", flush=True)
+print(*(f"{done}/{total}" for done, total in heard), flush=True)
+"""
+
 
 class Hub(ThreadingHTTPServer):
     """A folder served as the repository ``someone/flux``; ``refusal`` is a status and code for all answers."""
@@ -41,6 +58,8 @@ class Hub(ThreadingHTTPServer):
         self.refusal: tuple[int, str] | None = None
         self.refuses_files_only = False
         self.breaks_after: int | None = None
+        self.goes_on = threading.Event()  # when cleared, weights stand still in the middle
+        self.goes_on.set()
         self.served: list[str] = []
 
     @property
@@ -82,8 +101,13 @@ class Answer(BaseHTTPRequestHandler):
         for name, value in {**headers, "X-Repo-Commit": COMMIT, "Content-Length": str(len(content))}.items():
             self.send_header(name, value)
         self.end_headers()
+        if has_body and not self.server.goes_on.is_set() and self.path.endswith(".safetensors"):
+            self.wfile.write(content[: len(content) // 2])
+            self.server.goes_on.wait(30)
+            content = content[len(content) // 2 :]
         if has_body:
-            self.wfile.write(content[: self.server.breaks_after])
+            with suppress(ConnectionError):  # whoever was stopped hangs up
+                self.wfile.write(content[: self.server.breaks_after])
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002  # the name that http.server calls
         """Be quiet."""
@@ -104,11 +128,22 @@ def find(
     url: str, home: Path, component: str = "vae", *, revision: str = "", source: str = "someone/flux", **settings: str
 ) -> list[str]:
     """The files that ``find`` fetched, or the lines of its error."""
-    environment = {name: value for name, value in os.environ.items() if not name.startswith(("HF_", "HUGGING"))}
-    environment |= {"HF_ENDPOINT": url, "HF_HOME": str(home), "HF_HUB_DISABLE_XET": "1", **settings}
     command = [sys.executable, "-c", FIND, source, component, revision]
+    environment = surroundings(url, home, **settings)
     run = subprocess.run(command, capture_output=True, text=True, check=True, env=environment, timeout=60)
     return run.stdout.splitlines()
+
+
+def surroundings(url: str, home: Path, **settings: str) -> dict[str, str]:
+    """The environment of a process that talks to our hub."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("HF_", "HUGGING"))}
+    return environment | {"HF_ENDPOINT": url, "HF_HOME": str(home), "HF_HUB_DISABLE_XET": "1", **settings}
+
+
+def find_aloud(url: str, home: Path, mode: str) -> subprocess.Popen[str]:
+    """A process that downloads and keeps what it is told of it; in the mode "stop" it cancels at the third report."""
+    command = [sys.executable, "-c", ALOUD, mode]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=surroundings(url, home))
 
 
 def test_only_the_files_of_the_component_are_fetched(hub: Hub, tmp_path: Path) -> None:
@@ -177,3 +212,54 @@ def test_another_kind_of_model_is_refused(hub: Hub, tmp_path: Path) -> None:
     (hub.folder / "model_index.json").write_text('{"_class_name": "StableDiffusionPipeline"}')
     lines = find(hub.url, tmp_path / "home")
     assert "is a 'StableDiffusionPipeline', not a FLUX.2 pipeline" in lines[0]
+
+
+def test_a_download_says_how_far_it_is(hub: Hub, tmp_path: Path) -> None:
+    """In bytes, from the first one on and of all that is missing; what is there already is not spoken of."""
+    hub.goes_on.clear()
+    process = find_aloud(hub.url, tmp_path, "go")
+    threading.Timer(4, hub.goes_on.set).start()
+    heard = [tuple(map(int, entry.split("/"))) for entry in process.communicate(timeout=60)[0].split()]
+    names = ("limner.json", "model_index.json", "vae/config.json", "vae/diffusion_pytorch_model.safetensors")
+    total = sum((hub.folder / name).stat().st_size for name in names)
+    assert heard[0] == (0, total)
+    assert {size for _, size in heard} == {total}
+    assert [done for done, _ in heard] == sorted(done for done, _ in heard)
+    assert find_aloud(hub.url, tmp_path, "go").communicate(timeout=60)[0] == "\n"
+
+
+def test_a_download_that_stands_still_can_be_stopped(hub: Hub, tmp_path: Path) -> None:
+    """At once, although no byte comes; what is here stays, and the next download ends."""
+    hub.goes_on.clear()
+    process = find_aloud(hub.url, tmp_path, "stop")
+    assert process.stdout is not None
+    assert process.stdout.readline() == "stopped\n"
+    assert not hub.goes_on.is_set()
+    hub.goes_on.set()
+    process.communicate(timeout=60)
+    assert process.returncode == 0
+    assert "vae/diffusion_pytorch_model.safetensors" in find(hub.url, tmp_path)
+
+
+IDENTITY = """
+from limner.nodes._flux2.source import identify
+print(identify("someone/flux", None), identify("someone/flux", "v9"), identify("someone/flux", "../../secret"))
+"""
+
+
+def test_what_was_downloaded_is_known_by_its_commit(hub: Hub, tmp_path: Path) -> None:
+    """So that new weights are another model, also offline; and every component comes from that commit."""
+
+    def identity() -> list[str]:
+        command, environment = [sys.executable, "-c", IDENTITY], surroundings(hub.url, tmp_path)
+        return subprocess.run(command, capture_output=True, text=True, check=True, env=environment).stdout.split()
+
+    (tmp_path / "hub").mkdir()
+    (tmp_path / "hub" / "secret").write_text("0" * 40)
+    named = ["hub:someone/flux@main", "hub:someone/flux@v9", "hub:someone/flux@../../secret"]
+    assert identity() == named
+    find(hub.url, tmp_path)
+    assert identity() == [f"hub:someone/flux@{COMMIT}", *named[1:]]
+    (refs,) = tmp_path.glob("hub/models--someone--flux/refs/main")
+    refs.write_text("1" * 40)
+    assert identity()[0] == f"hub:someone/flux@{'1' * 40}"

@@ -72,6 +72,24 @@ def test_sizes_are_those_of_parameters_and_buffers(model_folder: Any) -> None:
     loader.release("cpu")
 
 
+@pytest.mark.parametrize("kind", ["dev", "klein"])
+@pytest.mark.parametrize("dtype", ["auto", "bfloat16"])
+@pytest.mark.parametrize("component", ["text_encoder", "transformer", "vae"])
+def test_what_a_load_needs_is_told_from_the_files(model_folder: Any, kind: str, dtype: str, component: str) -> None:
+    """To the byte, but for the few buffers that are computed and stand in no file."""
+    spec, loader = getattr(specs(model_folder(kind), dtype), component), Flux2Loader()
+    live = loader.load(spec, "cpu")
+    module = live if component == "vae" else live.model
+    stored = {id(tensor): tensor.nbytes for tensor in module.state_dict(keep_vars=True).values()}
+    assert loader.stored_bytes(spec, "cpu") == sum(stored.values())
+    assert loader.stored_bytes(spec, "cpu") <= loader.size_bytes(live)
+
+
+def test_a_folder_is_not_fetched(model_folder: Any) -> None:
+    """Nothing is said of what lies on this machine."""
+    Flux2Loader().fetch(specs(model_folder("klein")).vae, lambda *news: pytest.fail(str(news)))
+
+
 def test_only_the_component_that_is_asked_for_is_read(copy: Path) -> None:
     """The rest of the folder may be missing: a hub id downloads one component at a time."""
     model = specs(copy)
