@@ -37,7 +37,8 @@ from diffusers import Flux2KleinPipeline
 pipeline = Flux2KleinPipeline.from_pretrained(sys.argv[1], dtype=torch.float32)
 pipeline.set_progress_bar_config(disable=True)
 image = pipeline(
-    prompt=sys.argv[2], num_inference_steps=20, guidance_scale=1.0, height=128, width=128, max_sequence_length=40,
+    prompt=sys.argv[2], num_inference_steps=int(sys.argv[5]), guidance_scale=float(sys.argv[6]),
+    height=128, width=128, max_sequence_length=40,
     text_encoder_out_layers=(1, 2, 3), generator=torch.Generator("cpu").manual_seed(int(sys.argv[3])),
 ).images[0]
 image.save(sys.argv[4])
@@ -65,6 +66,12 @@ def weights() -> Path:
     from importlib.resources import files
 
     return Path(str(files("limner.tiny"))) / "weights"
+
+
+def defaults() -> tuple[int, float]:
+    """The embedded model's own steps and guidance, which Limner takes where nothing is set."""
+    own = json.loads((weights() / "limner.json").read_text())["defaults"]
+    return own["steps"], own["guidance"]
 
 
 def timed(action: Callable[[], object]) -> Times:
@@ -113,6 +120,7 @@ def measure_warm(count: int, folder: Path) -> dict[str, Any]:
     load: Any = Flux2KleinPipeline.from_pretrained
     pipeline = load(weights(), dtype=torch.float32)
     pipeline.set_progress_bar_config(disable=True)
+    steps, guidance = defaults()
     with Session(cache_dir=folder / "warm") as session:
 
         def ours(number: int, path: Path) -> Times:
@@ -124,8 +132,8 @@ def measure_warm(count: int, folder: Path) -> dict[str, Any]:
             def draw() -> None:
                 images = pipeline(
                     prompt=f"{PROMPT} {number}",
-                    num_inference_steps=20,
-                    guidance_scale=1.0,
+                    num_inference_steps=steps,
+                    guidance_scale=guidance,
                     height=128,
                     width=128,
                     max_sequence_length=40,
@@ -144,6 +152,7 @@ def measure_cold(count: int, folder: Path) -> dict[str, Any]:
     """Whole processes, from nothing to a PNG; each run of Limner begins with an empty cache."""
     script = folder / "by_hand.py"
     script.write_text(BY_HAND)
+    own = tuple(map(str, defaults()))
 
     def ours(number: int, path: Path) -> Times:
         command = (sys.executable, "-m", "limner", "run", "text_to_image", "--set", f"prompt={PROMPT}")
@@ -151,7 +160,7 @@ def measure_cold(count: int, folder: Path) -> dict[str, Any]:
         return timed_process(*command, "--set", f"seed={number}", "--out", str(path), *cache)
 
     def by_hand(number: int, path: Path) -> Times:
-        return timed_process(sys.executable, str(script), str(weights()), PROMPT, str(number), str(path))
+        return timed_process(sys.executable, str(script), str(weights()), PROMPT, str(number), str(path), *own)
 
     pairs(1, ours, by_hand, folder)
     return pairs(count, lambda number, path: ours(100 + number, path), lambda n, path: by_hand(100 + n, path), folder)

@@ -72,7 +72,8 @@ def _find_types(nodes: Mapping[str, NodeDocument], registry: Registry, findings:
         if (node_type := registry.get(node.type)) is not None:
             types[node_id] = node_type
         else:
-            hint = findings.suggest(node.type, [*registry, GRAPH_TYPE])
+            near = findings.suggest(node.type, [*registry, GRAPH_TYPE])
+            hint = f"{near}; a node of your own comes with --nodes FILE.py" if near else None
             findings.add(f"unknown node type {node.type}", ("nodes", node_id, "type"), hint)
     return types
 

@@ -18,7 +18,8 @@ from limner.engine.write import write_atomically
 class Handle:
     """A node that was added. Its attributes are its output ports; itself, where it has one, is that port."""
 
-    def __init__(self, node_id: str, type_name: str, wires: Mapping[str, str]) -> None:
+    def __init__(self, graph: Graph, node_id: str, type_name: str, wires: Mapping[str, str]) -> None:
+        self._graph = graph
         self._id = node_id
         self._type = type_name
         self._wires = wires
@@ -29,7 +30,7 @@ class Handle:
             raise AttributeError(
                 f"{self._type} has no output {name!r}; {suggest(name, self._wires) or 'it gives nothing'}"
             )
-        return Output(self._wires[name])
+        return Output(self._graph, self._wires[name])
 
     def __repr__(self) -> str:
         return f"<{self._id}: {self._type}>"
@@ -38,7 +39,8 @@ class Handle:
 class Output:
     """One output port of a node that was added."""
 
-    def __init__(self, wire: str) -> None:
+    def __init__(self, graph: Graph, wire: str) -> None:
+        self._graph = graph
         self.wire = wire
 
     def __repr__(self) -> str:
@@ -57,6 +59,8 @@ class Graph:
     """
 
     def __init__(self, name: str = "graph", description: str = "", *, library: Library | None = None) -> None:
+        if not isinstance(name, str):
+            raise TypeError(f"a graph's name is a text, not {name!r}")
         self.name = name
         self.description = description
         self.library = library
@@ -67,18 +71,31 @@ class Graph:
         self._layout: dict[str, Any] = {}
 
     def add(self, node: Node, *, id: str | None = None, device: str = "auto", **wires: Source | list[Source]) -> Handle:  # noqa: A002  # the word that graphs use
-        """Add a node and wire its inputs (or settings). Raises GraphError where ``id`` is taken or no id.
+        """Add a node and wire its inputs (or settings). Without ``id`` it is called after its type: ``text_encode``.
 
-        Without ``id`` the node is called after its type: ``text_encode``, then ``text_encode_2``.
+        Raises GraphError for an id that is taken or none, an input that the type has not, and a wire that cannot be
+        meant; whether the wire types fit is checked with everything else, before running.
         """
+        if not isinstance(node, Node):
+            raise TypeError(f"add takes a node, such as {getattr(node, '__name__', 'TextEncode')}(), not {node!r}")
         node_type = NodeType.of(type(node))
         node_id = self._new_id(id, snake_case(node_type.name))
-        drawn = {port: _wires(source) for port, source in wires.items()}
+        drawn = {port: self._wires(node_id, port, source) for port, source in wires.items()}
+        if unknown := [port for port in drawn if port not in node_type.inputs and port not in node_type.settings]:
+            known = [*node_type.inputs, *node_type.settings]
+            raise GraphError(
+                Fault(
+                    f"{port}: {node_type.name} has no such input",
+                    ("nodes", node_id, "wires", port),
+                    suggest(port, known),
+                )
+                for port in unknown
+            )
         settings = node.model_dump(mode="json", exclude_unset=True, exclude=set(drawn))
         self._nodes[node_id] = NodeDocument(type=node_type.name, settings=settings, wires=drawn, device=device)
         names = [port.name for port in node_type.outputs]
         ports = {name: node_id if len(names) == 1 else f"{node_id}.{name}" for name in names}
-        return Handle(node_id, node_type.name, ports)
+        return Handle(self, node_id, node_type.name, ports)
 
     def add_graph(
         self,
@@ -98,10 +115,10 @@ class Graph:
         name = str(graph)
         ports = self._outputs_of(name)
         node_id = self._new_id(id, Path(name).stem if _is_node_id(Path(name).stem) else "graph")
-        wires = {key: _wires(value) for key, value in values.items() if _is_source(value)}
+        wires = {key: self._wires(node_id, key, value) for key, value in values.items() if _is_source(value)}
         settings = {"graph": name} | {key: value for key, value in values.items() if key not in wires}
         self._nodes[node_id] = NodeDocument(type=GRAPH_TYPE, settings=settings, wires=wires, device=device)
-        return Handle(node_id, name, {port: f"{node_id}.{port}" for port in ports})
+        return Handle(self, node_id, name, {port: f"{node_id}.{port}" for port in ports})
 
     def _outputs_of(self, graph: str) -> list[str]:
         if self.library is None:
@@ -117,7 +134,7 @@ class Graph:
 
     def output(self, name: str, source: Source) -> None:
         """Offer an output under a name, for graphs that take this one as a node."""
-        self._outputs[name] = _wire(source)
+        self._outputs[name] = self._wire(("outputs", name), source)
 
     def document(self) -> Document:
         """The graph as a document."""
@@ -131,7 +148,9 @@ class Graph:
         )
 
     def save(self, path: str | Path) -> None:
-        """Write the graph file. An existing one is replaced whole or not at all."""
+        """Write the graph file. An existing one is replaced whole or not at all. Raises InputError for a folder."""
+        if Path(path).is_dir():
+            raise InputError(f"{path} is a folder", hint="name a file, such as graph.json")
         write_atomically(Path(path), self.document().to_json().encode())
 
     @classmethod
@@ -153,6 +172,27 @@ class Graph:
         return isinstance(other, Graph) and self.document() == other.document()
 
     __hash__ = None  # type: ignore[assignment]  # it changes as nodes are added
+
+    def _wires(self, node_id: str, port: str, source: Source | list[Source]) -> str | list[str]:
+        path = ("nodes", node_id, "wires", port)
+        return [self._wire(path, one) for one in source] if isinstance(source, list) else self._wire(path, source)
+
+    def _wire(self, path: tuple[str, ...], source: Source) -> str:
+        """How a wire from a source is written. Raises GraphError for a source that cannot be meant."""
+        if isinstance(source, str):
+            return source
+        if not isinstance(source, (Handle, Output)):
+            raise GraphError(
+                [Fault(f"{path[-1]}: {source!r} is no node and no output", path, "wire what add returned")]
+            )
+        if source._graph is not self:
+            raise GraphError([Fault(f"{path[-1]}: {source!r} belongs to another graph", path, "add it to this one")])
+        if isinstance(source, Output):
+            return source.wire
+        if len(source._wires) != 1:
+            ports = " or ".join(f".{name}" for name in source._wires) or "none of them"
+            raise GraphError([Fault(f"{path[-1]}: {source!r} has {len(source._wires)} outputs", path, f"take {ports}")])
+        return next(iter(source._wires.values()))
 
     def _new_id(self, wanted: str | None, name: str) -> str:
         """The id that was asked for, or a free one after ``name``. Raises GraphError."""
@@ -187,16 +227,6 @@ def _is_source(value: object) -> bool:
     return isinstance(value, (Handle, Output)) or (
         isinstance(value, list) and bool(value) and all(isinstance(one, (Handle, Output)) for one in value)
     )
-
-
-def _wires(source: Source | list[Source]) -> str | list[str]:
-    return [_wire(one) for one in source] if isinstance(source, list) else _wire(source)
-
-
-def _wire(source: Source) -> str:
-    if isinstance(source, str):
-        return source
-    return source._id if isinstance(source, Handle) else source.wire
 
 
 def load_document(path: Path) -> Document:

@@ -102,7 +102,7 @@ def read_values(
     out = {}
     for pair in pairs:
         name, equals, text = pair.partition("=")
-        if not equals:
+        if not equals or not name.strip():
             raise GraphError([Fault(f"{pair!r} is not NAME=VALUE", hint='for example: --set "prompt=a red circle"')])
         if not _is_unicode(pair):
             raise GraphError([Fault(f"{name!r}: is not Unicode text", hint="is the terminal's encoding UTF-8?")])

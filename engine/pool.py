@@ -16,8 +16,8 @@ from limner.engine.models import ModelSpec, Report, unheard
 M = TypeVar("M")
 
 HEADROOM_BYTES: Final = 4 << 30
-"""What a device keeps for all that is not weights: its context, other programs, and the activations of a step, of which
-a picture of a megapixel with references needs about 3 GB."""
+"""What a device keeps for all that is not weights: its context, other programs, and the activations of a step. An
+estimate: activations grow with the picture and its references, and no file tells of them."""
 
 
 def model_budgets(devices: Mapping[str, Device]) -> dict[str, int]:
@@ -162,7 +162,12 @@ class ModelPool:
             module = self.loader.load(base, device)
             size_bytes = self.loader.size_bytes(module)
             if size_bytes > needed:  # files say nothing of buffers that are computed
-                self._make_room(base, device, size_bytes, report)
+                try:
+                    self._make_room(base, device, size_bytes, report)
+                except BaseException:
+                    del module
+                    self.loader.release(device)
+                    raise
             resident = Resident(base, device, module, size_bytes)
             with self._lock:
                 self._residents[base, device] = self._use(resident)

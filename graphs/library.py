@@ -37,7 +37,12 @@ class GraphLibrary:
             return self._templates / f"{name}.json"
         if name and (file := self._file(name)).is_file():
             return file
-        raise InputError(f"there is no template {name!r} and no such file", hint=suggest(name, self.names()))
+        what = (
+            f"{name} is a folder"
+            if name and self._file(name).is_dir()
+            else f"there is no template {name!r} and no such file"
+        )
+        raise InputError(what, hint=suggest(name, self.names()))
 
     def beside(self, name: str) -> GraphLibrary:
         """The library as the graph ``name`` sees it: paths begin at its folder."""

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from limner.engine.context import Provenance
 from limner.engine.document import Document, parse, read_json
 from limner.engine.errors import GraphError, InputError
+from limner.engine.node import Node
+from limner.engine.plan import Plan
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,12 +58,22 @@ def compare(image: Path, again: Sequence[Path]) -> Comparison:
     return Comparison(None, nearest)
 
 
-def first_change(then: Provenance, now: Mapping[str, str]) -> str | None:
-    """The first node that would no longer compute the same thing, by its cache key; None where there is none.
+def changed_files(then: Provenance, plan: Plan, keys: Sequence[str]) -> list[str]:
+    """The nodes that name files or weights which have changed since a picture was made, by their cache keys.
 
-    The graph is the picture's own, so what changed is a file that the node names, its weights, or what computes it.
+    The graph is the picture's own, so nothing else can have changed the key of a node that reads files.
     """
-    return next((node for node, key in now.items() if then.keys.get(node, key) != key), None)
+    return [
+        step.node.id
+        for step, key in zip(plan.steps, keys, strict=True)
+        if step.node.type.cls.fingerprint is not Node.fingerprint and then.keys.get(step.node.id, key) != key
+    ]
+
+
+def changed_devices(then: Provenance, plan: Plan) -> list[str]:
+    """Where nodes run that ran elsewhere when a picture was made: ``denoise: cuda:0 -> cpu``."""
+    ran = ((step.node.id, then.devices.get(step.node.id, step.lane), step.lane) for step in plan.steps)
+    return [f"{node}: {before} -> {now}" for node, before, now in ran if before != now]
 
 
 def changed_software(then: Provenance, now: dict[str, str]) -> list[str]:

@@ -9,6 +9,8 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
+from limner.engine.context import Provenance
+from limner.engine.plan import Plan
 from limner.folders import cache_folder
 from limner.interrupts import raised
 from limner.options import DebugOption, DeviceOption, NodesOption
@@ -34,16 +36,15 @@ def replay(
     debug: DebugOption = False,
 ) -> None:
     """Run the graph inside a picture again. With --check, exit code 1 says that the pixels differ."""
-    from limner.replay import changed_software, compare, graph_inside
+    from limner.replay import compare, graph_inside
 
     document, provenance = graph_inside(image)
-    for change in changed_software(provenance, software()):
-        err.print(Text.assemble(("! ", "yellow"), f"made with another version: {change}"))
     display: Display = Bars(err) if err.is_terminal else Lines(err)
     registry = registry_with(nodes)
     if not check:
         with Session(registry=registry, cache_dir=cache_folder(), device=device) as session:
             plan = Request(session, document, out_path=out_path or f"{image.parent}/").plan()
+            _say_what_changed(provenance, session, plan)
             result = run_plan(session, plan, display)
             print_paths(result)
             exit_for(result, is_kept=True, debug=debug)
@@ -53,7 +54,9 @@ def replay(
         tempfile.TemporaryDirectory() as folder,
         Session(registry=registry, device=device) as session,
     ):
-        result = run_plan(session, Request(session, document, out_path=f"{folder}/").plan(), display)
+        plan = Request(session, document, out_path=f"{folder}/").plan()
+        _say_what_changed(provenance, session, plan)
+        result = run_plan(session, plan, display)
         exit_for(result, is_kept=False, debug=debug)
         comparison = compare(image, [Path(path) for path in paths_of(result)])
     if comparison.same_as is not None:
@@ -63,3 +66,14 @@ def replay(
     detail = "another size" if far is None else f"they differ by up to {far} of 255"
     out.print(Text.assemble(("✗ ", "red"), f"{image}: not the same pixels; {detail}"))
     raise typer.Exit(FAILED)
+
+
+def _say_what_changed(then: Provenance, session: Session, plan: Plan) -> None:
+    """Name, before anything runs, what may make the pixels differ."""
+    from limner.replay import changed_devices, changed_files, changed_software
+
+    changes = [f"made with another version: {change}" for change in changed_software(then, software())]
+    changes += [f"made on another device: {change}" for change in changed_devices(then, plan)]
+    changes += [f"{node}: what it reads has changed" for node in changed_files(then, plan, session.executor.keys(plan))]
+    for change in changes:
+        err.print(Text.assemble(("! ", "yellow"), change))

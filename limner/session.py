@@ -17,7 +17,6 @@ from limner.engine.document import Document, parse
 from limner.engine.errors import Fault, GraphError
 from limner.engine.events import EventStream
 from limner.engine.executor import Executor
-from limner.engine.garbage import collector_paused
 from limner.engine.graph import Graph
 from limner.engine.parameters import with_values
 from limner.engine.plan import Plan, make_plan
@@ -51,7 +50,7 @@ class Session:
         *,
         registry: Registry | None = None,
         library: GraphLibrary | None = None,
-        cache_dir: Path | None = None,
+        cache_dir: str | Path | None = None,
         memory_bytes: int = 1 << 30,
         device: str = "auto",
         checkpoint_interval_s: float = 2.0,
@@ -59,7 +58,7 @@ class Session:
     ) -> None:
         self.registry = registry if registry is not None else Registry.installed()
         self.library = library if library is not None else GraphLibrary()
-        self.cache = Cache(memory_bytes, Store(cache_dir) if cache_dir is not None else None)
+        self.cache = Cache(memory_bytes, Store(Path(cache_dir)) if cache_dir is not None else None)
         self.device = device
         self.checkpoint_interval_s = checkpoint_interval_s
         self.budget_bytes = budget_bytes
@@ -69,8 +68,7 @@ class Session:
     @cached_property
     def devices(self) -> DeviceTable:
         """The devices of this machine."""
-        with collector_paused():  # importing torch makes many objects that all stay
-            from limner.nodes._flux2.device import find_devices
+        from limner.nodes._flux2.device import find_devices
 
         return find_devices()
 
@@ -83,14 +81,12 @@ class Session:
 
     def _new_executor(self) -> Executor:
         from limner.engine.pool import ModelPool, model_budgets
-
-        with collector_paused():
-            from limner.nodes._flux2.loader import Flux2Loader
+        from limner.nodes._flux2.on_demand import OnDemandLoader
 
         budgets = self.budget_bytes if self.budget_bytes is not None else model_budgets(self.devices)
         return Executor(
             cache=self.cache,
-            models=ModelPool(Flux2Loader(), budgets),
+            models=ModelPool(OnDemandLoader(), budgets),
             checkpoint_interval_s=self.checkpoint_interval_s,
             software=software(),
         )

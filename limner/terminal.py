@@ -56,6 +56,7 @@ def _show_warnings(*, of_others: bool) -> None:
     if not of_others:
         os.environ.setdefault("DIFFUSERS_VERBOSITY", "error")
         os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+        os.environ.setdefault("TORCH_LOGS", "-all")  # torch sets the levels of its loggers itself; this means errors
 
 
 class LogLine(logging.Formatter):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Collection, Iterator
+from pathlib import Path
 from typing import Annotated, ClassVar
 
 from pydantic import Field, Strict
@@ -46,6 +47,8 @@ class LoadReferenceImages(Node):
                 yield "files", f"there is no file {name}"
             elif not path.is_file():
                 yield "files", f"{name} is not a file"
+            elif not _looks_like_picture(path):
+                yield "files", f"{name} is no PNG, JPEG or WebP"
 
     def fingerprint(self) -> str:
         """The SHA-256 of every file. Raises InputError."""
@@ -66,6 +69,16 @@ class LoadReferenceImages(Node):
                 hint="name files, or wire pictures to images" if not pictures else None,
             )
         return References(tuple(pictures))
+
+
+def _looks_like_picture(path: Path) -> bool:
+    """Whether a file begins as one of the formats that are read; whether it is whole shows when it is."""
+    try:
+        with path.open("rb") as file:
+            start = file.read(12)
+    except OSError:
+        return True  # reading it will say why not
+    return start.startswith((b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff")) or (start[:4], start[8:]) == (b"RIFF", b"WEBP")
 
 
 def _read(name: str) -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import ClassVar
 
 from pydantic import Field
@@ -33,6 +34,8 @@ class TextEncode(Node):
         """Encode the prompt, and the negative one where the model uses it."""
         from limner.nodes._flux2.text import encode_prompt
 
+        if self.prompt.lstrip().startswith("{") and not _is_json(self.prompt):
+            ctx.warn("the prompt looks like JSON and is none: it is read as words")
         with ctx.hold(text_encoder) as live:
             prompt = encode_prompt(live, self.prompt, self.max_length, ctx.device)
             if live.uses_negative:
@@ -40,3 +43,11 @@ class TextEncode(Node):
         if self.negative_prompt:
             ctx.warn("this model uses no negative prompt: it is ignored")
         return Conditioning(prompt)
+
+
+def _is_json(text: str) -> bool:
+    try:
+        json.loads(text)
+    except (ValueError, RecursionError):
+        return False
+    return True

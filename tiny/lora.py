@@ -18,7 +18,7 @@ from limner.tiny.shapes import HELD_OUT
 from limner.tiny.text import embed, tokenize
 from limner.tiny.transformer import flow_loss, sample_times
 
-LORA_STEPS = 400
+LORA_STEPS = 240
 RANK = 6
 # PEFT's bare "to_out" would hit the double block's ModuleList; the single blocks' is a plain layer.
 TARGETS = (

@@ -23,8 +23,9 @@ from limner.tiny.tokenizer import MAX_LENGTH
 WEIGHTS = Path(__file__).parent / "weights"
 LORA = Path(__file__).parent / "lora" / "moon.safetensors"
 SHIFT = 3.0  # moves the steps towards high noise, where shapes are decided
-STEPS = 20
-GUIDANCE = 1.0
+# Chosen by eye and by the evaluation: below 2, prompts that leave things out blur; more steps change nothing.
+STEPS = 12
+GUIDANCE = 2.5
 
 
 def save_pipeline(
@@ -35,7 +36,7 @@ def save_pipeline(
     vae: AutoencoderKLFlux2,
     pictures: torch.Tensor,
     *,
-    is_distilled: bool = True,
+    is_distilled: bool = False,
 ) -> None:
     """Write the folder in half precision, with ``limner.json`` beside the stock files.
 

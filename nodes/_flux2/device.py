@@ -1,23 +1,40 @@
-"""Which devices this machine has."""
+"""Which devices this machine has. Without a driver of an accelerator, torch is not imported to find that out."""
 
 from __future__ import annotations
 
 import os
-
-import torch
+import sys
+from pathlib import Path
 
 from limner.engine.device import Device, DeviceTable
+from limner.engine.garbage import collector_paused
+
+_DRIVERS = ("/dev/nvidiactl", "/dev/nvidia0", "/dev/dxg", "/dev/kfd")
+"""What Linux shows of NVIDIA's driver, of Windows' GPUs inside WSL, and of AMD's driver."""
 
 
 def find_devices() -> DeviceTable:
     """Every device of this machine: accelerators first, because ``auto`` takes the first one; the CPU last."""
-    devices = [
+    accelerators = _accelerators() if _may_have_accelerator() else []
+    return DeviceTable([*accelerators, Device("cpu", f"{os.cpu_count()} cores", _ram_bytes())])
+
+
+def _may_have_accelerator() -> bool:
+    """False only where there can be none: asking torch takes seconds."""
+    return sys.platform != "linux" or any(Path(driver).exists() for driver in _DRIVERS)
+
+
+def _accelerators() -> list[Device]:
+    with collector_paused():  # importing torch makes many objects that all stay
+        import torch
+
+    found = [
         Device(f"cuda:{index}", properties.name, properties.total_memory)
         for index, properties in enumerate(map(torch.cuda.get_device_properties, range(torch.cuda.device_count())))
     ]
     if torch.backends.mps.is_available():
-        devices.append(Device("mps", "Apple GPU", torch.mps.recommended_max_memory()))
-    return DeviceTable([*devices, Device("cpu", f"{os.cpu_count()} cores", _ram_bytes())])
+        found.append(Device("mps", "Apple GPU", torch.mps.recommended_max_memory()))
+    return found
 
 
 def _ram_bytes() -> int | None:

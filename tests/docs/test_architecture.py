@@ -5,13 +5,16 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[2]
 
 
-def test_every_file_of_the_engine_is_on_the_page() -> None:
+@pytest.mark.parametrize(("heading", "folder"), [("The engine", "engine"), ("The face", "limner")])
+def test_every_file_is_on_the_page(heading: str, folder: str) -> None:
     """The table names each file of the folder once, and no other."""
     page = (ROOT / "docs" / "ARCHITECTURE.md").read_text()
-    table = page.partition("## The engine, file by file")[2].partition("\n## ")[0]
+    table = page.partition(f"## {heading}, file by file")[2].partition("\n## ")[0]
     rows = [line.split("|")[1] for line in table.splitlines() if line.startswith("| `")]
-    named = [name for row in rows for name in re.findall(r"`(\w+\.py)`", row)]
-    assert sorted(named) == sorted(path.name for path in (ROOT / "engine").glob("*.py") if path.stem != "__init__")
+    named = [name for row in rows for name in re.findall(r"`([a-z]\w+\.py)`", row)]
+    assert sorted(named) == sorted(path.name for path in (ROOT / folder).glob("*.py") if not path.stem.startswith("__"))

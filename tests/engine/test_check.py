@@ -68,7 +68,8 @@ def settings(**given: Any) -> Fault:
 
 def test_an_unknown_type_gets_the_nearest_name() -> None:
     fault = only(graph({"a": node("Strat")}))
-    assert str(fault) == "unknown node type Strat @ nodes.a.type (did you mean Start?)"
+    hint = "did you mean Start?; a node of your own comes with --nodes FILE.py"
+    assert str(fault) == f"unknown node type Strat @ nodes.a.type ({hint})"
 
 
 def test_an_unknown_port_gets_the_nearest_name() -> None:

@@ -223,6 +223,8 @@ def test_after_a_load_the_module_counts_as_it_is(loader: FakeLoader) -> None:
     assert pool.used_bytes("cpu") == 26
     with pytest.raises(DeviceError), pool.hold(Spec("d", 29), "cpu"):
         pass
+    assert loader.released[-1] == "cpu"
+    assert loader.loads[-1] == ("d", "cpu")
     gc.collect()
     assert sum(one.size for one in loader.alive) == pool.used_bytes("cpu")
 

@@ -62,7 +62,7 @@ def test_a_template_is_well_described(session: Session, name: str) -> None:
     assert {"prompt", "seed", "model"} <= {parameter.name for parameter in parameters}
     for parameter in parameters:
         assert parameter.schema.get("description"), parameter.name
-        assert parameter.type != "value", parameter.name
+        assert {"type", "anyOf"} & set(parameter.schema), parameter.name
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -165,7 +165,7 @@ def test_a_file_that_is_no_graph_is_refused(limner: Any, graph_file: Any, case: 
     [
         ("none.json", "cannot read"),
         ("text_to_imge", "did you mean text_to_image?"),
-        (".", "there is no template '.' and no such file"),
+        (".", ". is a folder"),
         ("./", "Is a directory"),
         ("../../../x", "cannot read"),
         ("", "there is no template ''"),
@@ -188,7 +188,7 @@ def test_a_file_that_may_not_be_read(limner: Any, graph_file: Any) -> None:
 
 def test_a_picture_that_cannot_be_read_fails_its_node(limner: Any, graph_file: Any) -> None:
     """A file that turns out not to be a picture is exit code 2, with the node's and the file's name."""
-    Path("bad.png").write_bytes(b"GIF89a, or not")
+    Path("bad.png").write_bytes(b"\x89PNG\r\n\x1a\n, and no more")
     path = graph_file({"pictures": {"type": "LoadReferenceImages", "settings": {"files": ["bad.png"]}}})
     answer = limner("run", path)
     assert answer.code == 2
@@ -229,7 +229,7 @@ def test_debug_shows_the_traceback(limner: Any, graph_file: Any) -> None:
 
 def test_faults_in_json_are_events_too(limner: Any, graph_file: Any) -> None:
     """A program that reads ``--json`` finds a failure, its node and its hint among the events."""
-    Path("bad.png").write_bytes(b"no")
+    Path("bad.png").write_bytes(b"\x89PNG\r\n\x1a\n, and no more")
     path = graph_file({"pictures": {"type": "LoadReferenceImages", "settings": {"files": ["bad.png"]}}})
     answer = limner("run", path, "--json")
     (failed,) = [event for event in answer.events if event["event"] == "node_failed"]

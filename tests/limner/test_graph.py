@@ -11,7 +11,7 @@ import limner
 from limner import Graph, GraphError, InputError
 from limner.engine import graph as engine_graph
 from limner.engine.document import parse
-from limner.nodes import Integer, PreviewImage
+from limner.nodes import Integer, LoadModel, PreviewImage, TextEncode
 
 PAIR = {
     "limner": 1,
@@ -110,3 +110,30 @@ def test_the_engine_alone_knows_no_graphs() -> None:
     """Without a library there is nothing to find a graph in, and the message says what to do."""
     with pytest.raises(InputError, match=r"Graph\(library=...\)"):
         engine_graph.Graph().add_graph("text_to_image")
+
+
+def test_a_wire_that_cannot_be_meant_is_refused_when_it_is_drawn() -> None:
+    """A wrong name, a node of several outputs, another graph's node, nothing, and a class in place of a node."""
+    graph, other = Graph("mine"), Graph("other")
+    model = graph.add(LoadModel())
+    foreign = other.add(LoadModel())
+    for wires, message in (
+        ({"texxt": model.text_encoder}, "texxt: TextEncode has no such input"),
+        ({"text_encoder": model}, "has 3 outputs"),
+        ({"text_encoder": foreign.text_encoder}, "belongs to another graph"),
+        ({"text_encoder": None}, "None is no node and no output"),
+    ):
+        with pytest.raises(GraphError, match=message):
+            graph.add(TextEncode(), **wires)
+    with pytest.raises(TypeError, match=r"such as TextEncode\(\)"):
+        graph.add(TextEncode)
+    with pytest.raises(TypeError, match="a text"):
+        Graph(3)
+    assert list(graph.document().nodes) == ["load_model"]
+
+
+def test_a_folder_is_no_file_to_save_to(tmp_path: Path) -> None:
+    """The message says so, and nothing is left beside it."""
+    with pytest.raises(InputError, match="is a folder"):
+        Graph("mine").save(tmp_path)
+    assert list(tmp_path.iterdir()) == []

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -133,3 +135,30 @@ def test_a_graph_inside_that_saves_nothing_cannot_be_compared(limner: Any, pictu
     answer = limner("replay", picture, "--check")
     assert answer.code == 2
     assert "has no SaveImage node" in answer.stderr
+
+
+def test_a_reference_that_changed_is_named(limner: Any, quick: Any) -> None:
+    """Before anything runs, replay says which node reads a file that is not what it was."""
+    PIL.Image.new("RGB", (64, 64), "red").save("reference.png")
+    made = quick("edit_with_references", "--set", "images=reference.png", "--out", "a.png")
+    assert made.code == 0, made.stderr
+    assert "what it reads has changed" not in limner("replay", "a.png", "--check").stderr
+    PIL.Image.new("RGB", (64, 64), "blue").save("reference.png")
+    answer = limner("replay", "a.png", "--check")
+    assert answer.code == 1
+    assert "! references: what it reads has changed" in answer.stderr
+
+
+def test_a_graph_of_graphs_needs_no_other_file(limner: Any, quick: Any, tmp_path: Path) -> None:
+    """The picture of a graph with Graph nodes carries what they stood for."""
+    nodes = {
+        "draw": {"type": "Graph", "settings": {"graph": "./inner.json", "seed": 4}},
+        "save": {"type": "SaveImage", "settings": {"path": "o.png"}, "wires": {"images": "draw.image"}},
+    }
+    template = json.loads((files("limner.graphs") / "text_to_image.json").read_text())
+    template["nodes"]["denoise"]["settings"] = {"steps": 1}
+    Path("inner.json").write_text(json.dumps(template))
+    Path("outer.json").write_text(json.dumps({"limner": 1, "name": "outer", "nodes": nodes}))
+    assert limner("run", "outer.json").code == 0
+    Path("inner.json").unlink()
+    assert limner("replay", "o.png", "--check").code == 0

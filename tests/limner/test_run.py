@@ -121,7 +121,7 @@ def test_the_trace_is_a_chrome_trace(quick: Any) -> None:
 
 def test_the_trace_is_written_for_failed_runs_too(limner: Any, graph_file: Any) -> None:
     """A run that fails is when a trace is needed most."""
-    Path("bad.png").write_bytes(b"no picture")
+    Path("bad.png").write_bytes(b"\x89PNG\r\n\x1a\n and no more")
     path = graph_file({"a": {"type": "LoadReferenceImages", "settings": {"files": ["bad.png"]}}})
     assert limner("run", path, "--trace", "trace.json").code == 2
     assert "failed" in Path("trace.json").read_text()

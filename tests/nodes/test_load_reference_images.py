@@ -202,3 +202,11 @@ def test_files_count_by_content(tmp_path: Path) -> None:
     assert LoadReferenceImages(files=(second,)).fingerprint() == same
     save(tmp_path / "a.png", gradient((64, 64)))
     assert LoadReferenceImages(files=(first,)).fingerprint() != same
+
+
+def test_a_file_of_another_kind_is_found_when_checking(tmp_path: Path) -> None:
+    """What does not begin as a picture is a fault before anything runs."""
+    (tmp_path / "page.png").write_bytes(b"<!doctype html>")
+    ((setting, message),) = LoadReferenceImages(files=[str(tmp_path / "page.png")]).problems()
+    assert setting == "files"
+    assert message.endswith("page.png is no PNG, JPEG or WebP")

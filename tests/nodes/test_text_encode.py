@@ -55,3 +55,11 @@ def test_the_length_is_the_models_own_or_the_settings(load_model: Any, new_conte
 def test_settings_of_the_wrong_kind_are_refused(settings: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
         TextEncode(**settings)
+
+
+@pytest.mark.parametrize(("prompt", "count"), [('{"subjects": [', 1), ('{"subjects": []}', 0), ("a circle {1}", 0)])
+def test_broken_json_is_said_to_be_words(load_model: Any, new_context: Any, prompt: str, count: int) -> None:
+    """A prompt that begins as JSON and is none is read as words, and the user is told."""
+    ctx = new_context()
+    TextEncode(prompt=prompt).run(ctx, load_model("klein").text_encoder)
+    assert len(ctx.warnings) == count
