@@ -8,7 +8,7 @@ import typing
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
-from typing import Any, ClassVar, Literal, Union, get_args, get_origin
+from typing import Any, ClassVar, Literal, TypeVar, Union, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, create_model
 
@@ -64,6 +64,8 @@ class Port:
     type: type
     is_optional: bool = False
     is_many: bool = False
+    same_as: str | None = None
+    """For an output declared as a type variable: the input whose type it takes on, whatever is wired there."""
 
     @property
     def label(self) -> str:
@@ -109,7 +111,8 @@ class NodeType:
                 f"{node.__name__}: an async run cannot be on_device: async nodes take no turns",
                 hint="write def run, or split off the part that waits into a node of its own",
             )
-        return cls(node.__name__, node, inputs, _output_ports(node, hints["return"]), is_async)
+        variables = {hint: inputs[name] for name, hint in hints.items() if name in inputs and isinstance(hint, TypeVar)}
+        return cls(node.__name__, node, inputs, _output_ports(node, hints["return"], variables), is_async)
 
     @property
     def summary(self) -> str:
@@ -127,7 +130,9 @@ class NodeType:
                 p.name: {"type": p.type.__name__, "optional": p.is_optional, "many": p.is_many}
                 for p in self.inputs.values()
             },
-            "outputs": {p.name: {"type": p.type.__name__} for p in self.outputs},
+            "outputs": {
+                p.name: {"type": p.type.__name__} | ({"same_as": p.same_as} if p.same_as else {}) for p in self.outputs
+            },
             "settings": dict(self.settings_schema.get("properties", {})),
         }
 
@@ -180,6 +185,8 @@ def _input_port(node: type[Node], parameter: inspect.Parameter, hints: Mapping[s
     ):
         raise NodeTypeError(f"{node.__name__}.run: parameter {parameter.name} needs a name and a type")
     hint, _ = _strip_optional(hints[parameter.name])
+    if isinstance(hint, TypeVar) and hint is hints[parameter.name]:
+        hint = get_origin(hint.__bound__) or hint.__bound__  # what flows through keeps its own class
     is_many = get_origin(hint) is list and len(get_args(hint)) == 1
     if is_many:
         (hint,) = get_args(hint)
@@ -190,9 +197,12 @@ def _input_port(node: type[Node], parameter: inspect.Parameter, hints: Mapping[s
     return Port(parameter.name, hint, is_optional=parameter.default is not parameter.empty, is_many=is_many)
 
 
-def _output_ports(node: type[Node], hint: Any) -> tuple[Port, ...]:
+def _output_ports(node: type[Node], hint: Any, variables: Mapping[Any, Port]) -> tuple[Port, ...]:
     if hint is type(None) or hint is None:
         return ()
+    if isinstance(hint, TypeVar) and hint in variables:
+        source = variables[hint]
+        return (Port(source.name, source.type, same_as=source.name),)
     if isinstance(hint, type) and issubclass(hint, tuple) and hasattr(hint, "_fields"):
         fields = typing.get_type_hints(hint)
         if odd := [f"{name}: {fields[name]}" for name in hint._fields if not _is_wire_type(fields[name])]:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol, TypeVar
 
 from limner.engine import events as ev
 from limner.engine.device import Device
-from limner.engine.errors import DeviceError
+from limner.engine.errors import DeviceError, ModelError
 from limner.engine.models import ModelSpec, Report, unheard
 
 M = TypeVar("M")
@@ -41,6 +41,10 @@ class Loader(Protocol):
         """The module of a base spec, on a device. Raises ModelError."""
         ...
 
+    def adapt(self, module: Any, spec: ModelSpec[Any]) -> AbstractContextManager[None]:
+        """Make the resident module of ``spec.base`` be ``spec`` for the length of a block. Raises ModelError."""
+        ...
+
     def size_bytes(self, module: Any) -> int:
         """Bytes of a live module: parameters and buffers."""
         ...
@@ -59,12 +63,22 @@ class Resident:
     module: Any
     size_bytes: int
     holders: int = 0
+    """Who uses it or waits for a turn."""
     last_use: int = 0
+    turn: threading.RLock = field(default_factory=threading.RLock)
+    """One thread at a time: what a variant adds is part of the module while it is held."""
+    held_as: ModelSpec[Any] | None = None
+    users: int = 0
+    """How often it is held at this moment."""
+    adapters: ExitStack = field(default_factory=ExitStack)
+    """What takes the variant off again."""
 
 
 @dataclass
 class ModelPool:
     """Modules by base spec and device. Loading is serial per device; held modules are never dropped.
+
+    A variant (a LoRA stack) is put on the resident module while it is held, and taken off again.
 
     ``budget_bytes`` limits a device: before a load, least recently used modules that nobody holds are dropped until
     the new one fits beside the rest, so that not even a swap needs more. A device without a budget keeps everything.
@@ -82,14 +96,39 @@ class ModelPool:
         """The live module of a spec, for the length of the block. Loads it where it is not resident.
 
         Raises ModelError where it cannot be loaded, DeviceError where the device's memory is not enough. It never
-        waits for others to let go: a device has one lane, so that they would be waiting for this block.
+        waits for others to make room: a device has one lane, so that they would be waiting for this block. Only another
+        thread that holds the same weights is waited for.
         """
         resident = self._acquire(spec.base, device, report)
         try:
-            yield resident.module
+            with resident.turn, self._variant(resident, spec):
+                yield resident.module
         finally:
             with self._lock:
                 resident.holders -= 1
+
+    @contextmanager
+    def _variant(self, resident: Resident, spec: ModelSpec[Any]) -> Iterator[None]:
+        """Turn a resident module into a variant of its base, and back when the last of its users is done.
+
+        Users of one thread may overlap in any order, as tasks of one event loop do.
+        """
+        if resident.held_as not in (None, spec):
+            raise ModelError(f"{spec} and {resident.held_as} share their weights: they cannot be held at once")
+        if resident.held_as is None and spec != resident.spec:
+            resident.adapters.enter_context(self.loader.adapt(resident.module, spec))
+            resident.size_bytes = self.loader.size_bytes(resident.module)
+        resident.held_as = spec
+        resident.users += 1
+        try:
+            yield
+        finally:
+            resident.users -= 1
+            if not resident.users:
+                resident.held_as = None
+                if spec != resident.spec:
+                    resident.adapters.close()
+                    resident.size_bytes = self.loader.size_bytes(resident.module)
 
     def residents(self) -> list[Resident]:
         """What is alive, most recently used first."""

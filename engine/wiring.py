@@ -37,6 +37,7 @@ class Wiring:
     """Nodes whose own faults are reported already: wires from them are not faults as well."""
     findings: Findings
     _givers: dict[type, str | None] = field(default_factory=dict)
+    _output_types: dict[tuple[str, int], type | None] = field(default_factory=dict)
 
     def of(self, node_id: str, node_type: NodeType, node: NodeDocument) -> list[DrawnWire]:
         """The wires of one node, without those that have a fault."""
@@ -86,12 +87,44 @@ class Wiring:
         except KeyError:
             self.no_such_output(path, source, output, source_type)
             return None
-        found = source_type.outputs[index].type
-        if not fits(found, port.type):
+        found = self._output_type(source, index)
+        if found is not None and not fits(found, port.type):
             message = f"{port.name}: takes {port.type.__name__}, but {wire} gives {found.__name__}"
             self.findings.add(message, path, self._giver(port))
             return None
         return source, index
+
+    def _output_type(self, source: str, index: int) -> type | None:
+        """The class that an output gives; None where a fault that is reported elsewhere leaves it open.
+
+        An output that has the type of an input is followed to what is wired there, however long the chain.
+        """
+        trail: dict[tuple[str, int], type] = {}
+        found: type | None = None
+        while (source, index) not in trail:
+            if (source, index) in self._output_types:
+                found = self._output_types[source, index]
+                break
+            port = self.types[source].outputs[index]
+            trail[source, index] = port.type
+            if port.same_as is None:
+                found = port.type
+                break
+            wire = self.expansion.nodes[source].wires.get(port.same_as)
+            if not isinstance(wire, str) or (step := self._find_output(wire)) is None:
+                break
+            source, index = step
+        for output, bound in reversed(trail.items()):
+            found = found if found is not None and fits(found, bound) else None
+            self._output_types[output] = found
+        return found
+
+    def _find_output(self, wire: str) -> tuple[str, int] | None:
+        source, _, output = self.expansion.resolve(wire).partition(".")
+        try:
+            return source, self.types[source].output(output or None)
+        except KeyError:
+            return None
 
     def _unknown_source(self, path: Place, port: Port, wire: str, source: str) -> None:
         if source in self.skipped or source in self.expansion.nodes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from limner.engine.node import Node
+from limner.nodes.apply_lora import ApplyLoRA
 from limner.nodes.denoise import Denoise
 from limner.nodes.encode_references import EncodeReferences
 from limner.nodes.integer import Integer
@@ -10,6 +11,7 @@ from limner.nodes.load_model import LoadModel
 from limner.nodes.load_reference_images import LoadReferenceImages
 from limner.nodes.number import Number
 from limner.nodes.preview_image import PreviewImage
+from limner.nodes.quantize import Quantize
 from limner.nodes.save_image import SaveImage
 from limner.nodes.text import Text
 from limner.nodes.text_encode import TextEncode
@@ -17,6 +19,8 @@ from limner.nodes.vae_decode import VAEDecode
 
 NODES: tuple[type[Node], ...] = (
     LoadModel,
+    Quantize,
+    ApplyLoRA,
     TextEncode,
     LoadReferenceImages,
     EncodeReferences,
@@ -32,6 +36,7 @@ NODES: tuple[type[Node], ...] = (
 
 __all__ = [
     "NODES",
+    "ApplyLoRA",
     "Denoise",
     "EncodeReferences",
     "Integer",
@@ -39,6 +44,7 @@ __all__ = [
     "LoadReferenceImages",
     "Number",
     "PreviewImage",
+    "Quantize",
     "SaveImage",
     "Text",
     "TextEncode",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar, Literal, TypeVar
 
 from limner.engine.models import ModelSpec
@@ -16,6 +16,18 @@ M = TypeVar("M")
 
 Dtype = Literal["auto", "float32", "bfloat16", "float16"]
 Component = Literal["text_encoder", "transformer", "vae"]
+QuantizationMethod = Literal[
+    "nf4",
+    "fp4",
+    "int8",
+    "int8-wo",
+    "fp8-wo",
+    "fp8-dynamic",
+    "quanto-int8",
+    "quanto-int4",
+    "quanto-float8",
+    "layerwise-fp8",
+]
 
 
 @dataclass(frozen=True)
@@ -37,17 +49,64 @@ class Flux2Spec(ModelSpec[M]):
 
 
 @dataclass(frozen=True)
-class TextEncoder(Flux2Spec["LiveTextEncoder"]):
+class Quantization:
+    """How the linear layers of a component are stored in fewer bits."""
+
+    method: QuantizationMethod
+    double_quant: bool = False
+    """Whether the scales of 4-bit blocks are quantized as well."""
+    compute_dtype: Dtype = "auto"
+    """What 4-bit weights are unpacked to; ``auto`` is the precision of the rest of the component."""
+    skip: tuple[str, ...] = ()
+    """Modules that keep their precision: dotted names, or parts of them."""
+
+
+@dataclass(frozen=True, order=True)
+class LoRA:
+    """A low-rank change of a transformer's weights, kept in a file."""
+
+    path: str
+    identity: str
+    """The SHA-256 of the file."""
+    weight: float = 1.0
+    """How much of it is added; negative turns it round."""
+    name: str = ""
+    """How messages call it."""
+
+
+@dataclass(frozen=True)
+class Quantizable(Flux2Spec[M]):
+    """A component that can be quantized."""
+
+    quantization: Quantization | None = None
+
+    def __str__(self) -> str:
+        return super().__str__() + (f" in {self.quantization.method}" if self.quantization else "")
+
+
+@dataclass(frozen=True)
+class TextEncoder(Quantizable["LiveTextEncoder"]):
     """The text encoder with its tokenizer: Mistral-3 for dev, Qwen3 for klein."""
 
     component: ClassVar[Component] = "text_encoder"
 
 
 @dataclass(frozen=True)
-class Transformer(Flux2Spec["LiveTransformer"]):
+class Transformer(Quantizable["LiveTransformer"]):
     """The diffusion transformer with the schedule it was trained for."""
 
     component: ClassVar[Component] = "transformer"
+
+    loras: tuple[LoRA, ...] = ()
+    """Sorted: the order in which they were applied does not matter, to the bit."""
+
+    def __str__(self) -> str:
+        return super().__str__() + (f" with {' and '.join(lora.name for lora in self.loras)}" if self.loras else "")
+
+    @property
+    def base(self) -> Transformer:
+        """The same weights without LoRA."""
+        return replace(self, loras=()) if self.loras else self
 
 
 @dataclass(frozen=True)

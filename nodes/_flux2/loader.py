@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
@@ -21,14 +22,18 @@ from transformers import Mistral3ForConditionalGeneration, Qwen3ForCausalLM
 from limner.engine.errors import ModelError
 from limner.engine.events import ModelFetching
 from limner.engine.models import ModelSpec, Report
+from limner.nodes._flux2.adapters import with_loras
+from limner.nodes._flux2.bitsandbytes_cpu import keep_portable
 from limner.nodes._flux2.index import Family, read_index
 from limner.nodes._flux2.live import LiveTextEncoder, LiveTransformer
 from limner.nodes._flux2.preview import LatentPreview
+from limner.nodes._flux2.quantization import bytes_to_load, is_quantized, plan_load, stored_arguments
 from limner.nodes._flux2.settings import PreviewMap, read_settings
+from limner.nodes._flux2.size import module_bytes
 from limner.nodes._flux2.source import find
 from limner.nodes._flux2.tokenizer import load_tokenizer
 from limner.nodes._flux2.weights import read_headers
-from limner.nodes.specs import VAE, Dtype, Flux2Spec, TextEncoder, Transformer
+from limner.nodes.specs import VAE, Dtype, Flux2Spec, Quantizable, TextEncoder, Transformer
 
 Live = LiveTextEncoder | LiveTransformer | AutoencoderKLFlux2
 
@@ -62,27 +67,36 @@ class Flux2Loader:
         find(spec.source, spec.component, spec.revision, partial(report, ModelFetching, str(spec)))
 
     def stored_bytes(self, spec: ModelSpec[Any], device: str) -> int:
-        """Bytes of the weights in the dtype that they are loaded as, from the headers. Raises ModelError."""
+        """Bytes of the weights as they are loaded, from the headers; quantized, a close guess. Raises ModelError."""
         spec = _flux2(spec)
         weights = find(spec.source, spec.component, spec.revision) / spec.component
-        return read_headers(weights).bytes_as(_dtype(weights, spec.dtype, device).itemsize)
+        itemsize = _dtype(weights, spec.dtype, device).itemsize
+        if isinstance(spec, Quantizable) and spec.quantization is not None:
+            return bytes_to_load(weights, spec.quantization, itemsize)
+        return read_headers(weights).bytes_as(itemsize)
 
     def load(self, spec: ModelSpec[Any], device: str) -> Live:
-        """The component that ``spec`` describes, on ``device``. Raises ModelError."""
+        """The component that a base spec describes, on ``device``. Raises ModelError, DeviceError."""
         if isinstance(spec, TextEncoder):
             return _load_text_encoder(spec, device)
         if isinstance(spec, Transformer):
             return _load_transformer(spec, device)
         spec = _flux2(spec)
         folder = find(spec.source, "vae", spec.revision)
-        vae: AutoencoderKLFlux2 = _load_module(AutoencoderKLFlux2, folder / "vae", spec.dtype, device)
+        vae: AutoencoderKLFlux2 = _load_module(AutoencoderKLFlux2, folder / "vae", spec, device)
         return vae
 
+    @contextmanager
+    def adapt(self, live: Live, spec: ModelSpec[Any]) -> Iterator[None]:
+        """Put the LoRAs of ``spec`` on the live module of its base for the length of a block. Raises ModelError."""
+        if not (isinstance(live, LiveTransformer) and isinstance(spec, Transformer)):
+            raise ModelError(f"{spec} is no variant of its base")
+        with with_loras(live.model, spec.loras):
+            yield
+
     def size_bytes(self, live: Live) -> int:
-        """Bytes of parameters and buffers; tensors that are shared count once."""
-        module = live if isinstance(live, nn.Module) else live.model
-        tensors = {id(tensor): tensor.nbytes for tensor in (*module.parameters(), *module.buffers())}
-        return sum(tensors.values())
+        """Bytes of parameters, buffers and quantization state; what is shared counts once."""
+        return module_bytes(live if isinstance(live, nn.Module) else live.model)
 
     def release(self, device: str) -> None:
         """Give memory of modules that nobody holds any more back to the device."""
@@ -105,7 +119,7 @@ def _load_text_encoder(spec: TextEncoder, device: str) -> LiveTextEncoder:
     index = read_index(folder)
     settings = read_settings(folder, index).text
     weights = folder / "text_encoder"
-    model = _load_module(_TEXT_ENCODERS[index.family], weights, spec.dtype, device)
+    model = _load_module(_TEXT_ENCODERS[index.family], weights, spec, device)
     layers = model.config.get_text_config().num_hidden_layers
     if not all(0 <= layer <= layers for layer in settings.out_layers):
         raise ModelError(f"{weights} has {layers} layers, and {settings.out_layers} are read from it")
@@ -122,7 +136,7 @@ def _load_transformer(spec: Transformer, device: str) -> LiveTransformer:
     folder = find(spec.source, "transformer", spec.revision)
     index = read_index(folder)
     settings = read_settings(folder, index)
-    model = _load_module(Flux2Transformer2DModel, folder / "transformer", spec.dtype, device)
+    model = _load_module(Flux2Transformer2DModel, folder / "transformer", spec, device)
     return LiveTransformer(
         model=model,
         channels=model.config["in_channels"],
@@ -135,16 +149,22 @@ def _load_transformer(spec: Transformer, device: str) -> LiveTransformer:
     )
 
 
-def _load_module(cls: Any, weights: Path, dtype: Dtype, device: str) -> Any:
+def _load_module(cls: Any, weights: Path, spec: Flux2Spec[Any], device: str) -> Any:
     """One module of diffusers or transformers. Refuses weights that are not exactly what its configuration says."""
+    dtype = _dtype(weights, spec.dtype, device)
+    quantized = None
+    arguments: dict[str, Any] = {"dtype": dtype}
+    if device != "cpu":
+        arguments["device_map"] = {"": device}  # straight there, without a copy in RAM
+    elif is_quantized(weights):
+        arguments |= stored_arguments()
     try:
+        if isinstance(spec, Quantizable) and spec.quantization is not None:
+            quantized = plan_load(cls, weights, spec.quantization, dtype, device)
+            library = transformers if issubclass(cls, transformers.PreTrainedModel) else diffusers
+            arguments |= quantized.arguments(library, device)
         module, report = cls.from_pretrained(
-            weights,
-            dtype=_dtype(weights, dtype, device),
-            device_map=None if device == "cpu" else {"": device},  # straight there, without a copy in RAM
-            use_safetensors=True,
-            local_files_only=True,
-            output_loading_info=True,
+            weights, use_safetensors=True, local_files_only=True, output_loading_info=True, **arguments
         )
     except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
         line = (str(error).strip() or type(error).__name__).splitlines()[0]
@@ -153,6 +173,10 @@ def _load_module(cls: Any, weights: Path, dtype: Dtype, device: str) -> Any:
         if keys := sorted(str(key) for key in report.get(kind) or ()):
             more = f" and {len(keys) - 3} more" if len(keys) > 3 else ""
             raise ModelError(f"{weights} {what} weights: {', '.join(keys[:3])}{more}")
+    if quantized is not None:
+        quantized.finish(module)
+    if device == "cpu":
+        keep_portable(module)
     return module
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -33,6 +34,10 @@ class OnDemandLoader:
     def load(self, spec: ModelSpec[Any], device: str) -> Any:
         """The module of a base spec. Raises ModelError."""
         return self._loader.load(spec, device)
+
+    def adapt(self, module: Any, spec: ModelSpec[Any]) -> AbstractContextManager[None]:
+        """Make a resident module be a variant of its base for the length of a block. Raises ModelError."""
+        return self._loader.adapt(module, spec)
 
     def size_bytes(self, module: Any) -> int:
         """Bytes of a live module."""

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import math
 from collections import Counter
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from limner.engine.errors import ModelError
 
@@ -47,20 +50,56 @@ def read_headers(folder: Path) -> StoredWeights:
     return StoredWeights(dict(counts))
 
 
+def quantized_bytes(folder: Path, itemsize: int, bits: float, kept: Collection[str]) -> int:
+    """Bytes of a component with ``bits`` a weight of linear layers, scales included, and ``itemsize`` bytes elsewhere.
+
+    ``kept`` are names, or parts of names, of layers that are not quantized. Raises ModelError.
+    """
+    total = 0.0
+    for path in sorted(folder.glob("*.safetensors")):
+        try:
+            for name, entry in _read_entries(path).items():
+                if name != "__metadata__":
+                    is_kept = any(f".{part}." in f".{name}" for part in kept)
+                    is_linear = name.endswith(".weight") and len(entry["shape"]) == 2 and not is_kept
+                    total += math.prod(entry["shape"]) * (bits / 8 if is_linear else itemsize)
+        except (TypeError, KeyError, AttributeError) as error:
+            raise _broken(path, error) from error
+    return math.ceil(total)
+
+
+def read_names(path: Path) -> list[str]:
+    """The names of the tensors in a file. Raises ModelError where it is not safetensors."""
+    return [name for name in _read_entries(path) if name != "__metadata__"]
+
+
 def _read_header(path: Path) -> Counter[str]:
+    counts: Counter[str] = Counter()
+    try:
+        for name, entry in _read_entries(path).items():
+            if name != "__metadata__":
+                begin, end = entry["data_offsets"]
+                counts[entry["dtype"]] += int(end) - int(begin)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise _broken(path, error) from error
+    return counts
+
+
+def _read_entries(path: Path) -> dict[str, Any]:
     try:
         with path.open("rb") as file:
             length = int.from_bytes(file.read(8), "little")
             if length > min(MAX_HEADER_BYTES, path.stat().st_size):
                 raise ValueError("its header is longer than the file")
             header = json.loads(file.read(length))
-        counts: Counter[str] = Counter()
-        for name, entry in header.items():
-            if name != "__metadata__":
-                begin, end = entry["data_offsets"]
-                counts[entry["dtype"]] += int(end) - int(begin)
     except OSError as error:
         raise ModelError(f"{path} cannot be read: {error.strerror or error}") from error
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise ModelError(f"{path} is not safetensors: {error}", hint="download the file again") from error
-    return counts
+    except (ValueError, RecursionError) as error:
+        raise _broken(path, error) from error
+    if not isinstance(header, dict):
+        raise _broken(path, "its header is not a JSON object")
+    return header
+
+
+def _broken(path: Path, reason: object) -> ModelError:
+    return ModelError(f"{path} is not safetensors: {reason}", hint="download the file again")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Iterator
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 from hypothesis import given
@@ -19,6 +19,8 @@ from limner.engine.document import Document
 from limner.engine.errors import Fault, GraphError
 from limner.engine.node import Node
 from limner.engine.registry import Registry
+
+N = TypeVar("N", bound=int)
 
 
 class Picky(Node):
@@ -272,6 +274,62 @@ def test_what_was_checked_is_in_order(lab: Lab) -> None:
     checked = check(graph({"b": node("Add", {"value": "a"}), "a": node("Start")}), lab.registry)
     assert [one.id for one in checked.nodes] == ["a", "b"]
     assert checked.nodes[1].wires[0].sources == ((0, 0),)
+
+
+class Number(int):
+    """A class of its own that is an integer."""
+
+
+class Numbered(Node):
+    """Gives a number of its own class."""
+
+    def run(self, ctx: Context) -> Number:
+        return Number()
+
+
+class Wanting(Node):
+    """Takes that class only."""
+
+    def run(self, ctx: Context, number: Number) -> int:
+        return number
+
+
+class Same(Node):
+    """Gives what it takes."""
+
+    def run(self, ctx: Context, value: N) -> N:
+        return value
+
+
+SAME = Registry([*NODES, Numbered, Wanting, Same])
+
+
+def same(source: str, length: int) -> dict[str, Any]:
+    """A source, a chain of nodes that give what they take, and one that wants a class."""
+    links = {f"s{i}": node("Same", {"value": f"s{i - 1}" if i else "source"}) for i in range(length)}
+    return graph({"wanting": node("Wanting", {"number": f"s{length - 1}"}), "source": node(source), **links})
+
+
+@pytest.mark.parametrize("length", [1, 3000])
+def test_a_type_flows_through_a_type_variable(length: int) -> None:
+    """However long the chain, what comes out is what went in."""
+    assert check(same("Numbered", length), SAME)
+    with pytest.raises(GraphError) as caught:
+        check(same("Start", length), SAME)
+    (fault,) = caught.value.faults
+    assert str(fault).startswith(f"number: takes Number, but s{length - 1} gives int @ nodes.wanting.wires.number")
+
+
+@pytest.mark.parametrize("wire", ["word", "gone", "s0", "source.odd"])
+def test_an_open_type_gives_no_second_fault(wire: str) -> None:
+    """A wire that misfits, leads nowhere, in a circle, or to no output is reported where it is, and only there."""
+    raw = same("Start", 2)
+    raw["nodes"]["s0"] = node("Same", {"value": wire})
+    raw["nodes"]["word"] = node("Word")
+    with pytest.raises(GraphError) as caught:
+        check(raw, SAME)
+    (fault,) = caught.value.faults
+    assert fault.where.startswith("nodes.s0.wires")
 
 
 def test_a_document_checks_like_its_json() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, ClassVar, Literal, NamedTuple, Optional, Protocol
+from typing import Any, ClassVar, Literal, NamedTuple, Optional, Protocol, TypeVar
 
 import pytest
 from lab import Add, Halves, Split, Start, Sum
@@ -40,6 +40,16 @@ class Many(Node):
         more: list[int] | None = None,
     ) -> Latent:
         return first
+
+
+N = TypeVar("N", bound=int)
+
+
+class Same(Node):
+    """Gives what it takes."""
+
+    def run(self, ctx: Context, value: N) -> N:
+        return value
 
 
 def test_a_declaration_is_read() -> None:
@@ -189,3 +199,11 @@ def test_sizes_of_values() -> None:
     assert not is_storable(object())
     assert Halves(1, 2).low == 1
     assert NodeType.of(Sum).inputs["values"].is_many
+
+
+def test_an_output_can_have_the_type_of_an_input() -> None:
+    """A type variable says so; its bound is what the input takes."""
+    kind = NodeType.of(Same)
+    assert kind.inputs["value"].type is int
+    assert kind.outputs == (Port("value", int, same_as="value"),)
+    assert kind.describe()["outputs"] == {"value": {"type": "int", "same_as": "value"}}

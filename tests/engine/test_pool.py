@@ -6,7 +6,8 @@ import gc
 import threading
 import time
 import weakref
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -37,6 +38,7 @@ class Spec(ModelSpec[Any]):
 class Module:
     def __init__(self, size: int) -> None:
         self.size = size
+        self.lora = ""
 
 
 @dataclass
@@ -48,6 +50,7 @@ class FakeLoader:
     alive: weakref.WeakSet[Module] = field(default_factory=weakref.WeakSet)
     fails: bool = False
     loading: int = 0
+    worn: list[str] = field(default_factory=list)
     peak_bytes: int = 0
     hidden_bytes: int = 0
     """What a module has besides what its files say."""
@@ -71,6 +74,15 @@ class FakeLoader:
         finally:
             self.loading -= 1
 
+    @contextmanager
+    def adapt(self, module: Any, spec: Any) -> Iterator[None]:
+        if spec.lora == "broken":
+            raise ModelError("misfits")
+        module.lora, module.size = spec.lora, module.size + 1
+        self.worn.append(spec.lora)
+        yield
+        module.lora, module.size = "", module.size - 1
+
     def size_bytes(self, module: Any) -> int:
         return int(module.size)
 
@@ -88,13 +100,73 @@ def names(pool: ModelPool) -> list[str]:
 
 
 def test_a_base_is_loaded_once_for_all_its_variants(loader: FakeLoader) -> None:
-    """A LoRA on top is the same resident module; another device is another one."""
+    """A LoRA on top is the same resident module, changed while it is held; another device is another module."""
     pool = ModelPool(loader)
-    with pool.hold(Spec("a"), "cpu") as plain, pool.hold(Spec("a", lora="style"), "cpu") as styled:
-        assert plain is styled
+    with pool.hold(Spec("a"), "cpu") as plain:
+        assert plain.lora == ""
+    with pool.hold(Spec("a", lora="style"), "cpu") as styled:
+        assert styled is plain
+        assert styled.lora == "style"
+        assert pool.used_bytes("cpu") == 11
+    assert plain.lora == ""
+    assert pool.used_bytes("cpu") == 10
     with pool.hold(Spec("a"), "cuda:0") as other:
         assert other is not plain
     assert loader.loads == [("a", "cpu"), ("a", "cuda:0")]
+
+
+def test_one_variant_at_a_time(loader: FakeLoader) -> None:
+    """Who holds a variant again gets it; another variant of the same weights is refused, and nothing is stuck."""
+    pool = ModelPool(loader)
+    with pool.hold(Spec("a", lora="x"), "cpu") as module, pool.hold(Spec("a", lora="x"), "cpu"):
+        for other in ("", "y"):
+            with pytest.raises(ModelError, match="share their weights"), pool.hold(Spec("a", lora=other), "cpu"):
+                pass
+        assert module.lora == "x"
+    with pool.hold(Spec("a"), "cpu"):
+        assert module.lora == ""
+    assert loader.worn == ["x"]
+    assert pool.residents()[0].holders == 0
+
+
+def test_users_of_one_variant_may_overlap(loader: FakeLoader) -> None:
+    """Who came first may leave first: the variant stays for the other."""
+    pool = ModelPool(loader)
+    first, second = (pool.hold(Spec("a", lora="x"), "cpu") for _ in range(2))
+    module = first.__enter__()
+    second.__enter__()
+    first.__exit__(None, None, None)
+    assert module.lora == "x"
+    second.__exit__(None, None, None)
+    assert module.lora == ""
+
+
+def test_a_variant_that_fails_leaves_the_base(loader: FakeLoader) -> None:
+    pool = ModelPool(loader)
+    with pytest.raises(ModelError, match="misfits"), pool.hold(Spec("a", lora="broken"), "cpu"):
+        pass
+    with pool.hold(Spec("a"), "cpu") as module:
+        assert module.lora == ""
+    assert loader.loads == [("a", "cpu")]
+
+
+def test_variants_of_two_threads_take_turns(loader: FakeLoader) -> None:
+    """Each sees its own variant for as long as it holds it."""
+    pool, barrier, seen = ModelPool(loader), threading.Barrier(4), list[tuple[str, str]]()
+
+    def use(lora: str) -> None:
+        barrier.wait(10)
+        for _ in range(25):
+            with pool.hold(Spec("a", lora=lora), "cpu") as module:
+                seen.append((lora, module.lora))
+
+    threads = [threading.Thread(target=use, args=(lora,)) for lora in ("", "x", "y", "z")]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(10)
+    assert len(seen) == 100
+    assert all(wanted == found for wanted, found in seen)
 
 
 def test_eight_threads_load_once(loader: FakeLoader) -> None:

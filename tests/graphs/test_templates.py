@@ -9,6 +9,8 @@ from typing import Any
 
 import PIL.Image
 import pytest
+import safetensors.torch
+import torch
 
 from limner import Graph, GraphError, Session
 from limner.engine.parameters import describe
@@ -17,6 +19,7 @@ from limner.nodes.values import Files
 
 NAMES = GraphLibrary().names()
 SMALL = {"steps": 2, "width": 64, "height": 64}
+NEEDED = {"images": ["a.png"], "lora": "a.safetensors", "second_lora": "a.safetensors"}
 
 
 @pytest.fixture(scope="module")
@@ -28,8 +31,11 @@ def session() -> Iterator[Session]:
 
 @pytest.fixture(autouse=True)
 def _in_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A working folder with two pictures to refer to."""
+    """A working folder with two pictures to refer to and a LoRA."""
     monkeypatch.chdir(tmp_path)
+    sides = {"A": torch.ones(1, 192), "B": torch.ones(32, 1)}
+    layers = {f"transformer.proj_out.lora_{side}.weight": tensor for side, tensor in sides.items()}
+    safetensors.torch.save_file(layers, "a.safetensors")
     for name in ("a.png", "b.png"):
         PIL.Image.new("RGB", (64, 64), "red").save(name)
 
@@ -37,12 +43,12 @@ def _in_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def values_for(session: Session, name: str) -> dict[str, Any]:
     """Values that make a template quick, and those that it cannot do without."""
     offered = {p.name for p in describe(session.document(name), session.registry, session.library)}
-    return {key: value for key, value in (SMALL | {"images": ["a.png"]}).items() if key in offered}
+    return {key: value for key, value in (SMALL | NEEDED).items() if key in offered}
 
 
 def test_there_are_templates() -> None:
     """The main jobs have a template each."""
-    assert {"text_to_image", "edit_with_references"} <= set(NAMES)
+    assert {"text_to_image", "edit_with_references", "lora", "lora_stack", "nf4_20gb"} <= set(NAMES)
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -15,6 +16,8 @@ import pytest
 from limner.engine.testing import FakeContext
 from limner.nodes import LoadModel
 from limner.nodes.load_model import Model
+
+sys.path.append(str(Path(__file__).parent))  # pytest's importlib mode adds no folder by itself: for lora_files.py
 
 Kind = Literal["dev", "klein", "klein-base"]
 KINDS: tuple[Kind, ...] = ("dev", "klein", "klein-base")
@@ -67,7 +70,7 @@ def model_folder(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Kind], P
 
 @dataclass
 class LoadingContext(FakeContext):
-    """A FakeContext whose models come from their folders, by the real loader; each is loaded once a session."""
+    """A FakeContext whose models come from their folders, by the real loader; each base is loaded once a session."""
 
     live: dict[tuple[Any, str], Any] = field(default_factory=dict)
 
@@ -75,10 +78,11 @@ class LoadingContext(FakeContext):
     def hold(self, model: Any) -> Iterator[Any]:
         from limner.nodes._flux2.loader import Flux2Loader
 
-        key = (model, self.device)
+        key = (model.base, self.device)
         if key not in self.live:
-            self.live[key] = Flux2Loader().load(model, self.device)
-        yield self.live[key]
+            self.live[key] = Flux2Loader().load(model.base, self.device)
+        with Flux2Loader().adapt(self.live[key], model) if model != model.base else nullcontext():
+            yield self.live[key]
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,65 @@
+"""What a LoRA file says of itself in its header: which of the known formats it has, or why it is refused. No torch."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from limner.engine.errors import InputError, ModelError
+from limner.engine.user_path import user_path
+from limner.nodes._flux2.weights import read_names
+
+PREFIXES = ("transformer.", "diffusion_model.", "base_model.model.", "lora_unet_")
+"""diffusers; BFL, ai-toolkit and ComfyUI; PEFT; kohya."""
+_SIDES = (".lora_A.weight", ".lora_B.weight", ".lora_down.weight", ".lora_up.weight", ".alpha")
+
+
+def lora_path(name: str) -> Path:
+    """The file that a user named. Raises ModelError where there is none, or it is not safetensors."""
+    path = user_path(name)
+    if not path.exists():
+        raise ModelError(f"there is no file {name}")
+    if not path.is_file():
+        raise ModelError(f"{name} is not a file", hint="give the .safetensors file itself")
+    if path.suffix != ".safetensors":
+        raise ModelError(
+            f"{name} is not a .safetensors file", hint="only safetensors is read: no format that runs code"
+        )
+    return path
+
+
+def identify_lora(path: Path) -> str:
+    """The SHA-256 of a file. Raises InputError."""
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror or error}") from error
+
+
+def lora_faults(path: Path) -> Iterator[str]:
+    """Why a file is no LoRA for a FLUX.2 transformer, as far as the names in it tell. Raises ModelError."""
+    names = read_names(path)
+    if kind := _other_kind(names):
+        yield f"{path} is a {kind}, and only plain LoRA is applied"
+        return
+    if odd := [name for name in names if not name.startswith(PREFIXES)]:
+        known = ", ".join(PREFIXES)
+        yield f"{path}: {shorten(odd)}: such keys belong to no transformer (they would begin with one of {known})"
+    elif odd := [name for name in names if not name.endswith(_SIDES)]:
+        yield f"{path}: {shorten(odd)}: these are no LoRA weights"
+    elif not names:
+        yield f"{path} is empty"
+
+
+def shorten(names: Iterable[str]) -> str:
+    """The first three names and how many more there are."""
+    ordered = sorted(names)
+    more = f" and {len(ordered) - 3} more" if len(ordered) > 3 else ""
+    return ", ".join(ordered[:3]) + more
+
+
+def _other_kind(names: Iterable[str]) -> str | None:
+    marks = {".lokr_": "LoKr", ".hada_": "LoHa", "dora_scale": "DoRA", ".lora_magnitude_vector": "DoRA"}
+    return next((kind for name in names for mark, kind in marks.items() if mark in name), None)

@@ -1,0 +1,49 @@
+"""A LoRA on top of a transformer."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from dataclasses import replace
+from typing import ClassVar
+
+from pydantic import Field
+
+from limner.engine.context import Context
+from limner.engine.errors import InputError
+from limner.engine.node import Node
+from limner.nodes._flux2.lora_file import identify_lora, lora_faults, lora_path
+from limner.nodes.specs import LoRA, Transformer
+
+
+class ApplyLoRA(Node):
+    """Add a LoRA to a transformer; several in a row add up, in any order.
+
+    Nothing is loaded here. While a node computes, the LoRA lies beside the resident weights, quantized or not; after
+    that it is gone, and the weights are what they were, to the bit. Changing the weight or the file reloads no model.
+    """
+
+    category: ClassVar[str] = "model"
+
+    path: str = Field(
+        min_length=1,
+        description="A .safetensors file, as diffusers, ai-toolkit, BFL, ComfyUI or kohya's trainer writes it.",
+    )
+    weight: float = Field(default=1.0, ge=-100, le=100, description="How much of it. Negative does the opposite.")
+    name: str = Field(default="", max_length=100, description="What messages call it. Empty: the name of the file.")
+
+    def problems(self, wired: Collection[str] = ()) -> Iterator[tuple[str, str]]:
+        """A file that is not there, or no LoRA for a transformer."""
+        try:
+            yield from (("path", fault) for fault in lora_faults(lora_path(self.path)))
+        except InputError as error:
+            yield "path", error.message
+
+    def fingerprint(self) -> str:
+        """The SHA-256 of the file. Raises InputError."""
+        return identify_lora(lora_path(self.path))
+
+    def run(self, ctx: Context, transformer: Transformer) -> Transformer:
+        """Describe the transformer with the LoRA. Raises InputError where the file cannot be read."""
+        path = lora_path(self.path)
+        lora = LoRA(self.path, identify_lora(path), self.weight, self.name or path.stem)
+        return replace(transformer, loras=tuple(sorted((*transformer.loras, lora))))
