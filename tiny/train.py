@@ -1,7 +1,8 @@
 """Train the model, stage by stage: ``python -m limner.tiny.train --stage vae`` (then decoder, text, transformer, lora).
 
 Every stage writes ``runs/<stage>/state.pt`` now and then; ``--resume`` goes on from there to the same result
-as if it had never stopped. ``--stage assemble`` turns the stages' averaged weights into ``weights/``.
+as if it had never stopped. ``--stage assemble`` turns the stages' averaged weights into ``weights/``, and
+``--stage unpack`` does the reverse: in a fresh checkout, training goes on from the weights that ship.
 """
 
 import argparse
@@ -18,7 +19,7 @@ from limner.tiny.latents import load_pool
 from limner.tiny.loop import Schedule, Trainer
 from limner.tiny.lora import LORA_STEPS, train_lora
 from limner.tiny.muon import Muon, split_parameters
-from limner.tiny.pipeline import LORA, WEIGHTS, save_pipeline
+from limner.tiny.pipeline import LORA, WEIGHTS, load_pipeline, save_pipeline
 from limner.tiny.render import render
 from limner.tiny.scenes import sample_scene
 from limner.tiny.text import build_text_encoder
@@ -30,6 +31,8 @@ from limner.tiny.transformer import build_transformer
 from limner.tiny.vae import build_vae, fit_statistics
 
 RUNS = Path(__file__).parent / "runs"
+START = "start.pt"
+"""Weights that the transformer's training begins with, where they are there."""
 
 
 @dataclass(frozen=True)
@@ -122,6 +125,8 @@ def _denoising(options: Options, steps: int) -> tuple[DenoiseTask, list[torch.op
     encoder = build_text_encoder(tokenizer)
     encoder.load_state_dict(torch.load(options.runs / "text" / "encoder.pt", weights_only=True))
     transformer = build_transformer()
+    if (start := options.runs / "transformer" / START).exists():
+        transformer.load_state_dict(torch.load(start, weights_only=True))
     # The fused kernel's backward is twice as slow on a CPU for sequences this short.
     transformer.set_attention_backend("_native_math")
     module = Denoiser(transformer, encoder).to(options.device)
@@ -171,6 +176,17 @@ def assemble(options: Options) -> None:
     save_pipeline(options.weights, module.transformer, module.encoder, tokenizer, vae, pictures)
 
 
+def unpack(options: Options) -> None:
+    """Write what ``weights/`` holds back into ``runs/``, so that training goes on where no state was kept."""
+    pipe = load_pipeline(options.weights)
+    for stage in ("vae", "decoder", "text", "transformer"):
+        (options.runs / stage).mkdir(parents=True, exist_ok=True)
+    for stage in ("vae", "decoder"):
+        _save_vae(pipe.vae, options.runs / stage)
+    torch.save(pipe.text_encoder.state_dict(), options.runs / "text" / "encoder.pt")
+    torch.save(pipe.transformer.state_dict(), options.runs / "transformer" / START)
+
+
 def train_concept(options: Options) -> None:
     """The LoRA, on the assembled weights."""
     train_lora(options.weights, options.lora, options.steps or LORA_STEPS)
@@ -182,6 +198,7 @@ STAGES: dict[str, Callable[[Options], None]] = {
     "text": train_text,
     "transformer": train_transformer,
     "assemble": assemble,
+    "unpack": unpack,
     "lora": train_concept,
 }
 

@@ -63,3 +63,13 @@ def test_muon_makes_updates_orthogonal() -> None:
     values = torch.linalg.svdvals(orthogonalize(torch.randn(48, 16)))
     assert values.min() > 0.5
     assert values.max() < 1.5
+
+
+def test_training_goes_on_from_the_weights(trained: Options, tmp_path: Path) -> None:
+    """Where no state was kept, the transformer begins with what the weights' folder holds, not at random."""
+    options = replace(trained, runs=tmp_path)
+    STAGES["unpack"](options)
+    STAGES["transformer"](replace(options, until=0))
+    begun = torch.load(tmp_path / "transformer" / "state.pt", weights_only=True)["module"]
+    shipped = load_pipeline(trained.weights).transformer.state_dict()
+    assert all(torch.equal(begun[f"transformer.{name}"], tensor) for name, tensor in shipped.items())
