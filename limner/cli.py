@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 
@@ -14,6 +15,8 @@ _CLOSED_PIPE = 141
 def main() -> None:
     """Run the command line and exit with its code."""
     end_at_once()
+    # A command is short: full collections would visit the frameworks' objects again and again, to free next to nothing.
+    gc.set_threshold(100_000, 20, 20)
     from limner.commands import app
 
     try:

@@ -68,10 +68,10 @@ class Denoise(Node):
         references: ReferenceLatents | None = None,
     ) -> Latent:
         """Denoise, from the last checkpoint where there is one. Stops within a step when cancelled."""
-        from limner.nodes._flux2.sampling import denoise
-
         kept = ctx.resume(Latent)
         with ctx.hold(transformer) as live:
+            from limner.nodes._flux2.sampling import denoise
+
             plan = self._plan(live, references)
             if live.is_distilled and self.guidance is not None and self.guidance > 1:
                 ctx.warn(f"this model is distilled: guidance {self.guidance:g} is ignored")

@@ -32,11 +32,11 @@ class TextEncode(Node):
 
     def run(self, ctx: Context, text_encoder: TextEncoder) -> Conditioning:
         """Encode the prompt, and the negative one where the model uses it."""
-        from limner.nodes._flux2.text import encode_prompt
-
         if self.prompt.lstrip().startswith("{") and not _is_json(self.prompt):
             ctx.warn("the prompt looks like JSON and is none: it is read as words")
         with ctx.hold(text_encoder) as live:
+            from limner.nodes._flux2.text import encode_prompt
+
             prompt = encode_prompt(live, self.prompt, self.max_length, ctx.device)
             if live.uses_negative:
                 return Conditioning(prompt, encode_prompt(live, self.negative_prompt, self.max_length, ctx.device))

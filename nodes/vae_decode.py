@@ -18,7 +18,7 @@ class VAEDecode(Node):
 
     def run(self, ctx: Context, vae: VAE, latent: Latent) -> Image:
         """Decode the batch at once."""
-        from limner.nodes._flux2.decode import decode, to_pixels
-
         with ctx.hold(vae) as live:
+            from limner.nodes._flux2.decode import decode, to_pixels
+
             return Image(to_pixels(decode(live, latent.samples)))

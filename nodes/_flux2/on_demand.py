@@ -18,7 +18,10 @@ class OnDemandLoader:
 
     @cached_property
     def _loader(self) -> Flux2Loader:
-        with collector_paused():  # importing torch makes many objects that all stay
+        # Everything that the nodes will want, at once: importing makes many objects that all stay, and the collector
+        # would visit them again and again.
+        with collector_paused():
+            from limner.nodes._flux2 import pipelines  # noqa: F401  # see above
             from limner.nodes._flux2.loader import Flux2Loader
 
         return Flux2Loader()
