@@ -18,8 +18,11 @@ from limner.engine.testing import FakeContext
 from limner.nodes import LoadModel, Quantize
 from limner.nodes import quantize as quantize_module
 from limner.nodes._flux2.loader import Flux2Loader
+from limner.nodes._flux2.sampling import Plan, denoise
+from limner.nodes._flux2.text import encode_prompt
 from limner.nodes.quantize import EXTRAS, LIBRARIES
 from limner.nodes.specs import QuantizationMethod, TextEncoder, Transformer
+from limner.nodes.values import Conditioning
 
 METHODS: tuple[QuantizationMethod, ...] = get_args(QuantizationMethod)
 ON_CPU = [method for method in METHODS if method != "fp8-dynamic"]
@@ -94,28 +97,22 @@ def test_double_quantization_saves_more(tiny: Any) -> None:
 @pytest.mark.parametrize("method", [method for method in ON_CPU if method != "quanto-int4"])  # it compiles a kernel
 @pytest.mark.parametrize("component", ["transformer", "text_encoder"])
 def test_what_is_computed_is_near(tiny: Any, method: str, component: str) -> None:
-    """8 bits are a few percent off, 4 bits more: a model this small feels them more than a large one."""
+    """8 bits are a few percent off, 4 bits more, in the first step of a picture and in the states of a prompt."""
     spec = getattr(tiny, component)
     exact, found = compute(spec), compute(quantize(spec, method))
     error = ((found - exact).norm() / exact.norm()).item()
-    assert 0 < error < (0.5 if method.endswith("4") else 0.1)
+    assert 0 < error < (0.3 if method.endswith("4") else 0.1)
 
 
 def compute(spec: Any) -> torch.Tensor:
+    """What a model makes of inputs as it was trained on: a prompt's last states, or the first step from noise."""
     live = load(spec)
-    generator = torch.Generator().manual_seed(0)
-    with torch.no_grad():
-        if isinstance(spec, TextEncoder):
-            ids = torch.randint(5, 500, (1, 12), generator=generator)
-            states: torch.Tensor = live.model(ids, output_hidden_states=True).hidden_states[-1]
-            return states
-        tokens = torch.randn(1, 16, live.channels, generator=generator)
-        text = torch.randn(1, 8, live.text_width, generator=generator)
-        inputs = {"txt_ids": torch.zeros(1, 8, 4), "img_ids": torch.zeros(1, 16, 4), "timestep": torch.full((1,), 0.5)}
-        found: torch.Tensor = live.model(hidden_states=tokens, encoder_hidden_states=text, return_dict=False, **inputs)[
-            0
-        ]
-        return found
+    if isinstance(spec, TextEncoder):
+        return encode_prompt(live, "a red circle on a #203040 background", None, "cpu")
+    encoder = load(TextEncoder(spec.source, spec.revision, spec.dtype, spec.identity))
+    prompt = encode_prompt(encoder, "a red circle on a #203040 background", None, "cpu")
+    plan = Plan(steps=12, guidance=1.0, seeds=range(3), width=128, height=128)
+    return next(denoise(live, plan, Conditioning(prompt), None, "cpu")).velocity
 
 
 @pytest.mark.parametrize("kind", ["dev", "klein"])
