@@ -18,7 +18,6 @@ class Device:
 
     name: str
     """As torch writes it: ``cpu``, ``cuda:0``, ``mps``."""
-    description: str = ""
     memory_bytes: int | None = None
     """All of its memory; None where it is not known."""
 

@@ -140,13 +140,6 @@ class ModelPool:
         with self._lock:
             return sum(r.size_bytes for r in self._residents.values() if r.device == device)
 
-    def clear(self, device: str | None = None) -> None:
-        """Drop every module that nobody holds."""
-        with self._lock:
-            for key, resident in list(self._residents.items()):
-                if not resident.holders and device in (None, resident.device):
-                    self._drop(key)
-
     def _acquire(self, base: ModelSpec[Any], device: str, report: Report) -> Resident:
         with self._lock:
             loading = self._loading.setdefault(device, threading.Lock())

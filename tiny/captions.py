@@ -6,7 +6,7 @@ more often than not, so that short prompts give the picture most people expect.
 
 import json
 import random
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from limner.tiny import words
 from limner.tiny.colors import Rgb
@@ -186,8 +186,3 @@ def add_noise(rng: random.Random, text: str) -> str:
 
 def _nonsense(rng: random.Random) -> str:
     return "".join(rng.choice("abcdefghijklmnopqrstuvwxyz") for _ in range(rng.randint(3, 8)))
-
-
-def without_shape(caption: Caption) -> Caption:
-    """Forget the shapes a caption names: for concepts that the text encoder has no class for."""
-    return replace(caption, objects=tuple(replace(m, shape=None) for m in caption.objects))

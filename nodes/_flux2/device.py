@@ -16,7 +16,7 @@ _DRIVERS = ("/dev/nvidiactl", "/dev/nvidia0", "/dev/dxg", "/dev/kfd")
 def find_devices() -> DeviceTable:
     """Every device of this machine: accelerators first, because ``auto`` takes the first one; the CPU last."""
     accelerators = _accelerators() if _may_have_accelerator() else []
-    return DeviceTable([*accelerators, Device("cpu", f"{os.cpu_count()} cores", _ram_bytes())])
+    return DeviceTable([*accelerators, Device("cpu", _ram_bytes())])
 
 
 def _may_have_accelerator() -> bool:
@@ -29,11 +29,11 @@ def _accelerators() -> list[Device]:
         import torch
 
     found = [
-        Device(f"cuda:{index}", properties.name, properties.total_memory)
+        Device(f"cuda:{index}", properties.total_memory)
         for index, properties in enumerate(map(torch.cuda.get_device_properties, range(torch.cuda.device_count())))
     ]
     if torch.backends.mps.is_available():
-        found.append(Device("mps", "Apple GPU", torch.mps.recommended_max_memory()))
+        found.append(Device("mps", torch.mps.recommended_max_memory()))
     return found
 
 
