@@ -12,6 +12,9 @@ from limner.tiny import words
 from limner.tiny.colors import Rgb
 from limner.tiny.scenes import Object, Scene
 
+TERSE = 0.06
+"""Share of captions that name little more than the shape."""
+
 
 @dataclass(frozen=True)
 class Mention:
@@ -36,8 +39,12 @@ class Caption:
 
 def describe(rng: random.Random, scene: Scene, style: str | None = None, full: bool = False) -> Caption:
     """Caption a scene: style "plain" or "json" (by default 30 % JSON); ``full`` leaves nothing out."""
-    mentions = tuple(_choose(rng, thing, full or len(scene.objects) > 1) for thing in scene.objects)
-    says_background = full or rng.random() < 0.9
+    terse = not full and len(scene.objects) == 1 and rng.random() < TERSE
+    if terse:
+        mentions = (_choose_terse(rng, scene.objects[0]),)
+    else:
+        mentions = tuple(_choose(rng, thing, full, len(scene.objects) > 1) for thing in scene.objects)
+    says_background = full or rng.random() < (0.3 if terse else 0.9)
     background = scene.background.word if says_background else None
     style = style or ("json" if rng.random() < 0.3 else "plain")
     write = _write_json if style == "json" else _write_plain
@@ -47,17 +54,26 @@ def describe(rng: random.Random, scene: Scene, style: str | None = None, full: b
     return Caption(text, scene.background.rgb if says_background else None, mentions)
 
 
-def _choose(rng: random.Random, thing: Object, full: bool) -> Mention:
-    """Decide what to say: typical attributes are often left out, others hardly ever."""
+def _choose(rng: random.Random, thing: Object, full: bool, one_of_two: bool) -> Mention:
+    """Decide what to say: typical attributes are often left out, others hardly ever; of two objects, only sizes are."""
     says_size = full or rng.random() < (0.4 if thing.size == "medium" else 0.93)
-    says_position = full or rng.random() < (0.5 if thing.position == "center" else 0.93)
+    says_position = full or one_of_two or rng.random() < (0.5 if thing.position == "center" else 0.93)
     says_texture = thing.texture != "solid" or rng.random() < 0.25
     return Mention(
-        shape=thing.shape if full or rng.random() < 0.97 else None,
-        rgb=thing.color.rgb if full or rng.random() < 0.95 else None,
+        shape=thing.shape if full or one_of_two or rng.random() < 0.97 else None,
+        rgb=thing.color.rgb if full or one_of_two or rng.random() < 0.95 else None,
         size=thing.size if says_size else None,
         position=thing.position if says_position else None,
         texture=thing.texture if says_texture else None,
+    )
+
+
+def _choose_terse(rng: random.Random, thing: Object) -> Mention:
+    """Say the shape and perhaps its colour, as in "a heart"."""
+    return Mention(
+        shape=thing.shape,
+        rgb=thing.color.rgb if rng.random() < 0.5 else None,
+        texture=None if thing.texture == "solid" else thing.texture,
     )
 
 

@@ -49,6 +49,8 @@ class Options:
     pictures: int = 2048
     pairs: int = 4800
     families: int = 1600
+    alone: float = 0.35
+    references: float = 0.45
     resume: bool = False
     compile: bool = False
 
@@ -134,7 +136,9 @@ def _denoising(options: Options, steps: int) -> tuple[DenoiseTask, list[torch.op
     pool = load_pool(
         _on_device(load_vae(options.runs / "vae"), options), pool_path, options.pairs, options.families, seed=1
     )
-    task = DenoiseTask(module, tokenizer, pool, steps, options.batch or 48, compiled=options.compile)
+    task = DenoiseTask(
+        module, tokenizer, pool, steps, options.batch or 48, options.alone, options.references, options.compile
+    )
     blocks = [transformer.transformer_blocks, transformer.single_transformer_blocks]
     matrices, rest = split_parameters(transformer, blocks)
     text_matrices, text_rest = split_parameters(encoder, [encoder.model.layers])
@@ -214,6 +218,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         parser.add_argument(f"--{name}", type=int)
     for name in ("pictures", "pairs", "families"):
         parser.add_argument(f"--{name}", type=int, default=getattr(Options, name))
+    parser.add_argument("--alone", type=float, default=Options.alone, help="share of the steps before any reference")
+    parser.add_argument("--references", type=float, default=Options.references, help="share of batches of edits then")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--resume", action="store_true")
     parser.add_argument(

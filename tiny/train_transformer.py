@@ -48,7 +48,6 @@ class DenoiseTask:
         pool: Pool,
         steps: int,
         batch: int,
-        *,
         alone: float = 0.35,
         reference_share: float = 0.45,
         compiled: bool = True,
