@@ -12,6 +12,7 @@ from limner.engine.errors import Fault, GraphError
 from limner.engine.parameters import read_values, with_values
 from limner.engine.plan import Plan, make_plan
 from limner.engine.registry import Registry
+from limner.memory_option import absent_devices
 from limner.output import redirect
 from limner.session import Session
 
@@ -21,17 +22,23 @@ T = TypeVar("T")
 class Request:
     """A graph as it was asked for: what ``--set`` and ``--out`` make of it, and their faults.
 
-    Faults are collected, so that the user reads all of them at once: those of the command line come first, then
-    those of the graph. Raises GraphError or InputError at once only for a file that cannot be read as a graph.
+    Faults are collected, so that the user reads all of them at once: those of the command line come first (``faults``
+    are those that its other options have), then those of the graph. Raises GraphError or InputError at once only for
+    a file that cannot be read as a graph.
     """
 
     def __init__(
-        self, session: Session, graph: str | Document, values: Iterable[str] = (), out_path: str | None = None
+        self,
+        session: Session,
+        graph: str | Document,
+        values: Iterable[str] = (),
+        out_path: str | None = None,
+        faults: Iterable[Fault] = (),
     ) -> None:
         self.document = session.document(graph)
         self._session = session
         self._beside = graph if isinstance(graph, str) else None
-        self._faults: list[Fault] = []
+        self._faults = list(faults)
         for pair in values:
             self._set(pair)
         if out_path is not None:
@@ -57,7 +64,12 @@ class Request:
 
         What is wrong with the graph itself is found without looking for devices, which imports torch.
         """
-        return self._all_or_nothing(lambda: make_plan(self._check(), self._session.devices, self._session.device))
+        return self._all_or_nothing(self._plan)
+
+    def _plan(self) -> Plan:
+        checked = self._check()
+        self._faults += absent_devices(self._session.budget_bytes, self._session.devices)
+        return make_plan(checked, self._session.devices, self._session.device)
 
     def _check(self) -> CheckedGraph:
         return self._session.check(self.document, beside=self._beside)

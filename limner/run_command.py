@@ -10,6 +10,7 @@ import typer
 
 from limner.engine.errors import GraphError
 from limner.folders import cache_folder
+from limner.memory_option import MemoryOption, read_memory
 from limner.options import CacheDirOption, DebugOption, DeviceOption, GraphArg, NoCacheOption, NodesOption, SetOption
 from limner.progress import Bars, Display, JsonLines, Lines, Silent
 from limner.request import Request, faults_as_data, registry_with
@@ -27,6 +28,7 @@ def run(
         typer.Option("--out", "-o", metavar="PATH", help="Where to save: a file (replaced), or a folder ending in /."),
     ] = None,
     device: DeviceOption = "auto",
+    memory: MemoryOption = None,
     as_json: Annotated[
         bool,
         typer.Option("--json", help="One event a line on stdout, as JSON; the last one says where the pictures are."),
@@ -51,11 +53,16 @@ def run(
 ) -> None:
     """Run a graph. Pictures' paths go to stdout, progress to stderr."""
     folder = None if no_cache else cache_dir or cache_folder()
+    budgets, faults = read_memory(memory or ())
     with Session(
-        registry=registry_with(nodes), cache_dir=folder, device=device, checkpoint_interval_s=checkpoint_every
+        registry=registry_with(nodes),
+        cache_dir=folder,
+        device=device,
+        checkpoint_interval_s=checkpoint_every,
+        budget_bytes=budgets,
     ) as session:
         try:
-            plan = Request(session, graph, values or (), out_path).plan()
+            plan = Request(session, graph, values or (), out_path, faults).plan()
         except GraphError as error:
             if as_json:
                 print(json.dumps({"event": "faults", "faults": faults_as_data(error)}))

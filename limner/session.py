@@ -41,7 +41,7 @@ class Session:
 
     ``cache_dir`` None keeps results in memory only. ``device`` is where nodes with ``device: auto`` compute.
     ``checkpoint_interval_s`` is how much denoising a crash may cost; 0 keeps every step.
-    ``budget_bytes`` is what models may take on each device; None gives them all memory but some headroom.
+    ``budget_bytes`` is what models may take on a device; one that is not named gives them all but some headroom.
     Making a session is cheap: torch is imported by the first run.
     """
 
@@ -61,7 +61,7 @@ class Session:
         self.cache = Cache(memory_bytes, Store(Path(cache_dir)) if cache_dir is not None else None)
         self.device = device
         self.checkpoint_interval_s = checkpoint_interval_s
-        self.budget_bytes = budget_bytes
+        self.budget_bytes = dict(budget_bytes or {})
         self._lock = threading.RLock()
         self._executor: Executor | None = None
 
@@ -83,10 +83,9 @@ class Session:
         from limner.engine.pool import ModelPool, model_budgets
         from limner.nodes._flux2.on_demand import OnDemandLoader
 
-        budgets = self.budget_bytes if self.budget_bytes is not None else model_budgets(self.devices)
         return Executor(
             cache=self.cache,
-            models=ModelPool(OnDemandLoader(), budgets),
+            models=ModelPool(OnDemandLoader(), model_budgets(self.devices) | self.budget_bytes),
             checkpoint_interval_s=self.checkpoint_interval_s,
             software=software(),
         )

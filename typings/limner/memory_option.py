@@ -1,0 +1,1 @@
+../../limner/memory_option.py
