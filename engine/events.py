@@ -84,6 +84,18 @@ class ModelLoading(NamedTuple):
     size_bytes: int
 
 
+class ModelLoaded(NamedTuple):
+    """A model is on a device, after ``seconds`` of reading and placing its weights; ``size_bytes`` is what it takes."""
+
+    seq: int
+    time: float
+    node: str
+    model: str
+    device: str
+    size_bytes: int
+    seconds: float
+
+
 class ModelDropped(NamedTuple):
     """A model that nobody held left a device, to make room for the one that a node needs."""
 
@@ -149,6 +161,7 @@ Event = (
     | NodeProgress
     | ModelFetching
     | ModelLoading
+    | ModelLoaded
     | ModelDropped
     | NodeWarned
     | NodeFinished

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 if TYPE_CHECKING:
@@ -27,6 +28,18 @@ class ModelSpec(Generic[M]):
     def size_bytes(self) -> int:
         """Bytes of the description itself; weights are the pool's to count."""
         return 256
+
+
+@dataclass(frozen=True, slots=True)
+class ResidentModel:
+    """A model whose weights are alive."""
+
+    spec: ModelSpec[Any]
+    device: str
+    size_bytes: int
+    """What its parameters, buffers and quantization state take."""
+    budget_bytes: int | None
+    """What all models may take on the device; None where there is no limit."""
 
 
 class Report(Protocol):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -152,7 +153,9 @@ class ModelPool:
             needed = self.loader.stored_bytes(base, device)
             self._make_room(base, device, needed, report)
             report(ev.ModelLoading, str(base), device, needed)
+            started_at = time.perf_counter()
             module = self.loader.load(base, device)
+            seconds = time.perf_counter() - started_at
             size_bytes = self.loader.size_bytes(module)
             if size_bytes > needed:  # files say nothing of buffers that are computed
                 try:
@@ -163,8 +166,10 @@ class ModelPool:
                     raise
             resident = Resident(base, device, module, size_bytes)
             with self._lock:
-                self._residents[base, device] = self._use(resident)
-            return resident
+                self._residents[base, device] = resident
+            report(ev.ModelLoaded, str(base), device, size_bytes, seconds)  # may raise: the module stays, unheld
+            with self._lock:
+                return self._use(resident)
 
     def _use(self, resident: Resident) -> Resident:
         self._clock += 1

@@ -34,6 +34,10 @@ def chrome_trace(events: Iterable[ev.Event]) -> str:
         elif isinstance(event, ev.NodeProgress) and event.node in running:
             name = f"{event.node} {event.step}/{event.total}"
             out.append({"name": name, "ph": "i", "ts": at(event), "s": "t", "tid": lanes[running[event.node].lane]})
+        elif isinstance(event, ev.ModelLoaded) and event.node in running:
+            started = max(at(event) - event.seconds * 1e6, 0.0)
+            span = {"name": f"load {event.model}", "cat": "load", "ph": "X", "ts": started, "dur": at(event) - started}
+            out.append(span | {"tid": lanes[running[event.node].lane], "args": ev.as_dict(event)})
         elif isinstance(event, ev.NodeCached):
             out.append({"name": f"{event.node} (cached)", "ph": "i", "ts": at(event), "s": "p", "tid": 0})
     names = [{"name": "thread_name", "ph": "M", "tid": tid, "args": {"name": lane}} for lane, tid in lanes.items()]

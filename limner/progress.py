@@ -70,20 +70,22 @@ class JsonLines(_Plain):
 class Lines(_Plain):
     """A line for each thing that happens: for logs and pipes."""
 
-    def __init__(self, console: Console) -> None:
+    def __init__(self, console: Console, *, is_verbose: bool = False) -> None:
         self._console = console
+        self._is_verbose = is_verbose
 
     def show(self, event: ev.Event) -> None:
         """Write a line, where the event deserves one."""
-        if (line := describe(event)) is not None:
+        if (line := describe(event, is_verbose=self._is_verbose)) is not None:
             self._console.print(line)
 
 
 class Bars:
     """Live bars in a terminal: one a running node, with steps and the time left."""
 
-    def __init__(self, console: Console) -> None:
+    def __init__(self, console: Console, *, is_verbose: bool = False) -> None:
         self._console = console
+        self._is_verbose = is_verbose
         self._tasks: dict[str, TaskID] = {}
         self._progress = Progress(
             SpinnerColumn(finished_text="[green]✓[/]"),
@@ -113,7 +115,7 @@ class Bars:
             if isinstance(event, ev.ModelLoading):  # what was downloaded was one bar; the steps to come are another
                 self._progress.remove_task(self._tasks[event.node])
                 self._tasks[event.node] = self._progress.add_task(event.node, total=None)
-            if (line := describe(event)) is not None:
+            if (line := describe(event, is_verbose=self._is_verbose)) is not None:
                 self._console.print(line)
 
     def __enter__(self) -> Self:
@@ -126,8 +128,11 @@ class Bars:
         self._progress.stop()
 
 
-def describe(event: ev.Event) -> Text | None:
-    """An event as a line for people; None where bars or the next line say it."""
+def describe(event: ev.Event, *, is_verbose: bool = False) -> Text | None:
+    """An event as a line for people; None where bars or the next line say it.
+
+    ``is_verbose`` tells of every model that comes and goes, otherwise of those that take long.
+    """
     match event:
         case ev.RunStarted(graph=graph, nodes=nodes, todo=todo):
             known = f", {nodes - todo} known or not needed" if todo < nodes else ""
@@ -144,8 +149,12 @@ def describe(event: ev.Event) -> Text | None:
             return _line("↓", "blue", node, f"downloading {model} ({_size(size)})")
         case ev.ModelLoading(node=node, model=model, device=device, size_bytes=size) if size >= SLOW_BYTES:
             return _line("…", "blue", node, f"loading {model} to {device} ({_size(size)})")
-        case ev.ModelDropped(node=node, model=model, device=device, size_bytes=size) if size >= SLOW_BYTES:
-            return _line("…", "blue", node, f"{model} leaves {device} to make room")
+        case ev.ModelLoaded(node=node, model=model, device=device, size_bytes=size, seconds=seconds) if is_verbose:
+            return _line("+", "blue", node, f"{model} is on {device}: {_size(size)} in {seconds:.2f} s")
+        case ev.ModelDropped(node=node, model=model, device=device, size_bytes=size):
+            if not is_verbose and size < SLOW_BYTES:
+                return None
+            return _line("…", "blue", node, f"{model} leaves {device} to make room: {_size(size)}")
         case ev.NodeFailed(node=node):  # the reason stands at the end, where it is not scrolled away
             return _line("✗", "red", node, "failed")
         case ev.NodeSkipped(node=node, because=because):

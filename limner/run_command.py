@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from limner.engine.errors import GraphError
+from limner.engine.errors import GraphError, InputError
+from limner.engine.models import ResidentModel
 from limner.folders import cache_folder
 from limner.memory_option import MemoryOption, read_memory
 from limner.options import CacheDirOption, DebugOption, DeviceOption, GraphArg, NoCacheOption, NodesOption, SetOption
@@ -16,6 +18,7 @@ from limner.progress import Bars, Display, JsonLines, Lines, Silent
 from limner.request import Request, faults_as_data, registry_with
 from limner.running import exit_for, paths_of, print_paths, run_plan
 from limner.session import Session
+from limner.tables import models_table
 from limner.terminal import err, friendly
 
 
@@ -49,9 +52,15 @@ def run(
         ),
     ] = 2.0,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print the pictures' paths only.")] = False,
+    verbose: Annotated[
+        bool,
+        typer.Option("--verbose", "-v", help="Tell of every model that comes and goes, and which stay at the end."),
+    ] = False,
     debug: DebugOption = False,
 ) -> None:
     """Run a graph. Pictures' paths go to stdout, progress to stderr."""
+    if quiet and verbose:
+        raise InputError("--quiet and --verbose exclude each other", hint="leave one of them out")
     folder = None if no_cache else cache_dir or cache_folder()
     budgets, faults = read_memory(memory or ())
     with Session(
@@ -67,7 +76,9 @@ def run(
             if as_json:
                 print(json.dumps({"event": "faults", "faults": faults_as_data(error)}))
             raise
-        result = run_plan(session, plan, _display(as_json=as_json, quiet=quiet), trace)
+        result = run_plan(session, plan, _display(as_json=as_json, quiet=quiet, verbose=verbose), trace)
+        if verbose:
+            _show_models(session.models(), as_json=as_json)
         if as_json:
             print(json.dumps({"event": "files", "paths": paths_of(result)}))
         else:
@@ -75,9 +86,23 @@ def run(
         exit_for(result, is_kept=folder is not None, debug=debug)
 
 
-def _display(*, as_json: bool, quiet: bool) -> Display:
+def _show_models(models: Sequence[ResidentModel], *, as_json: bool) -> None:
+    """What is alive after the run: with ``as_json`` as one more line on stdout, otherwise as a table on stderr."""
+    if as_json:
+        rows = [
+            {"model": str(m.spec), "device": m.device, "size_bytes": m.size_bytes, "budget_bytes": m.budget_bytes}
+            for m in models
+        ]
+        print(json.dumps({"event": "models", "models": rows}))
+    elif models:
+        err.print(models_table(models))
+    else:
+        err.print("no model is in memory: nothing that needs one was run", style="dim")
+
+
+def _display(*, as_json: bool, quiet: bool, verbose: bool) -> Display:
     if as_json:
         return JsonLines()
     if quiet:
         return Silent()
-    return Bars(err) if err.is_terminal else Lines(err)
+    return Bars(err, is_verbose=verbose) if err.is_terminal else Lines(err, is_verbose=verbose)

@@ -18,6 +18,7 @@ from limner.engine.errors import Fault, GraphError
 from limner.engine.events import EventStream
 from limner.engine.executor import Executor
 from limner.engine.graph import Graph
+from limner.engine.models import ResidentModel
 from limner.engine.parameters import with_values
 from limner.engine.plan import Plan, make_plan
 from limner.engine.registry import Registry
@@ -28,6 +29,7 @@ from limner.graphs.library import GraphLibrary
 
 if TYPE_CHECKING:
     from limner.engine.device import DeviceTable
+    from limner.engine.pool import ModelPool
 
 SOFTWARE = ("limner", "torch", "diffusers", "transformers")
 """The packages whose versions decide the bytes of a picture."""
@@ -64,6 +66,7 @@ class Session:
         self.budget_bytes = dict(budget_bytes or {})
         self._lock = threading.RLock()
         self._executor: Executor | None = None
+        self._pool: ModelPool | None = None
 
     @cached_property
     def devices(self) -> DeviceTable:
@@ -83,12 +86,24 @@ class Session:
         from limner.engine.pool import ModelPool, model_budgets
         from limner.nodes._flux2.on_demand import OnDemandLoader
 
+        self._pool = ModelPool(OnDemandLoader(), model_budgets(self.devices) | self.budget_bytes)
         return Executor(
             cache=self.cache,
-            models=ModelPool(OnDemandLoader(), model_budgets(self.devices) | self.budget_bytes),
+            models=self._pool,
             checkpoint_interval_s=self.checkpoint_interval_s,
             software=software(),
         )
+
+    def models(self) -> list[ResidentModel]:
+        """The models that are alive, most recently used first: what the next run need not load."""
+        with self._lock:
+            pool = self._pool
+        if pool is None:
+            return []
+        return [
+            ResidentModel(one.spec, one.device, one.size_bytes, pool.budget_bytes.get(one.device))
+            for one in pool.residents()
+        ]
 
     def document(
         self, graph: GraphLike, values: Mapping[str, Any] | None = None, *, beside: str | Path | None = None
@@ -168,7 +183,7 @@ class Session:
         with self._lock:
             if self._executor is not None:
                 self._executor.close()
-            self._executor = None
+            self._executor = self._pool = None
 
     def __enter__(self) -> Self:
         return self

@@ -10,9 +10,11 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from limner.engine.models import ResidentModel
 from limner.engine.node import NodeType
 from limner.engine.parameters import Parameter
 from limner.engine.plan import Plan
+from limner.terminal import printable, size
 
 
 def _table(*columns: str) -> Table:
@@ -111,3 +113,22 @@ def plan_table(plan: Plan) -> RenderableType:
         frees = ", ".join(name[source] for source in step.frees)
         table.add_row(Text(step.node.id, style="cyan"), step.node.type.name, step.lane, waits, frees)
     return table
+
+
+def models_table(models: Iterable[ResidentModel]) -> RenderableType:
+    """The models that are alive: where, how large, and which share of what models may take there; sums by device."""
+    table = _table("model in memory", "device", "size", "of its budget")
+    totals: dict[str, list[ResidentModel]] = {}
+    for model in models:
+        totals.setdefault(model.device, []).append(model)
+        share = _share(model.size_bytes, model.budget_bytes)
+        table.add_row(Text(printable(str(model.spec)), style="cyan"), model.device, size(model.size_bytes), share)
+    for device, here in totals.items():
+        if len(here) > 1:
+            used = sum(model.size_bytes for model in here)
+            table.add_row(Text("all of them", style="bold"), device, size(used), _share(used, here[0].budget_bytes))
+    return table
+
+
+def _share(size_bytes: int, budget_bytes: int | None) -> str:
+    return "no limit" if budget_bytes is None else f"{size_bytes / budget_bytes:.1%} of {size(budget_bytes)}"

@@ -17,7 +17,7 @@ from lab import Lab, graph, node
 from limner.engine import events as ev
 from limner.engine.context import Context
 from limner.engine.device import Device, DeviceTable
-from limner.engine.errors import DeviceError, ModelError
+from limner.engine.errors import Cancelled, DeviceError, ModelError
 from limner.engine.executor import Executor
 from limner.engine.models import ModelSpec, NoModels, Report
 from limner.engine.node import Node
@@ -272,13 +272,37 @@ def test_taking_turns_leaves_memory_as_it_was(loader: FakeLoader) -> None:
                 assert pool.used_bytes("cpu") == 10
             assert len(loader.alive) == 1
     encoder, transformer = str(Spec("encoder")), str(Spec("transformer"))
-    assert told[2:5] == [("ModelFetching", "transformer"), ("ModelDropped", encoder), ("ModelLoading", transformer)]
+    assert told[3:7] == [
+        ("ModelFetching", "transformer"),
+        ("ModelDropped", encoder),
+        ("ModelLoading", transformer),
+        ("ModelLoaded", transformer),
+    ]
     kinds = [kind for kind, _ in told]
     assert (kinds.count("ModelLoading"), kinds.count("ModelDropped")) == (100, 99)
     assert loader.peak_bytes == 10
     del pool  # as a session does when it is closed
     gc.collect()
     assert not loader.alive
+
+
+def test_cancelling_keeps_what_is_loaded(loader: FakeLoader) -> None:
+    """Who stops while a model loads does not hold it; it stays for the next who wants it, as it is."""
+    loader.hidden_bytes = 3
+    pool, told = ModelPool(loader), []
+
+    def stop(kind: Any, *fields: Any) -> None:
+        if kind is ev.ModelLoaded:
+            told.append(fields)
+            raise Cancelled
+
+    with pytest.raises(Cancelled), pool.hold(Spec("a"), "cpu", stop):
+        pass
+    (model, device, size_bytes, seconds), (resident,) = *told, pool.residents()
+    assert (model, device, size_bytes, resident.holders) == (str(Spec("a")), "cpu", 13, 0)
+    assert seconds >= 0
+    with pool.hold(Spec("a"), "cpu"):
+        assert loader.loads == [("a", "cpu")]
 
 
 def test_budgets_are_what_devices_have_but_some_headroom() -> None:
@@ -316,6 +340,7 @@ def test_what_the_pool_does_is_told_in_the_run(loader: FakeLoader) -> None:
         "NodeStarted",
         "ModelFetching",
         "ModelLoading",
+        "ModelLoaded",
         "NodeFinished",
     ]
     assert [event[2:] for event in lab.log if isinstance(event, ev.ModelLoading)] == [

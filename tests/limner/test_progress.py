@@ -8,7 +8,7 @@ import pytest
 from rich.console import Console
 
 from limner.engine import events as ev
-from limner.progress import Bars, describe
+from limner.progress import Bars, Lines, describe
 
 TRANSFORMER = "the transformer of a/b"
 
@@ -38,6 +38,29 @@ def test_what_takes_long_is_said(event: ev.Event, line: str | None) -> None:
     assert (described is None) == (line is None)
     if line is not None:
         assert line in str(described)
+
+
+@pytest.mark.parametrize(
+    ("event", "line"),
+    [
+        (
+            ev.ModelLoaded(1, 0.0, "denoise", TRANSFORMER, "cpu", 14_000_000, 0.25),
+            "the transformer of a/b is on cpu: 14.0 MB in 0.25 s",
+        ),
+        (
+            ev.ModelDropped(1, 0.0, "decode", TRANSFORMER, "cpu", 14_000_000),
+            "the transformer of a/b leaves cpu to make room: 14.0 MB",
+        ),
+    ],
+)
+def test_every_model_is_told_of_on_demand(event: ev.Event, line: str) -> None:
+    """Of small models too, with size and seconds, in bars and in lines; otherwise they pass in silence."""
+    assert describe(event) is None
+    for kind in (Bars, Lines):
+        stream = StringIO()
+        with kind(Console(file=stream, force_terminal=True, width=120), is_verbose=True) as display:
+            display.show(event)
+        assert line in stream.getvalue()
 
 
 def test_a_download_moves_the_bar_of_its_node() -> None:

@@ -275,3 +275,32 @@ def test_the_picture_carries_what_ran(quick: Any, graph_inside: Callable[[str], 
 def graph_inside() -> Callable[[str], Any]:
     """The graph that a picture carries."""
     return lambda path: json.loads(look(path).text["limner"])["graph"]
+
+
+def test_verbose_tells_of_models(quick: Any) -> None:
+    """Each model that is loaded or leaves, and a table of those that stay, on stderr; the path alone on stdout."""
+    answer = quick("text_to_image", "--no-cache", "-v", "--memory", "cpu=16MB", "--device", "cpu")
+    assert answer.stdout == "outputs/image.png\n"
+    assert "+ denoise              the transformer of tiny is on cpu: 14.6 MB in " in answer.stderr
+    assert "the text encoder of tiny leaves cpu to make room: 2.9 MB" in answer.stderr
+    table = answer.stderr.partition("model in memory")[2]
+    assert "the vae of tiny" in table
+    assert "the transformer of tiny" not in table
+    assert "% of 16.0 MB" in table
+    assert "model in memory" not in quick("text_to_image", "--no-cache").stderr
+
+
+def test_verbose_in_json_is_one_more_line(quick: Any) -> None:
+    """The line before the last has the models that are alive, as data; a run from the cache has none."""
+    events = quick("text_to_image", "--json", "-v", "--device", "cpu", "--memory", "cpu=1GB").events
+    models, files = events[-2:]
+    assert (models["event"], files["event"]) == ("models", "files")
+    assert models["models"][0]["model"] == "the vae of tiny"
+    assert {model["budget_bytes"] for model in models["models"]} == {10**9}
+    assert "no model is in memory" in quick("text_to_image", "-v", "--device", "cpu").stderr
+
+
+def test_quiet_and_verbose_exclude_each_other(quick: Any) -> None:
+    answer = quick("text_to_image", "-q", "-v")
+    assert answer.code == 2
+    assert "--quiet and --verbose exclude each other" in answer.stderr

@@ -207,3 +207,17 @@ def test_making_a_session_touches_nothing(tmp_path: Path) -> None:
     with Session(cache_dir=tmp_path / "kept"):
         pass
     assert not (tmp_path / "kept").exists()
+
+
+def test_a_session_says_which_models_are_alive() -> None:
+    """Most recently used first, each with its device, bytes and budget; none before a run and after the end."""
+    with Session(budget_bytes={"cpu": 10**9}, device="cpu") as mine:
+        assert mine.models() == []
+        mine.run("text_to_image", **SMALL)
+        vae, transformer, encoder = mine.models()
+        assert [str(model.spec) for model in (vae, transformer, encoder)] == [
+            f"the {part} of tiny" for part in ("vae", "transformer", "text encoder")
+        ]
+        assert transformer.size_bytes > encoder.size_bytes > vae.size_bytes > 10**6
+        assert {(model.device, model.budget_bytes) for model in (vae, transformer, encoder)} == {("cpu", 10**9)}
+    assert mine.models() == []
