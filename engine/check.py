@@ -17,6 +17,7 @@ from limner.engine.expand import GRAPH_TYPE, Expansion, Library, expand, targets
 from limner.engine.findings import Findings
 from limner.engine.garbage import collector_paused
 from limner.engine.node import Node, NodeType
+from limner.engine.offload import AUTO, Offload
 from limner.engine.registry import Registry
 from limner.engine.wiring import DrawnWire, Wiring
 
@@ -60,6 +61,7 @@ class _Draft:
     settings: BaseModel
     wires: list[DrawnWire]
     device: str
+    offload: Offload
 
 
 _NOTHING = Node()
@@ -98,7 +100,17 @@ def _draft(
         findings.faults += [
             _explained(fault.under(("nodes", node_id)), node_type, parameters) for fault in error.faults
         ]
-    return _Draft(node_type, settings, wires, node.device)
+    return _Draft(node_type, settings, wires, node.device, _offload(node_id, node_type, node, wiring))
+
+
+def _offload(node_id: str, node_type: NodeType, node: NodeDocument, wiring: Wiring) -> Offload:
+    """The policy of a node, or of the Graph node around it. A fault where the node has no use for one."""
+    if node_type.cls.on_device:
+        return wiring.expansion.offloads.get(node_id, node.offload)
+    if node.offload != AUTO:
+        message = f"offload: {node_type.name} computes on no device, so nothing of it can leave one"
+        wiring.findings.add(message, ("nodes", node_id, "offload"), "take it away")
+    return AUTO
 
 
 def _read_settings(node_type: NodeType, node: NodeDocument, wired: frozenset[str]) -> BaseModel:
@@ -202,4 +214,4 @@ def _checked(node_id: str, draft: _Draft, index: Mapping[str, int]) -> CheckedNo
         Wire(port, tuple((index[source], output) for source, output in sources), is_many, is_setting)
         for port, sources, is_many, is_setting in draft.wires
     )
-    return CheckedNode(node_id, draft.type, draft.settings, wires, draft.device)
+    return CheckedNode(node_id, draft.type, draft.settings, wires, draft.device, draft.offload)

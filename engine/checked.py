@@ -8,6 +8,7 @@ from pydantic import BaseModel
 
 from limner.engine.document import Document
 from limner.engine.node import Node, NodeType
+from limner.engine.offload import AUTO, Offload
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +32,7 @@ class CheckedNode:
     """The node itself; where settings are wired, only the other settings."""
     wires: tuple[Wire, ...]
     device: str
+    offload: Offload = AUTO
 
     @property
     def node(self) -> Node | None:

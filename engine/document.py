@@ -13,6 +13,7 @@ from pydantic_core import ErrorDetails
 
 from limner.engine.errors import Fault, GraphError, suggest
 from limner.engine.migrate import VERSION, migrate
+from limner.engine.offload import AUTO, Offload, OffloadSetting
 
 
 def _plain(layout: dict[str, Any]) -> dict[str, Any]:
@@ -59,6 +60,7 @@ class NodeDocument(BaseModel):
         default_factory=dict, description='For each input, "node" or "node.port"; a list where several are taken.'
     )
     device: str = Field(default="auto", description="Where the node computes: auto, cpu, cuda:0, mps.")
+    offload: OffloadSetting = Field(default=AUTO, description="What leaves that device while it is not needed.")
 
 
 class Document(BaseModel):
@@ -159,14 +161,20 @@ def shape_fault(
     path = prefix + loc
     kind, context = detail["type"], detail.get("ctx", {})
     if kind == "extra_forbidden":
-        model = NodeDocument if len(loc) == 3 and loc[0] == "nodes" and not prefix else Document
-        names = known if known is not None else tuple(model.model_fields)
+        names = known if known is not None else tuple(_model_at(loc).model_fields)
         return Fault(f"{name}: unknown {'setting' if prefix else 'key'}", path, suggest(name, names))
     if kind == "string_pattern_mismatch" and path[:1] == ("nodes",) and len(path) == 2:
         return Fault(f"{name!r} is no id for a node", path, "use letters, digits, _ and -")
     if kind == "string_pattern_mismatch" and path == ("name",):
         return Fault("name: has control characters", path, "write it in one line")
     return Fault(f"{name}: {_rule(kind, context, detail['msg'])}", path)
+
+
+def _model_at(loc: tuple[str | int, ...]) -> type[BaseModel]:
+    """What a place in a document is made after."""
+    if loc[0] != "nodes" or len(loc) < 3:
+        return Document
+    return NodeDocument if len(loc) == 3 else Offload
 
 
 _RULES = {

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 from limner.engine.document import Document, NodeDocument, parse
 from limner.engine.errors import Fault, GraphError, LimnerError, suggest
+from limner.engine.offload import AUTO, Offload
 
 GRAPH_TYPE = "Graph"
 MAX_NODES = 1_000_000
@@ -43,6 +44,8 @@ class Expansion:
     """By Graph node, the wire that each of its ports stands for."""
     graphs: dict[str, Document] = field(default_factory=dict)
     """By Graph node, the graph that it stands for; without those that have faults, which may hide parameters."""
+    offloads: dict[str, Offload] = field(default_factory=dict)
+    """By node that names no policy, that of the Graph node around it; for what in there computes on a device."""
     broken: set[str] = field(default_factory=set)
     """Nodes that are left out because of a fault of their own, which is among ``faults``."""
     faults: list[Fault] = field(default_factory=list)
@@ -67,6 +70,11 @@ class _Pending:
     node: NodeDocument
     library: Library | None
     within: tuple[Path, ...] = ()  # the graphs around it, to find one that contains itself
+    around: Offload = AUTO  # what a Graph node around it says
+
+    @property
+    def offload(self) -> Offload:
+        return self.around if self.node.offload == AUTO else self.node.offload
 
 
 def expand(document: Document, library: Library | None) -> Expansion:
@@ -80,6 +88,8 @@ def expand(document: Document, library: Library | None) -> Expansion:
         item = pending.popleft()
         if item.node.type != GRAPH_TYPE:
             out.nodes[item.id] = item.node
+            if item.offload != item.node.offload:
+                out.offloads[item.id] = item.offload
             continue
         if len(out.nodes) + len(pending) > MAX_NODES:
             out.faults.append(Fault(f"with the graphs in it, it comes to more than {MAX_NODES:,} nodes", ("nodes",)))
@@ -141,7 +151,7 @@ def _inline(item: _Pending, inner: Document, out: Expansion) -> list[_Pending]:
     library, within = item.library.beside(graph), (*item.within, item.library.path(graph))
     placed = {prefix + name: node for name, node in nodes.items()}
     still = _needed(placed, out.outputs[item.id])  # a wire from outside may have taken the place of inner nodes
-    return [_Pending(name, node, library, within) for name, node in placed.items() if name in still]
+    return [_Pending(name, node, library, within, item.offload) for name, node in placed.items() if name in still]
 
 
 def _needed(nodes: Mapping[str, NodeDocument], outputs: Mapping[str, str]) -> set[str]:
@@ -166,6 +176,7 @@ def _under(prefix: str, node: NodeDocument, device: str) -> NodeDocument:
         settings=dict(node.settings),
         wires=_prefixed(prefix, node.wires),
         device=device if node.device == "auto" else node.device,
+        offload=node.offload,
     )
 
 

@@ -42,7 +42,7 @@ def _document(node: CheckedNode, graph: CheckedGraph, ids: dict[str, str]) -> No
         drawn = [_wire(graph.nodes[source], output, ids) for source, output in wire.sources]
         wires[wire.port] = drawn if wire.is_many else drawn[0]
     settings = node.settings.model_dump(mode="json", exclude_unset=True)
-    return NodeDocument(type=node.type.name, settings=settings, wires=wires, device=node.device)
+    return NodeDocument(type=node.type.name, settings=settings, wires=wires, device=node.device, offload=node.offload)
 
 
 def _wire(source: CheckedNode, output: int, ids: dict[str, str]) -> str:

@@ -12,6 +12,7 @@ from limner.engine.document import Document, NodeDocument, NodeId, parse, read_j
 from limner.engine.errors import Fault, GraphError, InputError, suggest
 from limner.engine.expand import GRAPH_TYPE, Library
 from limner.engine.node import Node, NodeType, snake_case
+from limner.engine.offload import AUTO, Mode, Offload
 from limner.engine.write import write_atomically
 
 
@@ -70,7 +71,15 @@ class Graph:
         self._outputs: dict[str, str] = {}
         self._layout: dict[str, Any] = {}
 
-    def add(self, node: Node, *, id: str | None = None, device: str = "auto", **wires: Source | list[Source]) -> Handle:  # noqa: A002  # the word that graphs use
+    def add(
+        self,
+        node: Node,
+        *,
+        id: str | None = None,  # noqa: A002  # the word that graphs use
+        device: str = "auto",
+        offload: Offload | Mode = AUTO,
+        **wires: Source | list[Source],
+    ) -> Handle:
         """Add a node and wire its inputs (or settings). Without ``id`` it is called after its type: ``text_encode``.
 
         Raises GraphError for an id that is taken or none, an input that the type has not, and a wire that cannot be
@@ -92,7 +101,9 @@ class Graph:
                 for port in unknown
             )
         settings = node.model_dump(mode="json", exclude_unset=True, exclude=set(drawn))
-        self._nodes[node_id] = NodeDocument(type=node_type.name, settings=settings, wires=drawn, device=device)
+        self._nodes[node_id] = NodeDocument(
+            type=node_type.name, settings=settings, wires=drawn, device=device, offload=_policy(offload)
+        )
         names = [port.name for port in node_type.outputs]
         ports = {name: node_id if len(names) == 1 else f"{node_id}.{name}" for name in names}
         return Handle(self, node_id, node_type.name, ports)
@@ -104,6 +115,7 @@ class Graph:
         *,
         id: str | None = None,  # noqa: A002  # the word that graphs use
         device: str = "auto",
+        offload: Offload | Mode = AUTO,
         **values: Any,
     ) -> Handle:
         """Add another graph as a node. ``graph`` is a template's name or a path; ``values`` are its parameters.
@@ -117,7 +129,9 @@ class Graph:
         node_id = self._new_id(id, Path(name).stem if _is_node_id(Path(name).stem) else "graph")
         wires = {key: self._wires(node_id, key, value) for key, value in values.items() if _is_source(value)}
         settings = {"graph": name} | {key: value for key, value in values.items() if key not in wires}
-        self._nodes[node_id] = NodeDocument(type=GRAPH_TYPE, settings=settings, wires=wires, device=device)
+        self._nodes[node_id] = NodeDocument(
+            type=GRAPH_TYPE, settings=settings, wires=wires, device=device, offload=_policy(offload)
+        )
         return Handle(self, node_id, name, {port: f"{node_id}.{port}" for port in ports})
 
     def _outputs_of(self, graph: str) -> list[str]:
@@ -212,6 +226,10 @@ class Graph:
         while candidate in self._nodes:
             candidate, number = f"{name}_{number}", number + 1
         return candidate
+
+
+def _policy(offload: Offload | Mode) -> Offload:
+    return offload if isinstance(offload, Offload) else Offload(mode=offload)
 
 
 def _is_node_id(text: str) -> bool:

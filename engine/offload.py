@@ -2,12 +2,26 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Final, Literal
+from collections.abc import Iterator
+from typing import Annotated, Any, Final, Literal, get_args
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    model_serializer,
+    model_validator,
+)
+
+from limner.engine.errors import suggest
 
 Mode = Literal["auto", "none", "model", "group"]
 Level = Literal["leaf", "block"]
+
+STREAMS: Final = ("cuda", "xpu", "npu")
+"""Devices that copy while they compute."""
 
 
 class Offload(BaseModel):
@@ -40,7 +54,24 @@ class Offload(BaseModel):
             odd := sorted(name for name in ("record_stream", "low_cpu_mem") if getattr(self, name))
         ):
             raise ValueError(f"{' and '.join(odd)} only with stream")
+        if self.stream and self.blocks_per_group > 1:
+            raise ValueError("with stream, blocks come one by one: blocks_per_group is 1")
+        if self.disk is not None and self.low_cpu_mem:
+            raise ValueError("low_cpu_mem is for groups that wait in RAM: what waits on disk is pinned group by group")
         return self
+
+    @model_serializer(mode="wrap")
+    def _shortest(self, serialize: SerializerFunctionWrapHandler) -> str | dict[str, Any]:
+        """The mode alone where there is nothing else to say."""
+        return self.mode if self == Offload(mode=self.mode) else {"mode": self.mode} | serialize(self)
+
+    def problems(self, device: str) -> Iterator[tuple[str, str, str]]:
+        """What a device cannot do of it: the field, why, and what to try."""
+        kind = device.partition(":")[0]
+        if self.mode == "model" and kind == "cpu":
+            yield "mode", "on a CPU, the weights of a model are in RAM already", "use none, or group with disk"
+        if self.stream and kind not in STREAMS:
+            yield "stream", f"{device} cannot copy while it computes", "leave stream out"
 
     def __str__(self) -> str:
         if self.mode != "group":
@@ -51,8 +82,12 @@ class Offload(BaseModel):
 
 
 def _spelled_out(value: Any) -> Any:
-    """A mode alone stands for the policy of that mode."""
-    return {"mode": value} if isinstance(value, str) else value
+    """A mode alone stands for the policy of that mode. Raises ValueError."""
+    if not isinstance(value, str):
+        return value
+    if value not in get_args(Mode):
+        raise ValueError(f"{value!r} is none of {', '.join(get_args(Mode))}; {suggest(value, get_args(Mode))}")
+    return {"mode": value}
 
 
 OffloadSetting = Annotated[Offload, BeforeValidator(_spelled_out, json_schema_input_type=Mode | Offload)]

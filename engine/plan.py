@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from limner.engine.checked import CheckedGraph, CheckedNode
 from limner.engine.device import DEVICE_NAME, HOST, DeviceTable
 from limner.engine.errors import Fault, GraphError, suggest
 from limner.engine.garbage import collector_paused
+from limner.engine.offload import AUTO, NONE, Offload
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +25,8 @@ class Step:
     """The nodes that this one waits for, by index, each once."""
     frees: tuple[int, ...]
     """The nodes whose values nobody needs after this one, if nodes run in order."""
+    offload: Offload = NONE
+    """What leaves the device while it is not needed. Never ``auto``: the plan has decided."""
 
     @property
     def device(self) -> str:
@@ -62,6 +65,8 @@ def _make_plan(graph: CheckedGraph, devices: DeviceTable, default: str) -> Plan:
         lane = devices.default if wanted == "auto" else wanted
         if lane not in devices and (lane != HOST or node.type.cls.on_device):
             faults.append(_unknown_device(node, lane, devices))
+        else:
+            faults += _offload_faults(node, lane)
         lanes.append(lane)
     if faults:
         raise GraphError(faults)
@@ -74,7 +79,7 @@ def _make_plan(graph: CheckedGraph, devices: DeviceTable, default: str) -> Plan:
     return Plan(
         graph,
         tuple(
-            Step(node, lane, tuple(waiting), wanted, freed)
+            Step(node, lane, tuple(waiting), wanted, freed, _resolved(node.offload))
             for node, lane, waiting, wanted, freed in zip(graph.nodes, lanes, consumers, needs, frees, strict=True)
         ),
     )
@@ -90,6 +95,16 @@ def _last_uses(needs: Sequence[tuple[int, ...]]) -> list[tuple[int, ...]]:
             seen[source] = 1
         frees[index] = last
     return frees
+
+
+def _resolved(offload: Offload) -> Offload:
+    """The policy that ``auto`` stands for."""
+    return NONE if offload == AUTO else offload
+
+
+def _offload_faults(node: CheckedNode, device: str) -> Iterator[Fault]:
+    for name, message, hint in node.offload.problems(device):
+        yield Fault(f"offload.{name}: {message}", ("nodes", node.id, "offload", name), hint)
 
 
 def _unknown_device(node: CheckedNode, device: str, devices: DeviceTable) -> Fault:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     )
     from limner.engine.events import EventStream
     from limner.engine.node import Node
+    from limner.engine.offload import Offload
     from limner.engine.registry import Registry
     from limner.engine.result import Result
     from limner.graph import Graph
@@ -46,6 +47,7 @@ _HOMES = {
     ),
     "limner.engine.events": ("EventStream",),
     "limner.engine.node": ("Node",),
+    "limner.engine.offload": ("Offload",),
     "limner.engine.registry": ("Registry",),
     "limner.engine.result": ("Result",),
     "limner.graph": ("Graph",),
@@ -66,6 +68,7 @@ __all__ = [
     "ModelError",
     "Node",
     "NodeFailed",
+    "Offload",
     "Registry",
     "Result",
     "Session",

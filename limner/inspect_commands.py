@@ -69,6 +69,7 @@ def plan(
             "node": step.node.id,
             "type": step.node.type.name,
             "lane": step.lane,
+            "offload": step.offload.model_dump(exclude_defaults=True),
             "needs": [names[i] for i in step.needs],
             "frees": [names[i] for i in step.frees],
         }

@@ -12,6 +12,7 @@ from rich.text import Text
 
 from limner.engine.models import ResidentModel
 from limner.engine.node import NodeType
+from limner.engine.offload import NONE
 from limner.engine.parameters import Parameter
 from limner.engine.plan import Plan
 from limner.terminal import printable, size
@@ -111,7 +112,8 @@ def plan_table(plan: Plan) -> RenderableType:
     for step in plan.steps:
         waits = ", ".join(name[source] for source in step.needs)
         frees = ", ".join(name[source] for source in step.frees)
-        table.add_row(Text(step.node.id, style="cyan"), step.node.type.name, step.lane, waits, frees)
+        lane = step.lane if step.offload == NONE else f"{step.lane}, offload {step.offload}"
+        table.add_row(Text(step.node.id, style="cyan"), step.node.type.name, lane, waits, frees)
     return table
 
 
