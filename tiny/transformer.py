@@ -77,7 +77,7 @@ def predict_velocity(
     return velocity[:, : noisy.shape[1]]
 
 
-def object_weights(clean: torch.Tensor, weight: float = 3.0) -> torch.Tensor:
+def object_weights(clean: torch.Tensor, weight: float = 6.0) -> torch.Tensor:
     """Weight (B, S) of every token: those that differ from the plain background count more; mean 1."""
     background = clean.median(1, keepdim=True).values
     differs = (clean - background).abs().amax(-1) > 0.5
