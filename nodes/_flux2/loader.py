@@ -17,22 +17,22 @@ from diffusers.models.transformers.transformer_flux2 import Flux2Transformer2DMo
 from diffusers.schedulers.scheduling_flow_match_euler_discrete import FlowMatchEulerDiscreteScheduler
 from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
-from transformers import Mistral3ForConditionalGeneration, Qwen3ForCausalLM
+from transformers import PreTrainedModel
 
 from limner.engine.errors import ModelError
 from limner.engine.events import ModelFetching
 from limner.engine.models import ModelSpec, Report
 from limner.nodes._flux2.adapters import with_loras
 from limner.nodes._flux2.bitsandbytes_cpu import keep_portable
-from limner.nodes._flux2.index import Family, read_index
+from limner.nodes._flux2.checkpoint import Checkpoint, find_checkpoint
 from limner.nodes._flux2.live import LiveTextEncoder, LiveTransformer
 from limner.nodes._flux2.preview import LatentPreview
 from limner.nodes._flux2.quantization import bytes_to_load, is_quantized, plan_load, stored_arguments
-from limner.nodes._flux2.settings import PreviewMap, read_settings
+from limner.nodes._flux2.settings import PreviewMap
 from limner.nodes._flux2.size import module_bytes
 from limner.nodes._flux2.source import find
+from limner.nodes._flux2.text_model import load_text_model
 from limner.nodes._flux2.tokenizer import load_tokenizer
-from limner.nodes._flux2.weights import read_headers
 from limner.nodes.specs import VAE, Dtype, Flux2Spec, Quantizable, TextEncoder, Transformer
 
 Live = LiveTextEncoder | LiveTransformer | AutoencoderKLFlux2
@@ -47,10 +47,6 @@ _DTYPES: Final[Mapping[str, torch.dtype]] = {
     "F32": torch.float32,
     "BF16": torch.bfloat16,
     "F16": torch.float16,
-}
-_TEXT_ENCODERS: Final[Mapping[Family, Any]] = {
-    "dev": Mistral3ForConditionalGeneration,
-    "klein": Qwen3ForCausalLM,
 }
 
 
@@ -69,11 +65,11 @@ class Flux2Loader:
     def stored_bytes(self, spec: ModelSpec[Any], device: str) -> int:
         """Bytes of the weights as they are loaded, from the headers; quantized, a close guess. Raises ModelError."""
         spec = _flux2(spec)
-        weights = find(spec.source, spec.component, spec.revision) / spec.component
-        itemsize = _dtype(weights, spec.dtype, device).itemsize
+        checkpoint = find_checkpoint(spec)
+        itemsize = _dtype(checkpoint, spec.dtype, device).itemsize
         if isinstance(spec, Quantizable) and spec.quantization is not None:
-            return bytes_to_load(weights, spec.quantization, itemsize)
-        return read_headers(weights).bytes_as(itemsize)
+            return bytes_to_load(checkpoint, spec.quantization, itemsize)
+        return checkpoint.weights.bytes_as(itemsize)
 
     def load(self, spec: ModelSpec[Any], device: str) -> Live:
         """The component that a base spec describes, on ``device``. Raises ModelError, DeviceError."""
@@ -82,8 +78,7 @@ class Flux2Loader:
         if isinstance(spec, Transformer):
             return _load_transformer(spec, device)
         spec = _flux2(spec)
-        folder = find(spec.source, "vae", spec.revision)
-        vae: AutoencoderKLFlux2 = _load_module(AutoencoderKLFlux2, folder / "vae", spec, device)
+        vae: AutoencoderKLFlux2 = _load_module(AutoencoderKLFlux2, find_checkpoint(spec), spec, device)
         return vae
 
     @contextmanager
@@ -115,33 +110,26 @@ def _flux2(spec: ModelSpec[Any]) -> Flux2Spec[Any]:
 
 
 def _load_text_encoder(spec: TextEncoder, device: str) -> LiveTextEncoder:
-    folder = find(spec.source, "text_encoder", spec.revision)
-    index = read_index(folder)
-    settings = read_settings(folder, index).text
-    weights = folder / "text_encoder"
-    model = _load_module(_TEXT_ENCODERS[index.family], weights, spec, device)
-    layers = model.config.get_text_config().num_hidden_layers
-    if not all(0 <= layer <= layers for layer in settings.out_layers):
-        raise ModelError(f"{weights} has {layers} layers, and {settings.out_layers} are read from it")
+    checkpoint = find_checkpoint(spec)
+    index = checkpoint.index
     return LiveTextEncoder(
-        model=model,
-        tokenizer=load_tokenizer(folder / "tokenizer", index),
+        model=_load_module(PreTrainedModel, checkpoint, spec, device),
+        tokenizer=load_tokenizer(checkpoint.folder / "tokenizer", index),
         family=index.family,
-        settings=settings,
+        settings=checkpoint.settings.text,
         uses_negative=index.family == "klein" and not index.is_distilled,
     )
 
 
 def _load_transformer(spec: Transformer, device: str) -> LiveTransformer:
-    folder = find(spec.source, "transformer", spec.revision)
-    index = read_index(folder)
-    settings = read_settings(folder, index)
-    model = _load_module(Flux2Transformer2DModel, folder / "transformer", spec, device)
+    checkpoint = find_checkpoint(spec)
+    index, settings = checkpoint.index, checkpoint.settings
+    model = _load_module(Flux2Transformer2DModel, checkpoint, spec, device)
     return LiveTransformer(
         model=model,
         channels=model.config["in_channels"],
         text_width=model.config["joint_attention_dim"],
-        scheduler_config=_scheduler_config(folder),
+        scheduler_config=_scheduler_config(checkpoint.folder),
         family=index.family,
         is_distilled=index.is_distilled,
         defaults=settings.defaults,
@@ -149,9 +137,10 @@ def _load_transformer(spec: Transformer, device: str) -> LiveTransformer:
     )
 
 
-def _load_module(cls: Any, weights: Path, spec: Flux2Spec[Any], device: str) -> Any:
+def _load_module(cls: Any, checkpoint: Checkpoint, spec: Flux2Spec[Any], device: str) -> Any:
     """One module of diffusers or transformers. Refuses weights that are not exactly what its configuration says."""
-    dtype = _dtype(weights, spec.dtype, device)
+    dtype = _dtype(checkpoint, spec.dtype, device)
+    weights = checkpoint.config
     quantized = None
     arguments: dict[str, Any] = {"dtype": dtype}
     if device != "cpu":
@@ -160,12 +149,14 @@ def _load_module(cls: Any, weights: Path, spec: Flux2Spec[Any], device: str) -> 
         arguments |= stored_arguments()
     try:
         if isinstance(spec, Quantizable) and spec.quantization is not None:
-            quantized = plan_load(cls, weights, spec.quantization, dtype, device)
-            library = transformers if issubclass(cls, transformers.PreTrainedModel) else diffusers
-            arguments |= quantized.arguments(library, device)
-        module, report = cls.from_pretrained(
-            weights, use_safetensors=True, local_files_only=True, output_loading_info=True, **arguments
-        )
+            quantized = plan_load(cls, checkpoint, spec.quantization, dtype, device)
+            arguments |= quantized.arguments(transformers if cls is PreTrainedModel else diffusers, device)
+        if cls is PreTrainedModel:
+            module, report = load_text_model(checkpoint, **arguments)
+        else:
+            module, report = cls.from_pretrained(
+                weights, use_safetensors=True, local_files_only=True, output_loading_info=True, **arguments
+            )
     except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
         line = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise ModelError(f"{weights} could not be loaded: {line}") from error
@@ -180,11 +171,11 @@ def _load_module(cls: Any, weights: Path, spec: Flux2Spec[Any], device: str) -> 
     return module
 
 
-def _dtype(weights: Path, dtype: Dtype, device: str) -> torch.dtype:
+def _dtype(checkpoint: Checkpoint, dtype: Dtype, device: str) -> torch.dtype:
     """``auto`` is the dtype of the file, but float32 for small weights on a CPU."""
     if dtype != "auto":
         return _DTYPES[dtype]
-    stored = read_headers(weights)
+    stored = checkpoint.weights
     if device == "cpu" and stored.total_bytes <= SMALL_BYTES:
         return torch.float32
     return _DTYPES.get(stored.main_dtype, torch.bfloat16)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from limner.engine.errors import InputError, ModelError
 from limner.engine.user_path import user_path
-from limner.nodes._flux2.weights import read_names
+from limner.nodes._flux2.weights import read_tensors
 
 PREFIXES = ("transformer.", "diffusion_model.", "base_model.model.", "lora_unet_")
 """diffusers; BFL, ai-toolkit and ComfyUI; PEFT; kohya."""
@@ -40,7 +40,7 @@ def identify_lora(path: Path) -> str:
 
 def lora_faults(path: Path) -> Iterator[str]:
     """Why a file is no LoRA for a FLUX.2 transformer, as far as the names in it tell. Raises ModelError."""
-    names = read_names(path)
+    names = list(read_tensors(path))
     if kind := _other_kind(names):
         yield f"{path} is a {kind}, and only plain LoRA is applied"
         return

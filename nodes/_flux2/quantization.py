@@ -15,13 +15,13 @@ from torch import nn
 
 from limner.engine.errors import DeviceError, ModelError, suggest
 from limner.nodes._flux2.bitsandbytes_cpu import CPU_MAP, allow_bitsandbytes_on_cpu
+from limner.nodes._flux2.checkpoint import Checkpoint
 from limner.nodes._flux2.index import read_json
-from limner.nodes._flux2.weights import quantized_bytes, read_headers
+from limner.nodes._flux2.text_model import meta_model
+from limner.nodes._flux2.weights import quantized_bytes
 from limner.nodes.specs import Quantization, QuantizationMethod
 
 BITSANDBYTES: Final = ("nf4", "fp4", "int8")
-ALWAYS_KEPT: Final = ("lm_head",)
-"""The text encoder's head: its weights are the embedding's, and nothing that we read comes from it."""
 EMBEDDING: Final = "embed_tokens"
 _BITS: Final = {"nf4": 4.5, "fp4": 4.5, "quanto-int4": 4.5}
 """Bits a weight with the scales of its block; the other methods have 8, and a scale a row."""
@@ -101,14 +101,17 @@ class QuantizedLoad:
                 raise ModelError(f"{name} was {'quantized' if name in self.kept else 'not quantized'} by {self.method}")
 
 
-def plan_load(cls: Any, weights: Path, quantization: Quantization, dtype: torch.dtype, device: str) -> QuantizedLoad:
+def plan_load(
+    cls: Any, checkpoint: Checkpoint, quantization: Quantization, dtype: torch.dtype, device: str
+) -> QuantizedLoad:
     """Find out what to keep. Raises ModelError for names that are not there, DeviceError for what a device lacks."""
+    weights = checkpoint.config
     if is_quantized(weights):
         raise ModelError(f"{weights} is quantized already", hint="leave the Quantize node out")
     if quantization.method == "fp8-dynamic":
         _check_fp8(device)
-    linears = _linear_names(cls, weights)
-    kept = {name for name in linears if _is_part(ALWAYS_KEPT[0], name)}
+    linears = _linear_names(cls, checkpoint)
+    kept = set[str]()
     for part in quantization.skip:
         if not (found := {name for name in linears if _is_part(part, name)}):
             raise ModelError(f"skip: {weights} has no linear layer {part}", hint=suggest(part, _parts(linears)))
@@ -120,15 +123,15 @@ def plan_load(cls: Any, weights: Path, quantization: Quantization, dtype: torch.
     return QuantizedLoad(quantization, dtype, tuple(sorted(kept)))
 
 
-def bytes_to_load(weights: Path, quantization: Quantization, itemsize: int) -> int:
+def bytes_to_load(checkpoint: Checkpoint, quantization: Quantization, itemsize: int) -> int:
     """About how many bytes a component will have, from its headers; for ``layerwise-fp8`` before it is cast.
 
-    ``itemsize`` is that of the other weights. Raises ModelError.
+    ``itemsize`` is that of the other weights.
     """
     if quantization.method == "layerwise-fp8":
-        return read_headers(weights).bytes_as(itemsize)
+        return checkpoint.weights.bytes_as(itemsize)
     bits = _BITS_DOUBLE if quantization.double_quant else _BITS.get(quantization.method, _BITS_8)
-    return quantized_bytes(weights, itemsize, bits, (*ALWAYS_KEPT, EMBEDDING, *quantization.skip))
+    return quantized_bytes(checkpoint.tensors, itemsize, bits, (EMBEDDING, *quantization.skip))
 
 
 def is_quantized(weights: Path) -> bool:
@@ -163,13 +166,13 @@ def _last_name(name: str) -> str:
     return name.rpartition(".")[2]
 
 
-def _linear_names(cls: Any, weights: Path) -> list[str]:
+def _linear_names(cls: Any, checkpoint: Checkpoint) -> list[str]:
     """The linear layers that a configuration describes; no weight is read."""
-    with torch.device("meta"):
-        if issubclass(cls, transformers.PreTrainedModel):
-            module = cls(cls.config_class.from_pretrained(weights, local_files_only=True))
-        else:
-            module = cls.from_config(cls.load_config(weights, local_files_only=True))
+    if issubclass(cls, transformers.PreTrainedModel):
+        module = meta_model(checkpoint)
+    else:
+        with torch.device("meta"):
+            module = cls.from_config(cls.load_config(checkpoint.config, local_files_only=True))
     return [name for name, layer in module.named_modules() if isinstance(layer, nn.Linear)]
 
 

@@ -82,8 +82,15 @@ def find(source: str, component: Component, revision: str | None = None, report:
     if folder is None:
         from limner.nodes._flux2.hub import download, known_commit
 
+        commit = known_commit(source, revision) or revision
         patterns = ["model_index.json", "limner.json", "vae/config.json", *_files(component)]
-        folder = download(source, known_commit(source, revision) or revision, patterns, report)
+        if component == "text_encoder":  # its index says which of its files are needed
+            from limner.nodes._flux2.text_layers import needed_files
+
+            small = [pattern for pattern in patterns if pattern != "text_encoder/*.safetensors"]
+            folder = download(source, commit, small, report)
+            patterns = [*small, *(f"text_encoder/{name}" for name in needed_files(folder))]
+        folder = download(source, commit, patterns, report)
     for fault in index_faults(folder, only=_FOLDERS_OF[component]):
         raise ModelError(fault)
     return folder

@@ -1,11 +1,11 @@
-"""What safetensors files say of themselves in their headers: dtypes and bytes, without reading a weight."""
+"""What safetensors files say of themselves in their headers: dtypes, shapes and bytes, without reading a weight."""
 
 from __future__ import annotations
 
 import json
 import math
 from collections import Counter
-from collections.abc import Collection
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,10 +17,30 @@ _FLOAT_BYTES = {"F64": 8, "F32": 4, "F16": 2, "BF16": 2, "F8_E4M3": 1, "F8_E5M2"
 
 
 @dataclass(frozen=True)
+class Stored:
+    """One tensor as a file holds it."""
+
+    path: Path
+    key: str
+    dtype: str
+    """In the words of safetensors: ``BF16``, ``F32``, ..."""
+    shape: tuple[int, ...]
+    size_bytes: int
+
+
+@dataclass(frozen=True)
 class StoredWeights:
     """The bytes of a component's weights by safetensors dtype (``BF16``, ``F32``, ...)."""
 
     bytes_by_dtype: dict[str, int]
+
+    @classmethod
+    def of(cls, tensors: Iterable[Stored]) -> StoredWeights:
+        """Add tensors up."""
+        counts: Counter[str] = Counter()
+        for tensor in tensors:
+            counts[tensor.dtype] += tensor.size_bytes
+        return cls(dict(counts))
 
     @property
     def total_bytes(self) -> int:
@@ -40,49 +60,44 @@ class StoredWeights:
         return max(self.bytes_by_dtype, key=lambda dtype: (self.bytes_by_dtype[dtype], dtype))
 
 
-def read_headers(folder: Path) -> StoredWeights:
-    """Sum up the headers of a component's files. Raises ModelError where one is not safetensors or there is none."""
-    counts: Counter[str] = Counter()
+def read_folder(folder: Path) -> dict[str, Stored]:
+    """Every tensor of a component's files. Raises ModelError where one is not safetensors or there is none."""
+    found = {}
     for path in sorted(folder.glob("*.safetensors")):
-        counts.update(_read_header(path))
-    if not counts:
+        found.update(read_tensors(path))
+    if not found:
         raise ModelError(f"{folder} has no weights in safetensors")
-    return StoredWeights(dict(counts))
+    return found
 
 
-def quantized_bytes(folder: Path, itemsize: int, bits: float, kept: Collection[str]) -> int:
+def read_tensors(path: Path) -> dict[str, Stored]:
+    """The tensors of a file, from its header. Raises ModelError where it is not safetensors."""
+    try:
+        return {
+            name: Stored(path, name, entry["dtype"], tuple(map(int, entry["shape"])), _size(entry))
+            for name, entry in _read_entries(path).items()
+            if name != "__metadata__"
+        }
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise _broken(path, error) from error
+
+
+def quantized_bytes(tensors: Mapping[str, Stored], itemsize: int, bits: float, kept: Collection[str]) -> int:
     """Bytes of a component with ``bits`` a weight of linear layers, scales included, and ``itemsize`` bytes elsewhere.
 
-    ``kept`` are names, or parts of names, of layers that are not quantized. Raises ModelError.
+    ``kept`` are names, or parts of names, of layers that are not quantized.
     """
     total = 0.0
-    for path in sorted(folder.glob("*.safetensors")):
-        try:
-            for name, entry in _read_entries(path).items():
-                if name != "__metadata__":
-                    is_kept = any(f".{part}." in f".{name}" for part in kept)
-                    is_linear = name.endswith(".weight") and len(entry["shape"]) == 2 and not is_kept
-                    total += math.prod(entry["shape"]) * (bits / 8 if is_linear else itemsize)
-        except (TypeError, KeyError, AttributeError) as error:
-            raise _broken(path, error) from error
+    for name, tensor in tensors.items():
+        is_kept = any(f".{part}." in f".{name}" for part in kept)
+        is_linear = name.endswith(".weight") and len(tensor.shape) == 2 and not is_kept
+        total += math.prod(tensor.shape) * (bits / 8 if is_linear else itemsize)
     return math.ceil(total)
 
 
-def read_names(path: Path) -> list[str]:
-    """The names of the tensors in a file. Raises ModelError where it is not safetensors."""
-    return [name for name in _read_entries(path) if name != "__metadata__"]
-
-
-def _read_header(path: Path) -> Counter[str]:
-    counts: Counter[str] = Counter()
-    try:
-        for name, entry in _read_entries(path).items():
-            if name != "__metadata__":
-                begin, end = entry["data_offsets"]
-                counts[entry["dtype"]] += int(end) - int(begin)
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise _broken(path, error) from error
-    return counts
+def _size(entry: Mapping[str, Any]) -> int:
+    begin, end = entry["data_offsets"]
+    return int(end) - int(begin)
 
 
 def _read_entries(path: Path) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shutil
 import subprocess
 import sys
 import threading
@@ -263,3 +264,20 @@ def test_what_was_downloaded_is_known_by_its_commit(hub: Hub, tmp_path: Path) ->
     (refs,) = tmp_path.glob("hub/models--someone--flux/refs/main")
     refs.write_text("1" * 40)
     assert identity()[0] == f"hub:someone/flux@{'1' * 40}"
+
+
+def test_files_of_layers_that_are_not_read_stay_where_they_are(hub: Hub, tmp_path: Path) -> None:
+    """The index is fetched first, and says which shards of the text encoder hold what is read."""
+    hub.folder = Path(shutil.copytree(hub.folder, tmp_path / "model"))
+    settings = json.loads((hub.folder / "limner.json").read_text())
+    settings["text"]["out_layers"] = [1]
+    (hub.folder / "limner.json").write_text(json.dumps(settings))
+    encoder = hub.folder / "text_encoder"
+    shards = {"model.embed_tokens.weight": "a.safetensors", "model.layers.1.x": "a.safetensors", "lm_head.x": "b"}
+    shards["model.layers.2.x"] = "c.safetensors"
+    (encoder / "model.safetensors.index.json").write_text(json.dumps({"weight_map": shards}))
+    (encoder / "model.safetensors").rename(encoder / "a.safetensors")
+    (encoder / "c.safetensors").write_bytes(b"")
+    found = find(hub.url, tmp_path / "home", "text_encoder")
+    assert "text_encoder/a.safetensors" in found
+    assert not {"text_encoder/b", "text_encoder/c.safetensors"} & {*found, *hub.served}

@@ -11,13 +11,13 @@ import safetensors.torch
 import torch
 
 from limner.engine.errors import ModelError
-from limner.nodes._flux2.weights import read_headers
+from limner.nodes._flux2.weights import StoredWeights, read_folder
 
 
 def test_bytes_are_counted_over_all_files(tmp_path: Path) -> None:
     safetensors.torch.save_file({"a": torch.zeros(10, dtype=torch.bfloat16)}, tmp_path / "1.safetensors")
     safetensors.torch.save_file({"b": torch.zeros(7), "c": torch.zeros(2)}, tmp_path / "2.safetensors")
-    stored = read_headers(tmp_path)
+    stored = StoredWeights.of(read_folder(tmp_path).values())
     assert stored.bytes_by_dtype == {"BF16": 20, "F32": 36}
     assert (stored.total_bytes, stored.main_dtype) == (56, "F32")
 
@@ -35,10 +35,10 @@ def with_header(document: object) -> bytes:
 def test_what_is_not_safetensors_is_refused(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "a.safetensors").write_bytes(content)
     with pytest.raises(ModelError, match=r"a\.safetensors is not safetensors|has no weights"):
-        read_headers(tmp_path)
+        read_folder(tmp_path)
 
 
 def test_a_folder_without_weights_is_refused(tmp_path: Path) -> None:
     (tmp_path / "weights.bin").write_bytes(b"x")
     with pytest.raises(ModelError, match="has no weights in safetensors"):
-        read_headers(tmp_path)
+        read_folder(tmp_path)

@@ -1,0 +1,88 @@
+"""Which tensors of a text encoder are read: its embedding and the layers up to the last one that is listened to."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+from limner.engine.errors import ModelError
+from limner.nodes._flux2.index import read_index, read_json
+from limner.nodes._flux2.settings import read_settings
+from limner.nodes._flux2.weights import Stored, read_tensors
+
+DEFAULT_LAYERS = 32
+"""What a configuration of Mistral or Qwen3 means that says nothing: transformers leaves defaults out."""
+INDEX = "model.safetensors.index.json"
+_PREFIX = r"(?:(?:model|language_model)\.)*"
+_READ = re.compile(rf"{_PREFIX}((?:layers\.(\d+)|embed_tokens|norm)\..+)", re.ASCII)
+_UNREAD = re.compile(rf"{_PREFIX}(?:lm_head|vision_tower|multi_modal_projector)\..+", re.ASCII)
+
+
+def layers_to_keep(folder: Path) -> int:
+    """How many layers of a checkpoint's text encoder are needed. Raises ModelError.
+
+    One more than the highest that is read: what comes out of the last layer of a model passes its final norm, and what
+    comes out of the others does not. Where the last layer itself is read, all are needed.
+    """
+    wanted = read_settings(folder, read_index(folder)).text.out_layers
+    config = read_json(folder / "text_encoder" / "config.json")
+    own = config.get("text_config")
+    total = (own if isinstance(own, dict) else config).get("num_hidden_layers", DEFAULT_LAYERS)
+    weights = folder / "text_encoder"
+    if not isinstance(total, int) or total < 1:
+        raise ModelError(f"{weights}/config.json: {total!r} is no number of layers")
+    if not all(0 <= layer <= total for layer in wanted):
+        raise ModelError(f"{weights} has {total} layers, and {wanted} are read from it")
+    return min(total, max(wanted) + 1)
+
+
+def text_tensors(folder: Path) -> dict[str, Stored]:
+    """The tensors that are read, by their names in the bare language model; no other is ever touched.
+
+    The head and what sees pictures are left out as well. Raises ModelError, also for names that nobody knows.
+    """
+    weights, layers = folder / "text_encoder", layers_to_keep(folder)
+    found = {}
+    for path in _files(weights, layers):
+        for key, tensor in read_tensors(path).items():
+            if name := _name(key, layers):
+                found[name] = tensor
+            elif not _UNREAD.fullmatch(key) and not _READ.fullmatch(key):
+                raise ModelError(f"{weights} has unknown weights: {key}")
+    if not found:
+        raise ModelError(f"{weights} has no weights in safetensors")
+    return found
+
+
+def needed_files(folder: Path) -> list[str]:
+    """The weight files that hold tensors that are read, as patterns; all, where no index says. Raises ModelError."""
+    if not (folder / "text_encoder" / INDEX).is_file():
+        return ["*.safetensors"]
+    layers = layers_to_keep(folder)
+    shards = _shards(folder / "text_encoder" / INDEX)
+    return sorted({shard for key, shard in shards.items() if _name(key, layers)})
+
+
+def _files(weights: Path, layers: int) -> list[Path]:
+    """As ``needed_files``, of which all must be there."""
+    if not (weights / INDEX).is_file():
+        return sorted(weights.glob("*.safetensors"))
+    shards = _shards(weights / INDEX)
+    return [weights / shard for shard in sorted({shard for key, shard in shards.items() if _name(key, layers)})]
+
+
+def _shards(index: Path) -> Mapping[str, str]:
+    """File names by tensor. Only plain names: an index points at nothing outside its folder."""
+    shards = read_json(index).get("weight_map")
+    if not isinstance(shards, dict) or not all(isinstance(name, str) and "/" not in name for name in shards.values()):
+        raise ModelError(f"{index} names no files", hint="download it again")
+    return shards
+
+
+def _name(key: str, layers: int) -> str | None:
+    """``model.language_model.layers.7.x`` -> ``layers.7.x``; None for what is not read."""
+    found = _READ.fullmatch(key)
+    if found is None or (found[2] is not None and int(found[2]) >= layers):
+        return None
+    return found[1]

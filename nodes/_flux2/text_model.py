@@ -1,0 +1,79 @@
+"""The bare language model of a text encoder, with the layers that are read and no other."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from typing import Any, Final
+
+import torch
+import transformers
+from safetensors import safe_open
+from torch import nn
+from transformers import AutoConfig, MistralConfig, MistralModel, PreTrainedConfig, Qwen3Config, Qwen3Model
+
+from limner.engine.errors import ModelError
+from limner.nodes._flux2.checkpoint import Checkpoint
+from limner.nodes._flux2.text_layers import layers_to_keep
+from limner.nodes._flux2.weights import Stored
+
+_MODELS: Final[Mapping[type[PreTrainedConfig], Any]] = {MistralConfig: MistralModel, Qwen3Config: Qwen3Model}
+
+
+def text_class(checkpoint: Checkpoint) -> tuple[Any, PreTrainedConfig]:
+    """Class and configuration of the model that ``checkpoint.tensors`` are the weights of. Raises ModelError.
+
+    Every tensor of a stock text encoder's hidden states comes from here: what is left out are later layers, the head,
+    and what sees pictures.
+    """
+    whole = AutoConfig.from_pretrained(checkpoint.config, local_files_only=True, trust_remote_code=False)
+    config = whole.get_text_config()
+    if type(config) not in _MODELS:
+        raise ModelError(f"{checkpoint.config} is a {type(config).__name__}, and FLUX.2 reads prompts with another")
+    layers = config.num_hidden_layers = layers_to_keep(checkpoint.folder)
+    if getattr(config, "layer_types", None):
+        config.layer_types = config.layer_types[:layers]
+    if quantized := getattr(whole, "quantization_config", None):
+        config.quantization_config = {**_as_dict(quantized), "llm_int8_skip_modules": _kept(checkpoint)}
+    return _MODELS[type(config)], config
+
+
+@contextmanager
+def lazy_tensors(tensors: Mapping[str, Stored]) -> Iterator[dict[str, Any]]:
+    """The tensors by name, none of them read yet: transformers reads one when it needs it."""
+    with ExitStack() as stack:
+        paths = {tensor.path for tensor in tensors.values()}
+        files = {path: stack.enter_context(safe_open(path, framework="pt")) for path in paths}
+        yield {name: files[tensor.path].get_slice(tensor.key) for name, tensor in tensors.items()}
+
+
+def meta_model(checkpoint: Checkpoint) -> nn.Module:
+    """The model without its weights."""
+    cls, config = text_class(checkpoint)
+    with torch.device("meta"):
+        model: nn.Module = cls(config)
+    return model
+
+
+def load_text_model(checkpoint: Checkpoint, **arguments: Any) -> tuple[transformers.PreTrainedModel, Mapping[str, Any]]:
+    """The model, and what transformers says of missing and unknown weights. Raises what transformers raises."""
+    cls, config = text_class(checkpoint)
+    with lazy_tensors(checkpoint.tensors) as tensors:
+        model, report = cls.from_pretrained(
+            None, config=config, state_dict=tensors, output_loading_info=True, **arguments
+        )
+    return model, report
+
+
+def _kept(checkpoint: Checkpoint) -> list[str]:
+    """The layers that a quantized checkpoint holds in full precision: their names there are those of a larger model."""
+    layers = {name.removesuffix(".weight") for name in checkpoint.tensors if name.endswith(".weight")}
+    return sorted(
+        layer
+        for layer in layers
+        if f"{layer}.weight.absmax" not in checkpoint.tensors and f"{layer}.SCB" not in checkpoint.tensors
+    )
+
+
+def _as_dict(config: Any) -> dict[str, Any]:
+    return dict(config) if isinstance(config, dict) else dict(config.to_dict())
