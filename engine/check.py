@@ -130,7 +130,8 @@ def _read_settings(node_type: NodeType, node: NodeDocument, wired: frozenset[str
     except ValueError as error:  # what Python can hold and JSON cannot, such as an integer without end
         raise GraphError([*faults, Fault(f"settings: not JSON: {error}", ("settings",))]) from None
     if isinstance(settings, Node) and type(settings).problems is not Node.problems:
-        faults += [Fault(f"{name}: {message}", ("settings", name)) for name, message in settings.problems(node.wires)]
+        counts = {name: len(sources) if isinstance(sources, list) else 1 for name, sources in node.wires.items()}
+        faults += [Fault(f"{name}: {message}", ("settings", name)) for name, message in settings.problems(counts)]
     if faults:
         raise GraphError(faults)
     return settings

@@ -5,16 +5,19 @@ from __future__ import annotations
 import inspect
 import types
 import typing
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
-from typing import Any, ClassVar, Literal, TypeVar, Union, get_args, get_origin
+from typing import Any, ClassVar, Final, Literal, TypeVar, Union, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, create_model
 
 from limner.engine.errors import NodeTypeError
 
 Keep = Literal["nothing", "memory", "disk"]
+
+NO_WIRES: Final[Mapping[str, int]] = types.MappingProxyType({})
+"""Of a node on its own."""
 
 
 class Node(BaseModel):
@@ -37,10 +40,10 @@ class Node(BaseModel):
     keep: ClassVar[Keep] = "memory"
     """Where the cache keeps the outputs: ``disk`` for what is dear to compute and cheap to keep."""
 
-    def problems(self, wired: Collection[str] = ()) -> Iterator[tuple[str, str]]:
+    def problems(self, wired: Mapping[str, int] = NO_WIRES) -> Iterator[tuple[str, str]]:
         """Faults that the type of a setting cannot express, as (setting, message). Must be quick and load nothing.
 
-        ``wired`` are the inputs that a wire leads to.
+        ``wired`` are the inputs that wires lead to, and how many each.
         """
         return iter(())
 

@@ -205,7 +205,8 @@ class Run:
         wired = {wire.port: self._value(wire) for wire in checked.wires if wire.is_setting}
         try:
             node = checked.type.cls(**(dict(checked.settings) | wired))
-            faults = [f"{name}: {message}" for name, message in node.problems(wires)]
+            counts = {wire.port: len(wire.sources) for wire in checked.wires if not wire.is_setting}
+            faults = [f"{name}: {message}" for name, message in node.problems(counts)]
         except ValidationError as error:
             faults = [str(shape_fault(d, ("nodes", checked.id, "settings"))) for d in error.errors(include_url=False)]
         if faults:

@@ -13,6 +13,7 @@ from limner.engine.context import Provenance
 from limner.engine.plan import Plan
 from limner.folders import cache_folder
 from limner.interrupts import raised
+from limner.nodes.save_image import SUFFIXES
 from limner.options import DebugOption, DeviceOption, NodesOption
 from limner.progress import Bars, Display, Lines
 from limner.request import Request, registry_with
@@ -58,7 +59,8 @@ def replay(
         _say_what_changed(provenance, session, plan)
         result = run_plan(session, plan, display)
         exit_for(result, is_kept=False, debug=debug)
-        comparison = compare(image, [Path(path) for path in paths_of(result)])
+        made = [path for path in map(Path, paths_of(result)) if path.suffix.lower() in SUFFIXES]
+        comparison = compare(image, made)
     if comparison.same_as is not None:
         out.print(Text.assemble(("✓ ", "green"), f"{image}: the same pixels"))
         return

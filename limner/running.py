@@ -52,7 +52,7 @@ def _write_trace(path: Path, events: ev.Reader) -> None:
 
 
 def paths_of(result: Result) -> list[str]:
-    """Where the pictures of a run are."""
+    """Where the pictures and tables of a run are."""
     from limner.nodes.values import Files
 
     return [path for files in result.values(Files) for path in files.paths]

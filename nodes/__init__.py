@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from limner.engine.node import Node
 from limner.nodes.apply_lora import ApplyLoRA
+from limner.nodes.compare import Compare
 from limner.nodes.denoise import Denoise
 from limner.nodes.encode_references import EncodeReferences
 from limner.nodes.integer import Integer
@@ -13,6 +14,7 @@ from limner.nodes.number import Number
 from limner.nodes.preview_image import PreviewImage
 from limner.nodes.quantize import Quantize
 from limner.nodes.save_image import SaveImage
+from limner.nodes.save_table import SaveTable
 from limner.nodes.text import Text
 from limner.nodes.text_encode import TextEncode
 from limner.nodes.vae_decode import VAEDecode
@@ -28,6 +30,8 @@ NODES: tuple[type[Node], ...] = (
     VAEDecode,
     SaveImage,
     PreviewImage,
+    Compare,
+    SaveTable,
     Text,
     Integer,
     Number,
@@ -37,6 +41,7 @@ NODES: tuple[type[Node], ...] = (
 __all__ = [
     "NODES",
     "ApplyLoRA",
+    "Compare",
     "Denoise",
     "EncodeReferences",
     "Integer",
@@ -46,6 +51,7 @@ __all__ = [
     "PreviewImage",
     "Quantize",
     "SaveImage",
+    "SaveTable",
     "Text",
     "TextEncode",
     "VAEDecode",

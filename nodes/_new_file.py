@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from itertools import count
 from pathlib import Path
 from uuid import uuid4
 
@@ -27,6 +28,14 @@ def write_new(names: Iterable[Path], content: bytes) -> Path:
         if part is not None:
             part.unlink(missing_ok=True)
     raise FileExistsError("every name is taken")
+
+
+def numbered(path: Path, number: int | None = None) -> Iterator[Path]:
+    """The names to try, in order: the plain one (or that with the number), then those that follow."""
+    if number is None:
+        yield path
+    for following in count(2 if number is None else number):
+        yield path.with_name(f"{path.stem}-{following}{path.suffix}")
 
 
 def _take(part: Path, path: Path) -> bool:

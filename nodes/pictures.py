@@ -82,7 +82,7 @@ class References:
 
 @dataclass(frozen=True)
 class Files:
-    """Where pictures were written, in order."""
+    """Where pictures or tables were written, in order."""
 
     paths: tuple[str, ...]
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
-from itertools import count
 from pathlib import Path
 from typing import ClassVar
 
@@ -14,7 +13,7 @@ from limner.engine.errors import InputError
 from limner.engine.node import Node
 from limner.engine.user_path import user_path
 from limner.engine.write import write_atomically
-from limner.nodes._new_file import write_new
+from limner.nodes._new_file import numbered, write_new
 from limner.nodes.values import Files, Image
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
@@ -62,7 +61,7 @@ class SaveImage(Node):
             content, is_told = encode_picture(pixels, path.suffix.lower(), self.quality, ctx.provenance)
             if not is_told:
                 ctx.warn(f"{self.path}: the graph is too large for this format and was left out; PNG holds any graph")
-            written.append(str(self._write(content, _names(path, None if total == 1 else number))))
+            written.append(str(self._write(content, numbered(path, None if total == 1 else number))))
             ctx.progress(number, total)
         return Files(tuple(written))
 
@@ -75,11 +74,3 @@ class SaveImage(Node):
         except OSError as error:
             raise InputError(f"{self.path} cannot be written: {error.strerror or error}") from error
         return path
-
-
-def _names(path: Path, number: int | None) -> Iterator[Path]:
-    """The names to try, in order: the plain one (or that with the number), then those that follow."""
-    if number is None:
-        yield path
-    for following in count(2 if number is None else number):
-        yield path.with_name(f"{path.stem}-{following}{path.suffix}")

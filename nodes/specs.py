@@ -60,6 +60,10 @@ class Quantization:
     skip: tuple[str, ...] = ()
     """Modules that keep their precision: dotted names, or parts of them."""
 
+    def __str__(self) -> str:
+        parts = [*(["double quantization"] if self.double_quant else []), *(f"without {name}" for name in self.skip)]
+        return self.method + (f" ({', '.join(parts)})" if parts else "")
+
 
 @dataclass(frozen=True, order=True)
 class LoRA:
@@ -81,7 +85,7 @@ class Quantizable(Flux2Spec[M]):
     quantization: Quantization | None = None
 
     def __str__(self) -> str:
-        return super().__str__() + (f" in {self.quantization.method}" if self.quantization else "")
+        return super().__str__() + (f" in {self.quantization}" if self.quantization else "")
 
 
 @dataclass(frozen=True)

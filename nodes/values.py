@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from limner.nodes.pictures import MAX_REFERENCES, Files, Image, References
 from limner.nodes.specs import VAE, TextEncoder, Transformer
+from limner.nodes.tables import Table
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -20,6 +21,7 @@ __all__ = [
     "Latent",
     "ReferenceLatents",
     "References",
+    "Table",
     "TextEncoder",
     "Transformer",
 ]

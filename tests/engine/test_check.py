@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any, TypeVar
 
 import pytest
@@ -17,7 +17,7 @@ from limner.engine.checked import CheckedGraph
 from limner.engine.context import Context
 from limner.engine.document import Document
 from limner.engine.errors import Fault, GraphError
-from limner.engine.node import Node
+from limner.engine.node import NO_WIRES, Node
 from limner.engine.registry import Registry
 
 N = TypeVar("N", bound=int)
@@ -40,6 +40,19 @@ class Picky(Node):
         return self.steps
 
 
+class Pairs(Node):
+    """A node that counts its wires."""
+
+    def problems(self, wired: Mapping[str, int] = NO_WIRES) -> Iterator[tuple[str, str]]:
+        if wired.get("texts", 0) % 2:
+            yield "size", f"{wired['texts']} texts make no pairs"
+
+    size: int = 2
+
+    def run(self, ctx: Context, texts: list[str]) -> int:
+        return len(texts)
+
+
 class Heavy(Node):
     on_device = True
 
@@ -47,7 +60,7 @@ class Heavy(Node):
         return 0
 
 
-REGISTRY = Registry([*NODES, Picky, Heavy])
+REGISTRY = Registry([*NODES, Picky, Pairs, Heavy])
 
 
 def faults(raw: Any) -> list[Fault]:
@@ -336,3 +349,13 @@ def test_a_document_checks_like_its_json() -> None:
     raw = graph({"a": node("Start"), "b": node("Add", {"value": "a"})})
     document = Document.model_validate(raw)
     assert check(document, REGISTRY).nodes == check(json.loads(json.dumps(raw)), REGISTRY).nodes
+
+
+@pytest.mark.parametrize(("wires", "count"), [("a", 1), (["a"], 1), (["a", "a", "a"], 3)])
+def test_a_node_may_count_its_wires(wires: Any, count: int) -> None:
+    """What depends on how many wires lead to an input is found before anything runs."""
+    texts = {"a": node("Word")}
+    assert (
+        only(graph(texts | {"pairs": node("Pairs", {"texts": wires})})).message == f"size: {count} texts make no pairs"
+    )
+    check(graph(texts | {"pairs": node("Pairs", {"texts": ["a", "a"]})}), REGISTRY)

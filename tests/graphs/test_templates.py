@@ -15,10 +15,12 @@ import torch
 from limner import Graph, GraphError, Session
 from limner.engine.parameters import describe
 from limner.graphs import GraphLibrary
-from limner.nodes.values import Files
+from limner.nodes.values import Files, Table
 
 NAMES = GraphLibrary().names()
 SMALL = {"steps": 2, "width": 64, "height": 64}
+SHEETS = {"quantization_compare": (2 * (256 + 12) + 12, 5 * (256 + 2 * 23 + 12) + 24)}
+"""Sizes of the pictures of templates that show more than one."""
 NEEDED = {"images": ["a.png"], "lora": "a.safetensors", "second_lora": "a.safetensors"}
 
 
@@ -78,9 +80,23 @@ def test_a_template_is_sound(session: Session, name: str) -> None:
 def test_a_template_draws(session: Session, name: str) -> None:
     """Every template runs to its end on the embedded model and leaves a picture."""
     result = session.run(name, **values_for(session, name))
-    (files,) = result.values(Files)
+    (files,) = result.outputs["save"].values()
     with PIL.Image.open(files.paths[0]) as image:
-        assert image.size == (64, 64)
+        assert image.size == SHEETS.get(name, (64, 64))
+
+
+def test_the_comparison_comes_with_a_table(session: Session) -> None:
+    """``quantization_compare`` says of each way how far it is from full precision."""
+    result = session.run("quantization_compare", **SMALL)
+    (table,) = result.values(Table)
+    full, *others = table.records()
+    assert full == {"label": "full precision", "psnr_db": None, "ssim": 1.0}
+    assert [row["label"] for row in others] == ["nf4", "nf4, double quantization", "int8", "layerwise fp8"]
+    assert all(10 < row["psnr_db"] < 100 and 0 < row["ssim"] < 1 for row in others)
+    assert [Path(path).name for files in result.values(Files) for path in files.paths] == [
+        "quantization.png",
+        "quantization.md",
+    ]
 
 
 def test_a_template_that_lacks_something_names_the_parameter(session: Session) -> None:

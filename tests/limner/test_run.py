@@ -71,6 +71,35 @@ def test_out_takes_a_folder(quick: Any) -> None:
     assert quick("text_to_image", "--out", "new").stdout == "new/image-2.png\n"
 
 
+SHEET = {
+    "black": {"type": "Paint"},
+    "grey": {"type": "Paint", "settings": {"grey": 8}},
+    "compare": {
+        "type": "Compare",
+        "settings": {"labels": ["black", "grey"]},
+        "wires": {"images": ["black", "grey"]},
+    },
+    "save": {"type": "SaveImage", "wires": {"images": "compare.sheet"}},
+    "table": {"type": "SaveTable", "settings": {"path": "mine.csv"}, "wires": {"table": "compare.table"}},
+}
+
+
+def test_out_takes_tables_along(limner: Any, graph_file: Any, tmp_path: Path) -> None:
+    """A table goes beside the picture, under its name, or into the folder under its own; both paths are said."""
+    (tmp_path / "paint.py").write_text(PAINT)
+    run = ("run", graph_file(SHEET), "--nodes", "paint.py", "--no-cache")
+    for _ in range(2):
+        answer = limner(*run, "--out", "sheet.png")
+        assert answer.code == 0, answer.stderr
+        assert sorted(answer.stdout.split()) == ["sheet.csv", "sheet.png"]
+    assert sorted(limner(*run, "--out", "new/").stdout.split()) == ["new/image.png", "new/mine.csv"]
+    two = SHEET | {"more": SHEET["table"]}
+    answer = limner("run", graph_file(two), "--nodes", "paint.py", "--out", "sheet.png")
+    assert "saves 2 times (table, more)" in answer.stderr
+    checked = limner("replay", "sheet.png", "--check", "--nodes", "paint.py")
+    assert checked.stdout == "✓ sheet.png: the same pixels\n"
+
+
 def test_out_needs_a_node_that_saves(limner: Any, graph_file: Any) -> None:
     """``--out`` on a graph that saves nothing is a fault, not a silent wish."""
     path = graph_file({"text": {"type": "Text"}})

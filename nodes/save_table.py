@@ -1,0 +1,71 @@
+"""Tables as files."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import ClassVar
+
+from pydantic import Field
+
+from limner.engine.context import Context
+from limner.engine.errors import InputError
+from limner.engine.node import NO_WIRES, Node
+from limner.engine.user_path import user_path
+from limner.engine.write import write_atomically
+from limner.nodes._new_file import numbered, write_new
+from limner.nodes.values import Files, Table
+
+SUFFIXES = (".md", ".csv", ".json")
+
+
+class SaveTable(Node):
+    """Write a table as Markdown, CSV or JSON.
+
+    Markdown is rounded for people; CSV and JSON keep every digit. No file is lost: where a name is taken, the next
+    free number is.
+    """
+
+    category: ClassVar[str] = "table"
+    effect: ClassVar[bool] = True
+
+    path: str = Field(
+        default="outputs/table.md",
+        min_length=1,
+        description="Where to write; the ending (.md, .csv, .json) is the format. Folders are made.",
+    )
+    overwrite: bool = Field(
+        default=False, description="Replace a file of this name. Otherwise the next free numbered name is taken."
+    )
+
+    def problems(self, wired: Mapping[str, int] = NO_WIRES) -> Iterator[tuple[str, str]]:
+        """A format that cannot be written, or a folder in the place of the file."""
+        try:
+            path = user_path(self.path)
+        except InputError as error:
+            yield "path", error.message
+            return
+        if path.suffix.lower() not in SUFFIXES:
+            yield "path", f"{self.path} must end in {', '.join(SUFFIXES[:-1])} or {SUFFIXES[-1]}"
+        elif path.is_dir():
+            yield "path", f"{self.path} is a folder"
+
+    def run(self, ctx: Context, table: Table) -> Files:
+        """Write the table. Raises InputError where the disk does not take it."""
+        path = user_path(self.path)
+        try:
+            return Files((str(self._write(_content(table, path.suffix.lower()), path)),))
+        except OSError as error:
+            raise InputError(f"{self.path} cannot be written: {error.strerror or error}") from error
+
+    def _write(self, content: bytes, path: Path) -> Path:
+        if not self.overwrite:
+            return write_new(numbered(path), content)
+        write_atomically(path, content)
+        return path
+
+
+def _content(table: Table, suffix: str) -> bytes:
+    if suffix == ".json":
+        return table.to_bytes() + b"\n"
+    return (table.to_markdown() if suffix == ".md" else table.to_csv()).encode()
