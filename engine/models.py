@@ -7,6 +7,8 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
+from limner.engine.offload import NONE, Offload
+
 if TYPE_CHECKING:
     from limner.engine.events import Event
 
@@ -36,8 +38,9 @@ class ResidentModel:
 
     spec: ModelSpec[Any]
     device: str
+    """Where they are: an offloaded model waits on the CPU."""
     size_bytes: int
-    """What its parameters, buffers and quantization state take."""
+    """What its parameters, buffers and quantization state take there."""
     budget_bytes: int | None
     """What all models may take on the device; None where there is no limit."""
 
@@ -57,14 +60,21 @@ def unheard(kind: Callable[..., Event], *fields: Any) -> None:
 class Models(Protocol):
     """What an executor needs of a model pool."""
 
-    def hold(self, spec: ModelSpec[M], device: str, report: Report = unheard) -> AbstractContextManager[M]:
-        """The live module on ``device`` for the length of a ``with`` block. Raises ModelError, DeviceError."""
+    def hold(
+        self, spec: ModelSpec[M], device: str, report: Report = unheard, offload: Offload = NONE
+    ) -> AbstractContextManager[M]:
+        """The live module for the length of a ``with`` block, ready to compute on ``device``.
+
+        ``offload`` says where its weights are while they are not needed. Raises ModelError, DeviceError.
+        """
         ...
 
 
 class NoModels:
     """A pool for graphs that hold no model: tests and pure value graphs."""
 
-    def hold(self, spec: ModelSpec[M], device: str, report: Report = unheard) -> AbstractContextManager[M]:
+    def hold(
+        self, spec: ModelSpec[M], device: str, report: Report = unheard, offload: Offload = NONE
+    ) -> AbstractContextManager[M]:
         """Refuse, and say why."""
         raise LookupError(f"no model pool was given to the executor, so {spec!r} cannot be held on {device}")

@@ -13,6 +13,7 @@ from typing import Any, ClassVar, Final, Literal, TypeVar, Union, get_args, get_
 from pydantic import BaseModel, ConfigDict, create_model
 
 from limner.engine.errors import NodeTypeError
+from limner.engine.offload import Offload
 
 Keep = Literal["nothing", "memory", "disk"]
 
@@ -45,6 +46,10 @@ class Node(BaseModel):
 
         ``wired`` are the inputs that wires lead to, and how many each.
         """
+        return iter(())
+
+    def offload_problems(self, offload: Offload) -> Iterator[tuple[str, str]]:
+        """Of a node that describes a model: why it cannot be offloaded so where it is used, and what to try."""
         return iter(())
 
     def known_outputs(self) -> tuple[Any, ...] | None:

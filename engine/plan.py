@@ -9,6 +9,7 @@ from limner.engine.checked import CheckedGraph, CheckedNode
 from limner.engine.device import DEVICE_NAME, HOST, DeviceTable
 from limner.engine.errors import Fault, GraphError, suggest
 from limner.engine.garbage import collector_paused
+from limner.engine.node import Node
 from limner.engine.offload import AUTO, NONE, Offload
 
 
@@ -57,7 +58,7 @@ def make_plan(graph: CheckedGraph, devices: DeviceTable, default: str = "auto") 
 
 
 def _make_plan(graph: CheckedGraph, devices: DeviceTable, default: str) -> Plan:
-    lanes, faults = [], []
+    lanes, faults = list[str](), list[Fault]()
     for node in graph.nodes:
         wanted = node.device
         if wanted == "auto":
@@ -66,7 +67,7 @@ def _make_plan(graph: CheckedGraph, devices: DeviceTable, default: str) -> Plan:
         if lane not in devices and (lane != HOST or node.type.cls.on_device):
             faults.append(_unknown_device(node, lane, devices))
         else:
-            faults += _offload_faults(node, lane)
+            faults += _offload_faults(node, lane, graph)
         lanes.append(lane)
     if faults:
         raise GraphError(faults)
@@ -102,9 +103,27 @@ def _resolved(offload: Offload) -> Offload:
     return NONE if offload == AUTO else offload
 
 
-def _offload_faults(node: CheckedNode, device: str) -> Iterator[Fault]:
+def _offload_faults(node: CheckedNode, device: str, graph: CheckedGraph) -> Iterator[Fault]:
+    """What the device cannot do of a node's policy, and what the models that are wired to it cannot."""
+    path = ("nodes", node.id, "offload")
     for name, message, hint in node.offload.problems(device):
-        yield Fault(f"offload.{name}: {message}", ("nodes", node.id, "offload", name), hint)
+        yield Fault(f"offload.{name}: {message}", (*path, name), hint)
+    if node.offload not in (AUTO, NONE):
+        for source in _descriptions(node, graph):
+            for message, hint in source.offload_problems(node.offload):
+                yield Fault(f"offload: {message}", path, hint)
+
+
+def _descriptions(node: CheckedNode, graph: CheckedGraph) -> Iterator[Node]:
+    """The nodes that describe what a node is wired to, and compute nothing themselves."""
+    seen, waiting = set[int](), [source for wire in node.wires for source, _ in wire.sources]
+    while waiting:
+        if (index := waiting.pop()) in seen or (source := graph.nodes[index]).type.cls.on_device:
+            continue
+        seen.add(index)
+        waiting += [before for wire in source.wires for before, _ in wire.sources]
+        if source.node is not None:
+            yield source.node
 
 
 def _unknown_device(node: CheckedNode, device: str, devices: DeviceTable) -> Fault:

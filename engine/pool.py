@@ -1,4 +1,4 @@
-"""The model pool: one live module a base spec and device, kept while memory allows."""
+"""The model pool: one live module a base spec, device and offload policy, kept while memory allows."""
 
 from __future__ import annotations
 
@@ -7,12 +7,14 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field
-from typing import Any, Final, Protocol, TypeVar
+from typing import Any, Final, Literal, Protocol, TypeVar
 
 from limner.engine import events as ev
 from limner.engine.device import Device
 from limner.engine.errors import DeviceError, ModelError
+from limner.engine.footprint import Footprint
 from limner.engine.models import ModelSpec, Report, unheard
+from limner.engine.offload import NONE, Offload
 
 M = TypeVar("M")
 
@@ -34,25 +36,35 @@ class Loader(Protocol):
         """Bring the files of a spec to this machine, where they are not there yet. Raises ModelError, Cancelled."""
         ...
 
-    def stored_bytes(self, spec: ModelSpec[Any], device: str) -> int:
-        """Bytes that ``load`` will need on a device, told from the files without reading weights. Raises ModelError."""
+    def expect(self, spec: ModelSpec[Any], device: str, offload: Offload) -> Footprint:
+        """What ``load`` will need, told from the files without reading weights. Raises ModelError."""
         ...
 
-    def load(self, spec: ModelSpec[Any], device: str) -> Any:
-        """The module of a base spec, on a device. Raises ModelError."""
+    def load(self, spec: ModelSpec[Any], device: str, offload: Offload) -> Any:
+        """The module of a base spec, which will compute on a device, with its weights where they wait.
+
+        Raises ModelError, DeviceError.
+        """
+        ...
+
+    def place(self, module: Any, device: str) -> None:
+        """Move a module whose policy is ``model``: to its device, or to wait on the CPU."""
         ...
 
     def adapt(self, module: Any, spec: ModelSpec[Any]) -> AbstractContextManager[None]:
         """Make the resident module of ``spec.base`` be ``spec`` for the length of a block. Raises ModelError."""
         ...
 
-    def size_bytes(self, module: Any) -> int:
-        """Bytes of a live module: parameters and buffers."""
+    def footprint(self, module: Any, device: str, offload: Offload) -> Footprint:
+        """What a live module takes: parameters, buffers, quantization state."""
         ...
 
     def release(self, device: str) -> None:
         """Give freed memory back to the device, after modules were dropped."""
         ...
+
+
+Key = tuple[ModelSpec[Any], str, Offload]
 
 
 @dataclass
@@ -61,64 +73,89 @@ class Resident:
 
     spec: ModelSpec[Any]
     device: str
-    module: Any
-    size_bytes: int
+    """Where it computes."""
+    offload: Offload
+    footprint: Footprint
+    """While it loads, what is expected of it."""
+    module: Any = None
     holders: int = 0
     """Who uses it or waits for a turn."""
     last_use: int = 0
     turn: threading.RLock = field(default_factory=threading.RLock)
     """One thread at a time: what a variant adds is part of the module while it is held."""
+    state: Literal["moving", "waiting", "held"] = "moving"
+    """Being loaded or moved; where it waits; or where it computes, which without offload is the same."""
     held_as: ModelSpec[Any] | None = None
     users: int = 0
     """How often it is held at this moment."""
     adapters: ExitStack = field(default_factory=ExitStack)
     """What takes the variant off again."""
 
+    @property
+    def key(self) -> Key:
+        """Two policies of one model are two residents."""
+        return self.spec, self.device, self.offload
+
+    @property
+    def bytes_on(self) -> Mapping[str, int]:
+        """What it takes of every device at this moment."""
+        if self.state == "moving":
+            return self.footprint.peak
+        return self.footprint.held if self.state == "held" else self.footprint.waiting
+
 
 @dataclass
 class ModelPool:
-    """Modules by base spec and device. Loading is serial per device; held modules are never dropped.
+    """Modules by base spec, device and offload policy. Loading is serial per device; held modules are never dropped.
 
-    A variant (a LoRA stack) is put on the resident module while it is held, and taken off again.
+    A variant (a LoRA stack) is put on the resident module while it is held, and taken off again. So are the weights of
+    a module that waits elsewhere, where its policy is ``model``.
 
-    ``budget_bytes`` limits a device: before a load, least recently used modules that nobody holds are dropped until
-    the new one fits beside the rest, so that not even a swap needs more. A device without a budget keeps everything.
+    ``budget_bytes`` limits a device, and ``cpu`` the RAM where offloaded weights wait: before a load or a move, least
+    recently used modules that nobody holds are dropped until what comes fits beside the rest, so that not even a swap
+    needs more. A device without a budget keeps everything.
     """
 
     loader: Loader
     budget_bytes: Mapping[str, int] = field(default_factory=dict)
-    _residents: dict[tuple[ModelSpec[Any], str], Resident] = field(default_factory=dict, init=False)
+    _residents: dict[Key, Resident] = field(default_factory=dict, init=False)
     _lock: threading.RLock = field(default_factory=threading.RLock, init=False)
     _loading: dict[str, threading.Lock] = field(default_factory=dict, init=False)
     _clock: int = field(default=0, init=False)
 
     @contextmanager
-    def hold(self, spec: ModelSpec[M], device: str, report: Report = unheard) -> Iterator[M]:
+    def hold(self, spec: ModelSpec[M], device: str, report: Report = unheard, offload: Offload = NONE) -> Iterator[M]:
         """The live module of a spec, for the length of the block. Loads it where it is not resident.
 
         Raises ModelError where it cannot be loaded, DeviceError where the device's memory is not enough. It never
         waits for others to make room: a device has one lane, so that they would be waiting for this block. Only another
         thread that holds the same weights is waited for.
         """
-        resident = self._acquire(spec.base, device, report)
+        resident = self._acquire((spec.base, device, offload), report)
         try:
-            with resident.turn, self._variant(resident, spec):
+            with resident.turn, self._variant(resident, spec, report):
                 yield resident.module
         finally:
             with self._lock:
                 resident.holders -= 1
 
     @contextmanager
-    def _variant(self, resident: Resident, spec: ModelSpec[Any]) -> Iterator[None]:
-        """Turn a resident module into a variant of its base, and back when the last of its users is done.
+    def _variant(self, resident: Resident, spec: ModelSpec[Any], report: Report) -> Iterator[None]:
+        """Bring a resident module and turn it into a variant of its base, and undo both after the last of its users.
 
         Users of one thread may overlap in any order, as tasks of one event loop do.
         """
         if resident.held_as not in (None, spec):
             raise ModelError(f"{spec} and {resident.held_as} share their weights: they cannot be held at once")
-        if resident.held_as is None and spec != resident.spec:
-            resident.adapters.enter_context(self.loader.adapt(resident.module, spec))
-            resident.size_bytes = self.loader.size_bytes(resident.module)
+        if resident.held_as is None:
+            self._bring(resident, report)
+            try:
+                if spec != resident.spec:
+                    resident.adapters.enter_context(self.loader.adapt(resident.module, spec))
+                    self._measure(resident)
+            except BaseException:
+                self._put_back(resident)
+                raise
         resident.held_as = spec
         resident.users += 1
         try:
@@ -129,47 +166,102 @@ class ModelPool:
                 resident.held_as = None
                 if spec != resident.spec:
                     resident.adapters.close()
-                    resident.size_bytes = self.loader.size_bytes(resident.module)
+                    self._measure(resident)
+                self._put_back(resident)
+
+    def _measure(self, resident: Resident) -> None:
+        resident.footprint = self.loader.footprint(resident.module, resident.device, resident.offload)
+
+    def _bring(self, resident: Resident, report: Report) -> None:
+        """Have a resident where it computes. Raises DeviceError where there is no room for it."""
+        if resident.state == "held":
+            return
+        with self._lock:
+            dropped = self._make_room(resident.spec, resident.footprint.held, besides=resident)
+            resident.state = "moving"
+        try:
+            _tell(dropped, report)
+            if resident.offload.mode == "model":
+                self.loader.place(resident.module, resident.device)
+            resident.state = "held"
+        except BaseException:
+            self._put_back(resident)
+            raise
+
+    def _put_back(self, resident: Resident) -> None:
+        """Let the weights wait where their policy says. Where RAM has no room for them any more, they go."""
+        if not _waits(resident.offload):
+            return
+        with self._lock:
+            try:
+                self._make_room(resident.spec, resident.footprint.waiting, besides=resident)
+            except DeviceError:
+                if resident.holders == 1:  # else the next holder finds them on the device, and puts them back
+                    self._drop(resident)
+                return
+            resident.state = "moving"
+        if resident.offload.mode == "model":
+            self.loader.place(resident.module, "cpu")
+        resident.state = "waiting"
 
     def residents(self) -> list[Resident]:
         """What is alive, most recently used first."""
         with self._lock:
-            return sorted(self._residents.values(), key=lambda resident: -resident.last_use)
+            alive = (resident for resident in self._residents.values() if resident.module is not None)
+            return sorted(alive, key=lambda resident: -resident.last_use)
 
-    def used_bytes(self, device: str) -> int:
-        """Bytes of the modules that are alive on a device."""
+    def used_bytes(self, device: str, besides: Resident | None = None) -> int:
+        """Bytes of the modules that are alive on a device, or being loaded to it; without those of ``besides``."""
         with self._lock:
-            return sum(r.size_bytes for r in self._residents.values() if r.device == device)
+            return sum(r.bytes_on.get(device, 0) for r in self._residents.values() if r is not besides)
 
-    def _acquire(self, base: ModelSpec[Any], device: str, report: Report) -> Resident:
+    def _acquire(self, key: Key, report: Report) -> Resident:
+        base, device, offload = key
         with self._lock:
             loading = self._loading.setdefault(device, threading.Lock())
         with loading:
             with self._lock:
-                resident = self._residents.get((base, device))
-                if resident is not None:
+                if (resident := self._residents.get(key)) is not None:
                     return self._use(resident)
             self.loader.fetch(base, report)
-            needed = self.loader.stored_bytes(base, device)
-            self._make_room(base, device, needed, report)
-            report(ev.ModelLoading, str(base), device, needed)
-            started_at = time.perf_counter()
-            module = self.loader.load(base, device)
-            seconds = time.perf_counter() - started_at
-            size_bytes = self.loader.size_bytes(module)
-            if size_bytes > needed:  # files say nothing of buffers that are computed
-                try:
-                    self._make_room(base, device, size_bytes, report)
-                except BaseException:
-                    del module
-                    self.loader.release(device)
-                    raise
-            resident = Resident(base, device, module, size_bytes)
+            resident = Resident(base, device, offload, self.loader.expect(base, device, offload))
+            try:
+                seconds = self._load(resident, report)
+            except BaseException:
+                with self._lock:
+                    self._drop(resident)
+                raise
+            try:
+                report(ev.ModelLoaded, str(base), device, sum(resident.bytes_on.values()), seconds)
+            except BaseException:  # the module stays, unheld
+                with self._lock:
+                    resident.holders -= 1
+                raise
+            return resident
+
+    def _load(self, resident: Resident, report: Report) -> float:
+        """Fill a resident, whose place is taken before its weights are read. Gives the seconds that it took."""
+        base, device, offload = resident.key
+        with self._lock:
+            dropped = self._make_room(base, resident.footprint.peak)
+            self._residents[resident.key] = self._use(resident)
+        _tell(dropped, report)
+        needed = sum(resident.footprint.waiting.values())
+        report(ev.ModelLoading, str(base), device, needed)
+        started_at = time.perf_counter()
+        module = self.loader.load(base, device, offload)
+        seconds = time.perf_counter() - started_at
+        resident.footprint = self.loader.footprint(module, device, offload)
+        try:
             with self._lock:
-                self._residents[base, device] = resident
-            report(ev.ModelLoaded, str(base), device, size_bytes, seconds)  # may raise: the module stays, unheld
-            with self._lock:
-                return self._use(resident)
+                dropped = self._make_room(base, resident.footprint.peak, besides=resident)  # no file tells of buffers
+        except DeviceError:
+            del module  # before memory is given back
+            raise
+        resident.module = module
+        resident.state = "waiting" if _waits(offload) else "held"
+        _tell(dropped, report)
+        return seconds
 
     def _use(self, resident: Resident) -> Resident:
         self._clock += 1
@@ -177,37 +269,55 @@ class ModelPool:
         resident.holders += 1
         return resident
 
-    def _make_room(self, base: ModelSpec[Any], device: str, needed: int, report: Report) -> None:
-        """Drop what nobody holds until a model fits. Drops nothing where that would not be enough: DeviceError."""
-        budget = self.budget_bytes.get(device)
-        if budget is None:
-            return
-        with self._lock:
-            here = sorted((r for r in self._residents.values() if r.device == device), key=lambda r: r.last_use)
-            held = [resident for resident in here if resident.holders]
-            if needed + sum(resident.size_bytes for resident in held) > budget:
-                raise _does_not_fit(base, device, needed, budget, held)
-            dropped = []
-            for resident in here:
-                if needed + self.used_bytes(device) <= budget:
-                    break
-                if not resident.holders:
-                    self._drop((resident.spec, device))
-                    dropped.append(resident)
-        for resident in dropped:
-            report(ev.ModelDropped, str(resident.spec), device, resident.size_bytes)
+    def _make_room(
+        self, base: ModelSpec[Any], needs: Mapping[str, int], besides: Resident | None = None
+    ) -> list[tuple[Resident, str, int]]:
+        """Drop what nobody holds until ``needs`` fit, and say what was dropped: from where, and how large it was.
 
-    def _drop(self, key: tuple[ModelSpec[Any], str]) -> None:
-        resident = self._residents.pop(key)
+        The same weights under another policy go first, then the least recently used. ``besides`` is the resident that
+        the needs are of. Drops nothing where that would not be enough: DeviceError. The lock is held.
+        """
+        limited = {device: self.budget_bytes[device] for device in needs if device in self.budget_bytes}
+        others = [resident for resident in self._residents.values() if resident is not besides]
+        for device, budget in limited.items():
+            held = [one for one in others if one.holders and one.bytes_on.get(device)]
+            if needs[device] and needs[device] + sum(one.bytes_on[device] for one in held) > budget:
+                raise _does_not_fit(base, device, needs[device], budget, held)
+        dropped = []
+        for device, budget in limited.items():
+            for one in sorted(others, key=lambda one: (one.spec != base, one.last_use)):
+                if needs[device] + self.used_bytes(device, besides) <= budget:
+                    break
+                if not one.holders and (size_bytes := one.bytes_on.get(device)):
+                    self._drop(one)
+                    others.remove(one)
+                    dropped.append((one, device, size_bytes))
+        return dropped
+
+    def _drop(self, resident: Resident) -> None:
+        devices = resident.bytes_on
+        if self._residents.get(resident.key) is resident:  # it may not have got a place yet
+            del self._residents[resident.key]
         resident.module = None
-        self.loader.release(resident.device)
+        for device in devices:
+            self.loader.release(device)
+
+
+def _waits(offload: Offload) -> bool:
+    """Whether weights are elsewhere while nobody holds them."""
+    return offload.mode in ("model", "group")
+
+
+def _tell(dropped: list[tuple[Resident, str, int]], report: Report) -> None:
+    for resident, device, size_bytes in dropped:
+        report(ev.ModelDropped, str(resident.spec), device, size_bytes)
 
 
 def _does_not_fit(base: ModelSpec[Any], device: str, needed: int, budget: int, held: list[Resident]) -> DeviceError:
     message = f"{base} needs {_gigabytes(needed)}, and {device} has {_gigabytes(budget)} for models"
     if needed > budget:
         return DeviceError(message, hint="choose a smaller model, a smaller dtype, or a device with more memory")
-    names = " and ".join(f"{resident.spec} ({_gigabytes(resident.size_bytes)})" for resident in held)
+    names = " and ".join(f"{resident.spec} ({_gigabytes(resident.bytes_on[device])})" for resident in held)
     return DeviceError(
         f"{message}, of which {names} cannot leave while in use",
         hint="hold one model after the other, or put one of them on another device",

@@ -101,8 +101,9 @@ class Session:
         if pool is None:
             return []
         return [
-            ResidentModel(one.spec, one.device, one.size_bytes, pool.budget_bytes.get(one.device))
+            ResidentModel(one.spec, device, size_bytes, pool.budget_bytes.get(device))
             for one in pool.residents()
+            for device, size_bytes in one.bytes_on.items()
         ]
 
     def document(

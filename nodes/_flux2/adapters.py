@@ -14,6 +14,7 @@ from torch import Tensor
 from limner.engine.errors import ModelError
 from limner.nodes._flux2.lora_file import identify_lora, lora_path
 from limner.nodes._flux2.lora_weights import read_lora
+from limner.nodes._flux2.offloading import regroup
 from limner.nodes.specs import LoRA
 
 
@@ -28,6 +29,7 @@ def with_loras(model: Flux2Transformer2DModel, loras: Sequence[LoRA]) -> Iterato
     try:
         for index, tensors in enumerate(weights):
             _load(adapted, f"lora_{index}", tensors)
+        regroup(model)
         if active := {f"lora_{index}": lora.weight for index, lora in enumerate(loras) if lora.weight}:
             adapted.set_adapters(list(active), list(active.values()))
         else:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
@@ -21,11 +22,15 @@ from transformers import PreTrainedModel
 
 from limner.engine.errors import ModelError
 from limner.engine.events import ModelFetching
+from limner.engine.footprint import Footprint
 from limner.engine.models import ModelSpec, Report
+from limner.engine.offload import NONE, Offload
 from limner.nodes._flux2.adapters import with_loras
 from limner.nodes._flux2.bitsandbytes_cpu import keep_portable
 from limner.nodes._flux2.checkpoint import Checkpoint, find_checkpoint
 from limner.nodes._flux2.live import LiveTextEncoder, LiveTransformer
+from limner.nodes._flux2.movable import offload_fault, stored_method
+from limner.nodes._flux2.offloading import footprint, place, put_hooks
 from limner.nodes._flux2.preview import LatentPreview
 from limner.nodes._flux2.quantization import bytes_to_load, is_quantized, plan_load, stored_arguments
 from limner.nodes._flux2.settings import PreviewMap
@@ -62,6 +67,13 @@ class Flux2Loader:
         spec = _flux2(spec)
         find(spec.source, spec.component, spec.revision, partial(report, ModelFetching, str(spec)))
 
+    def expect(self, spec: ModelSpec[Any], device: str, offload: Offload = NONE) -> Footprint:
+        """What the weights will take of each device. Raises ModelError."""
+        size_bytes = self.stored_bytes(spec, device)
+        expected = Footprint.of(size_bytes, device, offload)
+        at = _load_at(_flux2(spec), device, offload)
+        return expected if at == "cpu" else replace(expected, loading={at: size_bytes})
+
     def stored_bytes(self, spec: ModelSpec[Any], device: str) -> int:
         """Bytes of the weights as they are loaded, from the headers; quantized, a close guess. Raises ModelError."""
         spec = _flux2(spec)
@@ -71,15 +83,19 @@ class Flux2Loader:
             return bytes_to_load(checkpoint, spec.quantization, itemsize)
         return checkpoint.weights.bytes_as(itemsize)
 
-    def load(self, spec: ModelSpec[Any], device: str) -> Live:
-        """The component that a base spec describes, on ``device``. Raises ModelError, DeviceError."""
+    def load(self, spec: ModelSpec[Any], device: str, offload: Offload = NONE) -> Live:
+        """The component that a base spec describes, to compute on ``device``. Raises ModelError, DeviceError."""
         if isinstance(spec, TextEncoder):
-            return _load_text_encoder(spec, device)
+            return _load_text_encoder(spec, device, offload)
         if isinstance(spec, Transformer):
-            return _load_transformer(spec, device)
+            return _load_transformer(spec, device, offload)
         spec = _flux2(spec)
-        vae: AutoencoderKLFlux2 = _load_module(AutoencoderKLFlux2, find_checkpoint(spec), spec, device)
+        vae: AutoencoderKLFlux2 = _load_module(AutoencoderKLFlux2, find_checkpoint(spec), spec, device, offload)
         return vae
+
+    def place(self, live: Live, device: str) -> None:
+        """Move a component that waits as a whole: to where it computes, or to the CPU."""
+        place(_module(live), device)
 
     @contextmanager
     def adapt(self, live: Live, spec: ModelSpec[Any]) -> Iterator[None]:
@@ -90,8 +106,12 @@ class Flux2Loader:
             yield
 
     def size_bytes(self, live: Live) -> int:
-        """Bytes of parameters, buffers and quantization state; what is shared counts once."""
-        return module_bytes(live if isinstance(live, nn.Module) else live.model)
+        """Bytes of parameters, buffers and quantization state, wherever they are; what is shared counts once."""
+        return module_bytes(_module(live))
+
+    def footprint(self, live: Live, device: str, offload: Offload) -> Footprint:
+        """The same bytes by where they are, while the component waits and while it is held."""
+        return footprint(_module(live), device, offload)
 
     def release(self, device: str) -> None:
         """Give memory of modules that nobody holds any more back to the device."""
@@ -103,17 +123,21 @@ class Flux2Loader:
             torch.mps.empty_cache()
 
 
+def _module(live: Live) -> nn.Module:
+    return live if isinstance(live, nn.Module) else live.model
+
+
 def _flux2(spec: ModelSpec[Any]) -> Flux2Spec[Any]:
     if isinstance(spec, (TextEncoder, Transformer, VAE)):
         return spec
     raise ModelError(f"{type(spec).__name__} is not a model of FLUX.2")
 
 
-def _load_text_encoder(spec: TextEncoder, device: str) -> LiveTextEncoder:
+def _load_text_encoder(spec: TextEncoder, device: str, offload: Offload) -> LiveTextEncoder:
     checkpoint = find_checkpoint(spec)
     index = checkpoint.index
     return LiveTextEncoder(
-        model=_load_module(PreTrainedModel, checkpoint, spec, device),
+        model=_load_module(PreTrainedModel, checkpoint, spec, device, offload),
         tokenizer=load_tokenizer(checkpoint.folder / "tokenizer", index),
         family=index.family,
         settings=checkpoint.settings.text,
@@ -121,10 +145,10 @@ def _load_text_encoder(spec: TextEncoder, device: str) -> LiveTextEncoder:
     )
 
 
-def _load_transformer(spec: Transformer, device: str) -> LiveTransformer:
+def _load_transformer(spec: Transformer, device: str, offload: Offload) -> LiveTransformer:
     checkpoint = find_checkpoint(spec)
     index, settings = checkpoint.index, checkpoint.settings
-    model = _load_module(Flux2Transformer2DModel, checkpoint, spec, device)
+    model = _load_module(Flux2Transformer2DModel, checkpoint, spec, device, offload)
     return LiveTransformer(
         model=model,
         channels=model.config["in_channels"],
@@ -137,9 +161,34 @@ def _load_transformer(spec: Transformer, device: str) -> LiveTransformer:
     )
 
 
-def _load_module(cls: Any, checkpoint: Checkpoint, spec: Flux2Spec[Any], device: str) -> Any:
-    """One module of diffusers or transformers. Refuses weights that are not exactly what its configuration says."""
+def _load_module(cls: Any, checkpoint: Checkpoint, spec: Flux2Spec[Any], device: str, offload: Offload) -> Any:
+    """One module of diffusers or transformers, with its weights where its policy lets them wait."""
     dtype = _dtype(checkpoint, spec.dtype, device)
+    _check_movable(checkpoint, spec, offload)
+    module = _read_module(cls, checkpoint, spec, dtype, _load_at(spec, device, offload))
+    put_hooks(module, device, offload)
+    return module
+
+
+def _load_at(spec: Flux2Spec[Any], device: str, offload: Offload) -> str:
+    """Where weights are read to. Those that wait elsewhere go there at once, but for those that the device quantizes:
+    a CPU would round them differently.
+    """
+    if offload.mode not in ("model", "group"):
+        return device
+    quantization = spec.quantization if isinstance(spec, Quantizable) else None
+    return "cpu" if quantization is None or quantization.method == "layerwise-fp8" else device
+
+
+def _check_movable(checkpoint: Checkpoint, spec: Flux2Spec[Any], offload: Offload) -> None:
+    """Raise ModelError for quantized weights that the policy cannot move."""
+    method: str | None = spec.quantization.method if isinstance(spec, Quantizable) and spec.quantization else None
+    if (fault := offload_fault(method or stored_method(checkpoint.config), offload)) is not None:
+        raise ModelError(f"{spec}: {fault[0]}", hint=fault[1])
+
+
+def _read_module(cls: Any, checkpoint: Checkpoint, spec: Flux2Spec[Any], dtype: torch.dtype, device: str) -> Any:
+    """A module on a device. Refuses weights that are not exactly what its configuration says."""
     weights = checkpoint.config
     quantized = None
     arguments: dict[str, Any] = {"dtype": dtype}

@@ -6,8 +6,10 @@ from contextlib import AbstractContextManager
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from limner.engine.footprint import Footprint
 from limner.engine.garbage import collector_paused
 from limner.engine.models import ModelSpec, Report
+from limner.engine.offload import Offload
 
 if TYPE_CHECKING:
     from limner.nodes._flux2.loader import Flux2Loader
@@ -30,21 +32,25 @@ class OnDemandLoader:
         """Bring the files of a spec to this machine. Raises ModelError, Cancelled."""
         self._loader.fetch(spec, report)
 
-    def stored_bytes(self, spec: ModelSpec[Any], device: str) -> int:
-        """Bytes that ``load`` will need. Raises ModelError."""
-        return self._loader.stored_bytes(spec, device)
+    def expect(self, spec: ModelSpec[Any], device: str, offload: Offload) -> Footprint:
+        """What ``load`` will need. Raises ModelError."""
+        return self._loader.expect(spec, device, offload)
 
-    def load(self, spec: ModelSpec[Any], device: str) -> Any:
+    def load(self, spec: ModelSpec[Any], device: str, offload: Offload) -> Any:
         """The module of a base spec. Raises ModelError."""
-        return self._loader.load(spec, device)
+        return self._loader.load(spec, device, offload)
+
+    def place(self, module: Any, device: str) -> None:
+        """Move a module that waits as a whole."""
+        self._loader.place(module, device)
 
     def adapt(self, module: Any, spec: ModelSpec[Any]) -> AbstractContextManager[None]:
         """Make a resident module be a variant of its base for the length of a block. Raises ModelError."""
         return self._loader.adapt(module, spec)
 
-    def size_bytes(self, module: Any) -> int:
-        """Bytes of a live module."""
-        return self._loader.size_bytes(module)
+    def footprint(self, module: Any, device: str, offload: Offload) -> Footprint:
+        """What a live module takes."""
+        return self._loader.footprint(module, device, offload)
 
     def release(self, device: str) -> None:
         """Give freed memory back to the device."""

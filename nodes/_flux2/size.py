@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from torch import Tensor, nn
 
 
 def module_bytes(module: nn.Module) -> int:
-    """Bytes of parameters, buffers and quantization state; tensors that share their memory count once."""
+    """Bytes of parameters, buffers and quantization state."""
+    return tensors_bytes((*module.parameters(), *module.buffers()))
+
+
+def tensors_bytes(tensors: Iterable[Tensor]) -> int:
+    """Bytes of tensors and their quantization state; those that share their memory count once."""
     storages: dict[int, int] = {}
-    for tensor in (*module.parameters(), *module.buffers()):
+    for tensor in tensors:
         for part in _parts(tensor):
             storage = part.untyped_storage()
             storages[storage.data_ptr() or id(part)] = storage.nbytes()

@@ -8,7 +8,7 @@ import time
 import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
@@ -19,9 +19,15 @@ from limner.engine.context import Context
 from limner.engine.device import Device, DeviceTable
 from limner.engine.errors import Cancelled, DeviceError, ModelError
 from limner.engine.executor import Executor
+from limner.engine.footprint import Footprint
 from limner.engine.models import ModelSpec, NoModels, Report
 from limner.engine.node import Node
+from limner.engine.offload import NONE, Offload
 from limner.engine.pool import ModelPool, model_budgets
+
+GROUP = 2
+"""What group offloading brings at once."""
+IN_RAM, ON_DISK, WHOLE = Offload(mode="group"), Offload(mode="group", disk="x"), Offload(mode="model")
 
 
 @dataclass(frozen=True)
@@ -54,14 +60,16 @@ class FakeLoader:
     peak_bytes: int = 0
     hidden_bytes: int = 0
     """What a module has besides what its files say."""
+    placed: list[str] = field(default_factory=list)
+    loading_needs: dict[str, int] = field(default_factory=dict)
 
     def fetch(self, spec: Any, report: Report) -> None:
         report(ev.ModelFetching, spec.name, 0, spec.size)
 
-    def stored_bytes(self, spec: Any, device: str) -> int:
-        return int(spec.size)
+    def expect(self, spec: Any, device: str, offload: Offload) -> Footprint:
+        return replace(Footprint.of(spec.size, device, offload, GROUP), loading=self.loading_needs)
 
-    def load(self, spec: Any, device: str) -> Any:
+    def load(self, spec: Any, device: str, offload: Offload) -> Any:
         self.loading += 1
         self.loads.append((spec.name, device))
         try:
@@ -83,8 +91,11 @@ class FakeLoader:
         yield
         module.lora, module.size = "", module.size - 1
 
-    def size_bytes(self, module: Any) -> int:
-        return int(module.size)
+    def place(self, module: Any, device: str) -> None:
+        self.placed.append(device)
+
+    def footprint(self, module: Any, device: str, offload: Offload) -> Footprint:
+        return Footprint.of(module.size, device, offload, GROUP)
 
     def release(self, device: str) -> None:
         self.released.append(device)
@@ -303,6 +314,98 @@ def test_cancelling_keeps_what_is_loaded(loader: FakeLoader) -> None:
     assert seconds >= 0
     with pool.hold(Spec("a"), "cpu"):
         assert loader.loads == [("a", "cpu")]
+
+
+def test_offloaded_weights_count_where_they_are(loader: FakeLoader) -> None:
+    """In RAM while they wait; on the device while they are held, of groups only what is there at once."""
+    pool, seen = ModelPool(loader), dict[str, list[int]]()
+    for name, offload in (("whole", WHOLE), ("ram", IN_RAM), ("disk", ON_DISK)):
+        for _ in range(2):
+            with pool.hold(Spec(name), "cuda:0", offload=offload):
+                held = [pool.used_bytes("cuda:0"), pool.used_bytes("cpu")]
+        seen[name] = [*held, pool.used_bytes("cuda:0"), pool.used_bytes("cpu")]
+    assert seen == {"whole": [10, 0, 0, 10], "ram": [2, 20, 0, 20], "disk": [2, 20, 0, 20]}
+    assert loader.placed == ["cuda:0", "cpu"] * 2
+    assert len(loader.loads) == 3
+
+
+def test_models_that_wait_take_turns_on_a_small_device(loader: FakeLoader) -> None:
+    """Both are loaded once, and neither is ever dropped: that is what offload is for."""
+    pool = ModelPool(loader, {"cuda:0": 12, "cpu": 20})
+    for _ in range(50):
+        for name in ("encoder", "transformer"):
+            with pool.hold(Spec(name), "cuda:0", offload=WHOLE):
+                assert pool.used_bytes("cuda:0") == 10
+            assert pool.used_bytes("cuda:0") == 0
+    assert len(loader.loads) == 2
+    assert pool.used_bytes("cpu") == 20
+
+
+def test_what_is_plain_leaves_for_what_is_brought(loader: FakeLoader) -> None:
+    """Room on the device is made when a waiting model comes, not only when one is loaded."""
+    pool = ModelPool(loader, {"cuda:0": 12})
+    with pool.hold(Spec("waits"), "cuda:0", offload=WHOLE):
+        pass
+    with pool.hold(Spec("plain"), "cuda:0"):
+        with pytest.raises(DeviceError, match="cannot leave while in use"):
+            pool.hold(Spec("waits"), "cuda:0", offload=WHOLE).__enter__()
+        assert pool.used_bytes("cpu") == 10, "it still waits"
+    told: list[str] = []
+    with pool.hold(Spec("waits"), "cuda:0", lambda kind, *_: told.append(kind.__name__), WHOLE):
+        assert names(pool) == ["waits"]
+    assert told == ["ModelDropped"]
+
+
+def test_ram_has_a_budget_too(loader: FakeLoader) -> None:
+    """What waits longest leaves; a model that finds its place in RAM taken when it comes back leaves itself."""
+    pool = ModelPool(loader, {"cuda:0": 30, "cpu": 25})
+    for name in ("a", "b", "c"):
+        with pool.hold(Spec(name), "cuda:0", offload=IN_RAM):
+            pass
+    assert names(pool) == ["c", "b"]
+    with pool.hold(Spec("w"), "cuda:0", offload=WHOLE):
+        with pool.hold(Spec("x", 20), "cpu"):
+            assert sorted(names(pool)) == ["w", "x"]
+            pool_holds_w_on = pool.used_bytes("cuda:0")
+        assert pool_holds_w_on == 10
+        turn = pool.hold(Spec("x", 20), "cpu")
+        turn.__enter__()
+    assert names(pool) == ["x"]
+    assert (pool.used_bytes("cuda:0"), pool.used_bytes("cpu")) == (0, 20)
+    turn.__exit__(None, None, None)
+    gc.collect()
+    assert sum(one.size for one in loader.alive) == 20
+    with pytest.raises(DeviceError, match=r"needs 2.6e-05 MB, and cpu has 2.5e-05 MB for models"):
+        pool.hold(Spec("giant", 26), "cuda:0", offload=WHOLE).__enter__()
+
+
+def test_two_policies_of_one_model_do_not_stay_where_memory_is_short(loader: FakeLoader) -> None:
+    """The other copy leaves first, before models that were used longer ago."""
+    pool = ModelPool(loader, {"cpu": 25})
+    for spec, offload in ((Spec("old"), NONE), (Spec("a"), NONE), (Spec("a"), IN_RAM)):
+        with pool.hold(spec, "cpu", offload=offload):
+            pass
+    assert [(r.spec.name, r.offload) for r in pool.residents()] == [("a", IN_RAM), ("old", NONE)]
+
+
+def test_a_variant_of_what_waits_comes_off_before_it_leaves(loader: FakeLoader) -> None:
+    pool = ModelPool(loader)
+    with pool.hold(Spec("a", lora="x"), "cuda:0", offload=WHOLE) as module:
+        assert (module.lora, pool.used_bytes("cuda:0")) == ("x", 11)
+    assert (module.lora, pool.used_bytes("cuda:0"), pool.used_bytes("cpu")) == ("", 0, 10)
+    with pytest.raises(ModelError, match="misfits"):
+        pool.hold(Spec("a", lora="broken"), "cuda:0", offload=WHOLE).__enter__()
+    assert (pool.used_bytes("cuda:0"), pool.used_bytes("cpu")) == (0, 10)
+
+
+def test_what_loading_needs_elsewhere_is_made_room_for(loader: FakeLoader) -> None:
+    """A model that is quantized on the device before it waits in RAM needs its place there once."""
+    loader.loading_needs = {"cuda:0": 10}
+    pool = ModelPool(loader, {"cuda:0": 15})
+    with pool.hold(Spec("plain"), "cuda:0"):
+        pass
+    with pool.hold(Spec("a"), "cuda:0", offload=IN_RAM):
+        assert names(pool) == ["a"]
 
 
 def test_budgets_are_what_devices_have_but_some_headroom() -> None:

@@ -38,9 +38,9 @@ def loads(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Every model that is loaded, as it is loaded."""
     seen, load = list[str](), Flux2Loader.load
 
-    def watched(self: Flux2Loader, spec: ModelSpec[Any], device: str) -> Any:
+    def watched(self: Flux2Loader, spec: ModelSpec[Any], *where: Any) -> Any:
         seen.append(str(spec))
-        return load(self, spec, device)
+        return load(self, spec, *where)
 
     monkeypatch.setattr(Flux2Loader, "load", watched)
     return seen

@@ -1,0 +1,157 @@
+"""Where the weights of a live module wait: the hooks of diffusers and accelerate, put on once, when it is loaded."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any, Final
+
+import torch
+from accelerate import cpu_offload_with_hook  # type: ignore[import-untyped]  # it has no types
+from accelerate.hooks import CpuOffload, UserCpuOffloadHook  # type: ignore[import-untyped]  # likewise
+from bitsandbytes.nn.modules import Linear4bit
+from diffusers.hooks import group_offloading
+from diffusers.hooks.hooks import HookRegistry, ModelHook
+from diffusers.models.autoencoders.autoencoder_kl_flux2 import AutoencoderKLFlux2
+from torch import Tensor, nn
+
+from limner.engine.footprint import Footprint
+from limner.engine.offload import Offload
+from limner.nodes._flux2.size import module_bytes, tensors_bytes
+
+_VAE_PARTS: Final = ("encoder", "decoder", "quant_conv", "post_quant_conv")
+"""What of a VAE is called as a module. ``encode`` and ``decode`` pass by its own ``forward``, where diffusers' hook for
+whatever is in no block would be, and its statistics are read without any call: they stay where they are."""
+_STATE_HOOK: Final = "quantization_state"
+_groups: Any = group_offloading
+
+
+def put_hooks(module: nn.Module, device: str, offload: Offload) -> None:
+    """Let the weights of a module wait as its policy says. They are where it was loaded, and leave that place now."""
+    if offload.mode == "model":
+        cpu_offload_with_hook(module, torch.device(device))
+    elif offload.mode == "group":
+        for _, part in parts(module):
+            group_part(part, device, offload)
+        for layer in module.modules():
+            if isinstance(layer, Linear4bit):
+                HookRegistry.check_if_exists_or_initialize(layer).register_hook(_StateFollows(device), _STATE_HOOK)
+
+
+def parts(module: nn.Module) -> Iterator[tuple[str, nn.Module]]:
+    """What group offloading is applied to, each for itself."""
+    if isinstance(module, AutoencoderKLFlux2):
+        for name in _VAE_PARTS:
+            if (part := getattr(module, name, None)) is not None:
+                yield name, part
+    else:
+        yield "all", module
+
+
+def group_part(part: nn.Module, device: str, offload: Offload, folder: str | None = None) -> None:
+    """Put diffusers' group offloading on a part. With ``folder``, groups wait in files there."""
+    _groups.apply_group_offloading(
+        part,
+        onload_device=torch.device(device),
+        offload_device=torch.device("cpu"),
+        offload_type=f"{offload.level}_level",
+        num_blocks_per_group=offload.blocks_per_group if offload.level == "block" else None,
+        use_stream=offload.stream,
+        record_stream=offload.record_stream,
+        low_cpu_mem_usage=offload.low_cpu_mem,
+        offload_to_disk_path=folder,
+    )
+
+
+def place(module: nn.Module, device: str) -> None:
+    """Move a module with the hook of ``model``: to the device that it computes on, or to wait on the CPU."""
+    hook: Any = module._hf_hook
+    assert isinstance(hook, CpuOffload), "put on when it was loaded"
+    if device == "cpu":
+        UserCpuOffloadHook(module, hook).offload()
+    else:
+        hook.pre_forward(module)
+
+
+def regroup(module: nn.Module) -> None:
+    """Make layers that were added to a module part of its groups: adapters, which have just been put on.
+
+    Groups that wait on disk are left as they are: their files hold the base. What was added goes to the device.
+    """
+    if (hook := _groups._get_top_level_group_offload_hook(module)) is None:
+        return
+    if hook.config.offload_to_disk_path is None:
+        _groups._maybe_remove_and_reapply_group_offloading(module)
+        return
+    for tensor in _outside_groups(module):
+        tensor.data = tensor.data.to(hook.config.onload_device)
+
+
+def footprint(module: nn.Module, device: str, offload: Offload) -> Footprint:
+    """What a module takes of each device, waiting and held."""
+    if offload.mode != "group":
+        return Footprint.of(module_bytes(module), device, offload)
+    outside = tensors_bytes(_outside_groups(module))
+    grouped = 0 if offload.disk else module_bytes(module) - outside
+    at_once = group_bytes(module, offload)
+    there = "cpu" if not offload.disk or device == "cpu" else device
+    waiting = {there: grouped + outside}
+    if device == "cpu":
+        return Footprint(waiting, {"cpu": grouped + outside + (at_once if offload.disk else 0)})
+    return Footprint(waiting, waiting | {device: waiting.get(device, 0) + at_once})
+
+
+def group_bytes(module: nn.Module, offload: Offload) -> int:
+    """The most that group offloading brings to the device at once.
+
+    The group of a module stays there while those of its submodules come and go; with a stream, the next is there too.
+    """
+    found: dict[str, Any] = dict(_named_groups(module))
+    sizes = {id(group): tensors_bytes(_tensors(group)) for group in found.values()}
+    most = 0
+    for name in found:
+        atoms = name.split(".")
+        around = {id(found[path]) for i in range(len(atoms) + 1) if (path := ".".join(atoms[:i])) in found}
+        most = max(most, sum(sizes[one] for one in around))
+    return most + (max(sizes.values(), default=0) if offload.stream else 0)
+
+
+def _named_groups(module: nn.Module) -> Iterator[tuple[str, Any]]:
+    """The groups of a module, by the names of the modules that bring them."""
+    for name, submodule in module.named_modules():
+        registry = getattr(submodule, "_diffusers_hook", None)
+        if registry is not None and (hook := registry.get_hook(_groups._GROUP_OFFLOADING)) is not None:
+            yield name, hook.group
+
+
+def _tensors(group: Any) -> Iterator[Tensor]:
+    for module in group.modules:
+        yield from module.parameters()
+        yield from module.buffers()
+    yield from group.parameters
+    yield from group.buffers
+
+
+def _outside_groups(module: nn.Module) -> list[Tensor]:
+    """The tensors that no group brings and takes away."""
+    inside = {id(tensor) for _, group in _named_groups(module) for tensor in _grouped(group)}
+    tensors: Iterable[Tensor] = (*module.parameters(), *module.buffers())
+    return [tensor for tensor in tensors if id(tensor) not in inside]
+
+
+def _grouped(group: Any) -> Iterable[Tensor]:
+    """What a group moves; of one on disk, what its file holds."""
+    on_disk: Iterable[Tensor] = getattr(group, "tensor_to_key", ())
+    return on_disk or _tensors(group)
+
+
+class _StateFollows(ModelHook):
+    """Brings what 4-bit weights are unpacked with to where that happens: it is no parameter, so no group has it."""
+
+    def __init__(self, device: str) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]  # diffusers leaves its hooks untyped
+        self._device = torch.device(device)
+
+    def pre_forward(self, module: Any, *args: Any, **kwargs: Any) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """Move the state, which is a hundredth of the weights with double quantization, a ninth without."""
+        module.weight.quant_state.to(self._device)
+        return args, kwargs

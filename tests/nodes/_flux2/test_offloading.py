@@ -1,0 +1,181 @@
+"""Offload on small random models: the same bits as without, exact accounting, and clear refusals."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from lora_files import random_pairs, split, write
+
+from limner import Session
+from limner.engine.device import Device, DeviceTable
+from limner.engine.errors import GraphError, ModelError
+from limner.engine.offload import NONE, Offload
+from limner.engine.plan import make_plan
+from limner.engine.pool import ModelPool
+from limner.engine.testing import FakeContext
+from limner.nodes import ApplyLoRA, LoadModel
+from limner.nodes._flux2.loader import Flux2Loader
+from limner.nodes._flux2.size import module_bytes
+from limner.nodes.specs import Flux2Spec, Quantization
+
+POLICIES = {
+    "model": Offload(mode="model"),
+    "leaf": Offload(mode="group"),
+    "block": Offload(mode="group", level="block"),
+    "blocks": Offload(mode="group", level="block", blocks_per_group=2),
+}
+LORA = str(Path(__file__).parents[3] / "tiny" / "lora" / "moon.safetensors")
+Draw = Callable[[ModelPool, str, Flux2Spec[Any], Offload], torch.Tensor]
+
+
+@pytest.fixture
+def compute() -> Draw:
+    """What a component gives, held under a policy, twice: the second time its weights have been away."""
+    from limner.nodes._flux2.decode import decode
+    from limner.nodes._flux2.references import encode_reference
+    from limner.nodes._flux2.text import encode_prompt
+
+    def once(live: Any, component: str) -> torch.Tensor:
+        torch.manual_seed(0)
+        if component == "text_encoder":
+            return encode_prompt(live, "a red star", 64, "cpu")
+        if component == "transformer":
+            return predict(live.model)
+        image = (torch.arange(64 * 64 * 3) % 251).to(torch.uint8).view(64, 64, 3).numpy()
+        return torch.cat([decode(live, torch.randn(1, 16, 4, 4)).flatten(), encode_reference(live, image).flatten()])
+
+    def draw(pool: ModelPool, device: str, spec: Flux2Spec[Any], offload: Offload) -> torch.Tensor:
+        with pool.hold(spec, device, offload=offload) as live:
+            first = once(live, spec.component)
+        with pool.hold(spec, device, offload=offload) as live:
+            again = once(live, spec.component)
+        assert torch.equal(first, again)
+        return first
+
+    return draw
+
+
+@torch.no_grad()
+def predict(model: Any) -> torch.Tensor:
+    """One call of a transformer."""
+    image_ids, text_ids = torch.zeros(1, 6, 4), torch.zeros(1, 5, 4)
+    image_ids[..., 1] = torch.arange(6)
+    velocity: torch.Tensor = model(
+        hidden_states=torch.randn(1, 6, model.config["in_channels"]).to(model.dtype),
+        timestep=torch.tensor([0.5]),
+        guidance=torch.tensor([2.0]) if model.config["guidance_embeds"] else None,
+        encoder_hidden_states=torch.randn(1, 5, model.config["joint_attention_dim"]).to(model.dtype),
+        txt_ids=text_ids,
+        img_ids=image_ids,
+        return_dict=False,
+    )[0]
+    return velocity
+
+
+@pytest.mark.parametrize("policy", POLICIES)
+@pytest.mark.parametrize("component", ["text_encoder", "transformer", "vae"])
+@pytest.mark.parametrize("kind", ["dev", "klein-base"])
+def test_every_policy_gives_the_same_bits(
+    load_model: Callable[..., Any], compute: Draw, kind: str, component: str, policy: str
+) -> None:
+    """Of every component of both families; and what waits, and what is held, is counted to the byte."""
+    spec = getattr(load_model(kind), component)
+    plain = compute(ModelPool(Flux2Loader()), "cpu", spec, NONE)
+    pool = ModelPool(Flux2Loader())
+    assert torch.equal(compute(pool, "cpu", spec, POLICIES[policy]), plain)
+    (resident,) = pool.residents()
+    module = getattr(resident.module, "model", resident.module)
+    assert resident.footprint.waiting == {"cpu": module_bytes(module)}
+    assert pool.used_bytes("cpu") == module_bytes(module)
+
+
+@pytest.mark.parametrize("method", ["nf4", "fp4", "layerwise-fp8"])
+@pytest.mark.parametrize("policy", POLICIES)
+def test_quantized_weights_wait_too(load_model: Callable[..., Any], compute: Draw, method: Any, policy: str) -> None:
+    """With their quantization state, which is no parameter."""
+    spec = replace(load_model("dev").transformer, quantization=Quantization(method))
+    plain = compute(ModelPool(Flux2Loader()), "cpu", spec, NONE)
+    assert torch.equal(compute(ModelPool(Flux2Loader()), "cpu", spec, POLICIES[policy]), plain)
+
+
+@pytest.mark.parametrize("method", [None, "nf4"])
+@pytest.mark.parametrize("policy", POLICIES)
+def test_adapters_go_with_what_waits(load_model: Callable[..., Any], tmp_path: Path, method: Any, policy: str) -> None:
+    """A LoRA on an offloaded transformer is the LoRA on a plain one; taken off, the base is what it was."""
+    base = load_model("klein").transformer
+    if method is not None:
+        base = replace(base, quantization=Quantization(method))
+    plain, pool = ModelPool(Flux2Loader()), ModelPool(Flux2Loader())
+    with plain.hold(load_model("klein").transformer, "cpu") as live:
+        file = write(tmp_path / "lora.safetensors", split(random_pairs(live.model)))
+    styled = ApplyLoRA(path=str(file), weight=0.7).run(FakeContext(), base)
+    for spec in (base, styled, base, styled):
+        torch.manual_seed(0)
+        with plain.hold(spec, "cpu") as live:
+            wanted = predict(live.model)
+        torch.manual_seed(0)
+        with pool.hold(spec, "cpu", offload=POLICIES[policy]) as live:
+            assert torch.equal(predict(live.model), wanted)
+    (resident,) = pool.residents()
+    assert pool.used_bytes("cpu") == module_bytes(resident.module.model)
+
+
+@pytest.mark.parametrize(
+    ("method", "offload", "said"),
+    [
+        ("int8", "model", "offload: int8 layers of bitsandbytes keep hold of their weights once they have computed"),
+        ("int8", "group", "offload: int8 layers of bitsandbytes keep hold of their weights once they have computed"),
+        ("nf4", {"mode": "group", "disk": "x"}, "offload: quantized weights wait in RAM, not on disk"),
+        ("nf4", "group", None),
+        ("nf4", "none", None),
+        ("int8", "none", None),
+    ],
+)
+def test_weights_that_cannot_move_are_a_fault_of_the_plan(method: str, offload: Any, said: str | None) -> None:
+    """Found through the wires, before anything loads."""
+    quantize = {"type": "Quantize", "settings": {"method": method}, "wires": {"model": "model.transformer"}}
+    raw = {
+        "limner": 1,
+        "nodes": {
+            "model": {"type": "LoadModel"},
+            "quantize": quantize,
+            "lora": {"type": "ApplyLoRA", "settings": {"path": LORA}, "wires": {"transformer": "quantize"}},
+            "encode": {"type": "TextEncode", "wires": {"text_encoder": "model.text_encoder"}, "offload": "group"},
+            "denoise": {
+                "type": "Denoise",
+                "wires": {"transformer": "lora", "conditioning": "encode"},
+                "offload": offload,
+            },
+        },
+    }
+    checked = Session().check(raw)
+    devices = DeviceTable([Device("cuda:0"), Device("cpu")])
+    if said is None:
+        assert str(make_plan(checked, devices).steps[-1].offload).startswith(str(offload))
+        return
+    with pytest.raises(GraphError) as caught:
+        make_plan(checked, devices)
+    (fault,) = caught.value.faults
+    assert fault.message == said
+    assert fault.path == ("nodes", "denoise", "offload")
+    assert fault.hint
+
+
+def test_a_quantized_folder_that_cannot_wait_on_disk_is_refused(load_model: Callable[..., Any], tmp_path: Path) -> None:
+    """Where only its files tell that it is quantized, loading it does, before it reads weights."""
+    source = Path(load_model("klein").transformer.source)
+    folder = tmp_path / "model"
+    shutil.copytree(source, folder)
+    config = folder / "transformer" / "config.json"
+    stored = {"quant_method": "bitsandbytes", "load_in_8bit": True}
+    config.write_text(json.dumps(json.loads(config.read_text()) | {"quantization_config": stored}))
+    spec = LoadModel(source=str(folder)).run(FakeContext()).transformer
+    with pytest.raises(ModelError, match="int8 layers of bitsandbytes keep hold"):
+        Flux2Loader().load(spec, "cpu", Offload(mode="group"))
