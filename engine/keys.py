@@ -55,7 +55,7 @@ def _key(node: CheckedNode, nodes: Sequence[CheckedNode], keys: Sequence[str], c
             start = UNREPEATABLE
         parts.append(f"\0{wire.port}={sources}".encode())
     if node.type.cls.fingerprint is not Node.fingerprint:
-        known = _known_node(node, nodes)
+        known = known_node(node, nodes)
         parts.append(b"\0#" + (known.fingerprint().encode() if known is not None else os.urandom(32)))
         start = start if known is not None else UNREPEATABLE
     if computed_by:
@@ -63,7 +63,7 @@ def _key(node: CheckedNode, nodes: Sequence[CheckedNode], keys: Sequence[str], c
     return start + sha256(b"".join(parts)).hexdigest()
 
 
-def _known_node(node: CheckedNode, nodes: Sequence[CheckedNode]) -> Node | None:
+def known_node(node: CheckedNode, nodes: Sequence[CheckedNode]) -> Node | None:
     """The node with the settings that plain values are wired to; None where running must tell them."""
     if node.node is not None:
         return node.node

@@ -8,12 +8,15 @@ import typing
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
-from typing import Any, ClassVar, Final, Literal, TypeVar, Union, get_args, get_origin
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, TypeVar, Union, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, create_model
 
 from limner.engine.errors import NodeTypeError
 from limner.engine.offload import Offload
+
+if TYPE_CHECKING:
+    from limner.engine.forecast import Forecast
 
 Keep = Literal["nothing", "memory", "disk"]
 
@@ -54,6 +57,14 @@ class Node(BaseModel):
 
     def known_outputs(self) -> tuple[Any, ...] | None:
         """The outputs, where no running is needed to know them, as for a plain value; else None."""
+        return None
+
+    def forecast(self, device: str, inputs: Mapping[str, Any]) -> Forecast | None:
+        """What ``run`` would hold, need and give on ``device``; None where nothing can be said. Must load nothing.
+
+        ``inputs`` has what is known of each wired input (None where nothing is): what the nodes before it forecast.
+        Raises LimnerError where a model cannot be found.
+        """
         return None
 
     def fingerprint(self) -> str:

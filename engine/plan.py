@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from limner.engine.checked import CheckedGraph, CheckedNode
 from limner.engine.device import DEVICE_NAME, HOST, DeviceTable
@@ -11,6 +12,9 @@ from limner.engine.errors import Fault, GraphError, suggest
 from limner.engine.garbage import collector_paused
 from limner.engine.node import Node
 from limner.engine.offload import AUTO, NONE, Offload
+
+if TYPE_CHECKING:
+    from limner.engine.memory_plan import MemoryPlan
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +45,8 @@ class Plan:
 
     graph: CheckedGraph
     steps: tuple[Step, ...]
+    memory: MemoryPlan | None = None
+    """What it will take of each device, where that was asked."""
 
     @property
     def goals(self) -> tuple[int, ...]:

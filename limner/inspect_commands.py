@@ -1,4 +1,4 @@
-"""The commands that look and run nothing: validate, plan, templates, nodes, schema."""
+"""The commands that look and run nothing: validate, templates, nodes, schema."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from rich.text import Text
 from limner.engine.document import schema
 from limner.engine.errors import GraphError, InputError, suggest
 from limner.engine.parameters import describe
-from limner.options import DebugOption, DeviceOption, GraphArg, JsonOption, NodesOption, SetOption
+from limner.options import DebugOption, GraphArg, JsonOption, NodesOption, SetOption
 from limner.request import Request, faults_as_data, registry_with
 from limner.session import Session
 from limner.terminal import friendly, out, show
@@ -38,44 +38,6 @@ def validate(
         out.print_json(data={"graph": graph, "name": name, "nodes": len(checked.nodes), "faults": []})
     else:
         out.print(Text.assemble(("✓ ", "green"), (name, "bold"), f": {len(checked.nodes)} nodes, no faults"))
-
-
-@friendly
-def plan(
-    graph: GraphArg,
-    values: SetOption = None,
-    device: DeviceOption = "auto",
-    nodes: NodesOption = None,
-    as_json: JsonOption = False,
-    debug: DebugOption = False,
-) -> None:
-    """Show where each node will run and when values can be forgotten."""
-    from limner.tables import plan_table
-
-    session = Session(registry=registry_with(nodes), device=device)
-    try:
-        request = Request(session, graph, values or ())
-        made = request.plan()
-    except GraphError as error:
-        if as_json:
-            out.print_json(data={"graph": graph, "faults": faults_as_data(error)})
-        raise
-    if not as_json:
-        show(plan_table(made))
-        return
-    names = [step.node.id for step in made.steps]
-    steps = [
-        {
-            "node": step.node.id,
-            "type": step.node.type.name,
-            "lane": step.lane,
-            "offload": step.offload.model_dump(exclude_defaults=True),
-            "needs": [names[i] for i in step.needs],
-            "frees": [names[i] for i in step.frees],
-        }
-        for step in made.steps
-    ]
-    out.print_json(data={"graph": request.document.name, "steps": steps})
 
 
 @friendly

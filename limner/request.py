@@ -10,7 +10,7 @@ from limner.engine.checked import CheckedGraph
 from limner.engine.document import Document
 from limner.engine.errors import Fault, GraphError
 from limner.engine.parameters import read_values, with_values
-from limner.engine.plan import Plan, make_plan
+from limner.engine.plan import Plan
 from limner.engine.registry import Registry
 from limner.memory_option import absent_devices
 from limner.output import redirect
@@ -69,7 +69,7 @@ class Request:
     def _plan(self) -> Plan:
         checked = self._check()
         self._faults += absent_devices(self._session.budget_bytes, self._session.devices)
-        return make_plan(checked, self._session.devices, self._session.device)
+        return self._session.place(checked)
 
     def _check(self) -> CheckedGraph:
         return self._session.check(self.document, beside=self._beside)

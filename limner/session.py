@@ -13,11 +13,13 @@ from typing import TYPE_CHECKING, Any, Self
 from limner.engine.cache import Cache
 from limner.engine.check import check
 from limner.engine.checked import CheckedGraph
+from limner.engine.choose_offload import with_memory
 from limner.engine.document import Document, parse
 from limner.engine.errors import Fault, GraphError
 from limner.engine.events import EventStream
 from limner.engine.executor import Executor
 from limner.engine.graph import Graph
+from limner.engine.memory_plan import usable_bytes
 from limner.engine.models import ResidentModel
 from limner.engine.parameters import with_values
 from limner.engine.plan import Plan, make_plan
@@ -44,6 +46,7 @@ class Session:
     ``cache_dir`` None keeps results in memory only. ``device`` is where nodes with ``device: auto`` compute.
     ``checkpoint_interval_s`` is how much denoising a crash may cost; 0 keeps every step.
     ``budget_bytes`` is what models may take on a device; one that is not named gives them all but some headroom.
+    ``devices`` are those to plan for, where that is not this machine.
     Making a session is cheap: torch is imported by the first run.
     """
 
@@ -57,6 +60,7 @@ class Session:
         device: str = "auto",
         checkpoint_interval_s: float = 2.0,
         budget_bytes: Mapping[str, int] | None = None,
+        devices: DeviceTable | None = None,
     ) -> None:
         self.registry = registry if registry is not None else Registry.installed()
         self.library = library if library is not None else GraphLibrary()
@@ -64,13 +68,16 @@ class Session:
         self.device = device
         self.checkpoint_interval_s = checkpoint_interval_s
         self.budget_bytes = dict(budget_bytes or {})
+        self._devices = devices
         self._lock = threading.RLock()
         self._executor: Executor | None = None
         self._pool: ModelPool | None = None
 
     @cached_property
     def devices(self) -> DeviceTable:
-        """The devices of this machine."""
+        """The devices of this machine, or those that the session was told of."""
+        if self._devices is not None:
+            return self._devices
         from limner.nodes._flux2.device import find_devices
 
         return find_devices()
@@ -149,7 +156,14 @@ class Session:
         self, graph: GraphLike, values: Mapping[str, Any] | None = None, *, beside: str | Path | None = None
     ) -> Plan:
         """The graph with every node placed on a device of this machine."""
-        return make_plan(self.check(graph, values, beside=beside), self.devices, self.device)
+        return self.place(self.check(graph, values, beside=beside))
+
+    def place(self, checked: CheckedGraph) -> Plan:
+        """Every node of a graph on a device, with the memory that it will take and a policy for what does not fit."""
+        from limner.nodes._flux2.weigh import weigh
+
+        plan = make_plan(checked, self.devices, self.device)
+        return with_memory(plan, weigh, usable_bytes(self.devices, self.budget_bytes))
 
     def start(
         self,

@@ -1,4 +1,4 @@
-"""Tables for the terminal: templates, nodes, plans."""
+"""Tables for the terminal: templates, nodes."""
 
 from __future__ import annotations
 
@@ -12,13 +12,12 @@ from rich.text import Text
 
 from limner.engine.models import ResidentModel
 from limner.engine.node import NodeType
-from limner.engine.offload import NONE
 from limner.engine.parameters import Parameter
-from limner.engine.plan import Plan
 from limner.terminal import printable, size
 
 
-def _table(*columns: str) -> Table:
+def table_of(*columns: str) -> Table:
+    """An empty table, as all of ours look."""
     table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
     for index, column in enumerate(columns):
         table.add_column(column, overflow="fold", no_wrap=index == 0)
@@ -27,7 +26,7 @@ def _table(*columns: str) -> Table:
 
 def templates_table(templates: Iterable[tuple[str, str, list[Parameter]]]) -> RenderableType:
     """Names, what they do, and what the parameters are called."""
-    table = _table("template", "what it does", "parameters")
+    table = table_of("template", "what it does", "parameters")
     for name, description, parameters in templates:
         table.add_row(Text(name, style="cyan"), description, ", ".join(p.name for p in parameters))
     return table
@@ -35,7 +34,7 @@ def templates_table(templates: Iterable[tuple[str, str, list[Parameter]]]) -> Re
 
 def nodes_table(types: Iterable[NodeType]) -> RenderableType:
     """Every node, sorted by category, with what it takes and gives."""
-    table = _table("node", "category", "takes", "gives", "what it does")
+    table = table_of("node", "category", "takes", "gives", "what it does")
     for node in sorted(types, key=lambda t: (t.cls.category, t.name)):
         takes = ", ".join(f"{p.name}?" if p.is_optional else p.name for p in node.inputs.values())
         gives = ", ".join(p.name for p in node.outputs)
@@ -47,13 +46,13 @@ def node_page(node: NodeType) -> RenderableType:
     """One node: its description, inputs, outputs and settings."""
     import inspect
 
-    wires = _table("input", "type", "")
+    wires = table_of("input", "type", "")
     for port in node.inputs.values():
         wires.add_row(Text(port.name, style="cyan"), port.label, "optional" if port.is_optional else "")
-    outputs = _table("output", "type")
+    outputs = table_of("output", "type")
     for port in node.outputs:
         outputs.add_row(Text(port.name, style="cyan"), port.label)
-    settings = _table("setting", "type", "default", "")
+    settings = table_of("setting", "type", "default", "")
     for name, schema in node.settings_schema.get("properties", {}).items():
         default = "required" if "default" not in schema else _value(schema["default"])
         settings.add_row(Text(name, style="cyan"), kind_of(schema), default, schema.get("description", ""))
@@ -105,21 +104,9 @@ def _value(default: Any) -> str:
     return default if isinstance(default, str) and default else json.dumps(default, ensure_ascii=False)
 
 
-def plan_table(plan: Plan) -> RenderableType:
-    """Every node in order: where it runs, what it waits for, and what memory can forget after it."""
-    table = _table("node", "type", "runs on", "waits for", "last to use")
-    name = [step.node.id for step in plan.steps]
-    for step in plan.steps:
-        waits = ", ".join(name[source] for source in step.needs)
-        frees = ", ".join(name[source] for source in step.frees)
-        lane = step.lane if step.offload == NONE else f"{step.lane}, offload {step.offload}"
-        table.add_row(Text(step.node.id, style="cyan"), step.node.type.name, lane, waits, frees)
-    return table
-
-
 def models_table(models: Iterable[ResidentModel]) -> RenderableType:
     """The models that are alive: where, how large, and which share of what models may take there; sums by device."""
-    table = _table("model in memory", "device", "size", "of its budget")
+    table = table_of("model in memory", "device", "size", "of its budget")
     totals: dict[str, list[ResidentModel]] = {}
     for model in models:
         totals.setdefault(model.device, []).append(model)

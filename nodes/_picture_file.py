@@ -19,6 +19,8 @@ MAX_PIXELS = 80_000_000
 MIN_SIDE, MAX_ASPECT = 64, 8
 """What FLUX.2 takes as a reference; the same limits as diffusers' ``check_image_input``."""
 
+_ORIENTATION, _TURNED = 0x0112, (5, 6, 7, 8)
+"""EXIF's tag for how a camera was held, and those of its values that swap width and height."""
 _BROKEN = (OSError, SyntaxError, ValueError, EOFError, IndexError, struct.error, zlib.error)
 """What Pillow raises on broken files."""
 
@@ -38,6 +40,19 @@ def read_picture(content: bytes, name: str) -> NDArray[np.uint8]:
         raise InputError(f"{name} is no picture that can be read", hint="use PNG, JPEG or WebP") from error
     except _BROKEN as error:
         raise InputError(f"{name} is damaged: {error}", hint="save or download it again") from error
+
+
+def picture_size(content: bytes, name: str) -> tuple[int, int]:
+    """Width and height of a user's file as ``read_picture`` gives it, from its header. Raises InputError."""
+    try:
+        with PIL.Image.open(io.BytesIO(content), formats=FORMATS) as image:
+            width, height = image.size
+            is_turned = image.getexif().get(_ORIENTATION, 1) in _TURNED
+    except PIL.UnidentifiedImageError as error:
+        raise InputError(f"{name} is no picture that can be read", hint="use PNG, JPEG or WebP") from error
+    except _BROKEN as error:
+        raise InputError(f"{name} is damaged: {error}", hint="save or download it again") from error
+    return (height, width) if is_turned else (width, height)
 
 
 def check_reference(width: int, height: int, name: str) -> None:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from pydantic import Field
 
 from limner.engine.context import Context
 from limner.engine.errors import InputError
+from limner.engine.forecast import Forecast
 from limner.engine.node import Node
 from limner.nodes._flux2.lora_file import identify_lora, lora_faults, lora_path
 from limner.nodes.specs import LoRA, Transformer
@@ -42,8 +43,16 @@ class ApplyLoRA(Node):
         """The SHA-256 of the file. Raises InputError."""
         return identify_lora(lora_path(self.path))
 
+    def forecast(self, device: str, inputs: Mapping[str, Any]) -> Forecast:
+        """The transformer with the LoRA. Raises InputError where the file cannot be read."""
+        transformer = inputs.get("transformer")
+        return Forecast((self._adapted(transformer) if isinstance(transformer, Transformer) else None,))
+
     def run(self, ctx: Context, transformer: Transformer) -> Transformer:
         """Describe the transformer with the LoRA. Raises InputError where the file cannot be read."""
+        return self._adapted(transformer)
+
+    def _adapted(self, transformer: Transformer) -> Transformer:
         path = lora_path(self.path)
         lora = LoRA(self.path, identify_lora(path), self.weight, self.name or path.stem)
         return replace(transformer, loras=tuple(sorted((*transformer.loras, lora))))

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator
-from typing import TYPE_CHECKING, ClassVar
+from collections.abc import Callable, Collection, Iterator, Mapping
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import Field
 
 from limner.engine.context import Context
+from limner.engine.forecast import Forecast
 from limner.engine.node import Keep, Node
+from limner.nodes._flux2 import needs
+from limner.nodes.sizes import PictureSizes, PromptSize
 from limner.nodes.values import Conditioning, Image, Latent, ReferenceLatents, Transformer
 
 if TYPE_CHECKING:
@@ -59,6 +62,24 @@ class Denoise(Node):
         """A batch that runs out of seeds."""
         if self.seed + self.batch > SEED_LIMIT:
             yield "seed", f"{self.batch} seeds from {self.seed} on go past {SEED_LIMIT - 1}"
+
+    def forecast(self, device: str, inputs: Mapping[str, Any]) -> Forecast | None:
+        """All steps; references of which nothing is known count as one of a megapixel. Raises ModelError."""
+        spec, prompt, references = (inputs.get(name) for name in ("transformer", "conditioning", "references"))
+        if not isinstance(spec, Transformer):
+            return None
+        if "references" in inputs and not isinstance(references, PictureSizes):
+            references = needs.UNKNOWN_REFERENCE
+        drawing = needs.Drawing(
+            steps=self.steps,
+            guidance=self.guidance,
+            batch=self.batch,
+            width=self.width,
+            height=self.height,
+            prompt=prompt if isinstance(prompt, PromptSize) else None,
+            references=references,
+        )
+        return needs.denoise(spec, drawing, device)
 
     def run(
         self,

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 from limner.engine.context import Context
+from limner.engine.forecast import Forecast
 from limner.engine.node import Keep, Node
+from limner.nodes._flux2 import needs
+from limner.nodes.sizes import PictureSizes
 from limner.nodes.values import VAE, ReferenceLatents, References
 
 
@@ -18,6 +22,12 @@ class EncodeReferences(Node):
     category: ClassVar[str] = "image"
     on_device: ClassVar[bool] = True
     keep: ClassVar[Keep] = "disk"
+
+    def forecast(self, device: str, inputs: Mapping[str, Any]) -> Forecast | None:
+        """The pictures through the VAE, one at a time; unknown ones count as one of a megapixel. Raises ModelError."""
+        spec, pictures = inputs.get("vae"), inputs.get("references")
+        known = pictures if isinstance(pictures, PictureSizes) else needs.UNKNOWN_REFERENCE
+        return needs.encode_references(spec, known, device) if isinstance(spec, VAE) else None
 
     def run(self, ctx: Context, vae: VAE, references: References) -> ReferenceLatents:
         """Encode one picture after the other."""

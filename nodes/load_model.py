@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
-from typing import ClassVar, NamedTuple
+from collections.abc import Collection, Iterator, Mapping
+from typing import Any, ClassVar, NamedTuple
 
 from pydantic import Field
 
 from limner.engine.context import Context
+from limner.engine.forecast import Forecast
 from limner.engine.node import Node
 from limner.nodes._flux2.source import identify, source_faults
 from limner.nodes.specs import Dtype
@@ -52,8 +53,15 @@ class LoadModel(Node):
         """What the source holds. Raises ModelError."""
         return identify(self.source, self.revision)
 
+    def forecast(self, device: str, inputs: Mapping[str, Any]) -> Forecast:
+        """The three specs. Raises ModelError."""
+        return Forecast(self._describe())
+
     def run(self, ctx: Context) -> Model:
         """Describe the three components."""
+        return self._describe()
+
+    def _describe(self) -> Model:
         identity = self.fingerprint()
         return Model(
             TextEncoder(self.source, self.revision, self.dtype, identity),

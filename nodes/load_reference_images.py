@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, ClassVar
+from typing import Annotated, Any, ClassVar
 
 from pydantic import Field, Strict
 
 from limner.engine.context import Context
 from limner.engine.errors import InputError
+from limner.engine.forecast import Forecast
 from limner.engine.node import Node
 from limner.engine.user_path import user_path
+from limner.nodes.sizes import PictureSizes
 from limner.nodes.values import MAX_REFERENCES, Image, References
 
 Paths = Annotated[tuple[str, ...], Strict(False)]  # JSON and scripts give lists
@@ -53,6 +55,17 @@ class LoadReferenceImages(Node):
     def fingerprint(self) -> str:
         """The SHA-256 of every file. Raises InputError."""
         return " ".join(hashlib.sha256(_read(name)).hexdigest() for name in self.files)
+
+    def forecast(self, device: str, inputs: Mapping[str, Any]) -> Forecast:
+        """The sizes of all pictures, from the headers of files. Raises InputError."""
+        from limner.nodes._picture_file import picture_size
+
+        wired = inputs.get("images") or []
+        if not all(isinstance(pictures, PictureSizes) for pictures in wired):
+            return Forecast()
+        sizes = [picture_size(_read(name), name) for name in self.files]
+        sizes += [size for pictures in wired for size in pictures.sizes]
+        return Forecast((PictureSizes(tuple(sizes)),)) if sizes else Forecast()
 
     def run(self, ctx: Context, images: list[Image] | None = None) -> References:
         """Read the files, then take the wired pictures. Raises InputError that names the file."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
 from importlib.util import find_spec
 from typing import Annotated, Any, ClassVar, TypeVar
@@ -11,6 +11,7 @@ from pydantic import Field, Strict
 
 from limner.engine.context import Context
 from limner.engine.errors import ModelError
+from limner.engine.forecast import Forecast
 from limner.engine.node import Node
 from limner.engine.offload import Offload
 from limner.nodes._flux2.movable import offload_fault
@@ -68,8 +69,16 @@ class Quantize(Node):
         if (fault := offload_fault(self.method, offload)) is not None:
             yield fault
 
+    def forecast(self, device: str, inputs: Mapping[str, Any]) -> Forecast:
+        """The quantized spec. Raises ModelError where it is quantized already."""
+        model = inputs.get("model")
+        return Forecast((self._quantized(model) if isinstance(model, Quantizable) else None,))
+
     def run(self, ctx: Context, model: Q) -> Q:
         """Describe the quantized model. Raises ModelError where it is quantized already."""
+        return self._quantized(model)
+
+    def _quantized(self, model: Q) -> Q:
         if model.quantization is not None:
             raise ModelError(f"this model is quantized already, to {model.quantization.method}")
         described = Quantization(self.method, self.double_quant, self.compute_dtype, tuple(sorted(set(self.skip))))

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
-from typing import ClassVar
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 from pydantic import Field
 
 from limner.engine.context import Context
+from limner.engine.forecast import Forecast
 from limner.engine.node import Keep, Node
+from limner.nodes._flux2 import needs
 from limner.nodes.values import Conditioning, TextEncoder
 
 
@@ -29,6 +32,11 @@ class TextEncode(Node):
     max_length: int | None = Field(
         default=None, ge=1, le=32768, description="Tokens; a longer prompt is cut. Empty: the model's own (512)."
     )
+
+    def forecast(self, device: str, inputs: Mapping[str, Any]) -> Forecast | None:
+        """One prompt through the text encoder, or two. Raises ModelError."""
+        spec = inputs.get("text_encoder")
+        return needs.encode_prompt(spec, self.max_length, device) if isinstance(spec, TextEncoder) else None
 
     def run(self, ctx: Context, text_encoder: TextEncoder) -> Conditioning:
         """Encode the prompt, and the negative one where the model uses it."""

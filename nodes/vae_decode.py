@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 from limner.engine.context import Context
+from limner.engine.forecast import Forecast
 from limner.engine.node import Keep, Node
+from limner.nodes._flux2 import needs
+from limner.nodes.sizes import PictureSizes
 from limner.nodes.values import VAE, Image, Latent
 
 
@@ -15,6 +19,13 @@ class VAEDecode(Node):
     category: ClassVar[str] = "image"
     on_device: ClassVar[bool] = True
     keep: ClassVar[Keep] = "disk"
+
+    def forecast(self, device: str, inputs: Mapping[str, Any]) -> Forecast | None:
+        """The batch through the VAE at once. Raises ModelError."""
+        spec, latents = inputs.get("vae"), inputs.get("latent")
+        if not (isinstance(spec, VAE) and isinstance(latents, PictureSizes)):
+            return None
+        return needs.decode(spec, latents, device)
 
     def run(self, ctx: Context, vae: VAE, latent: Latent) -> Image:
         """Decode the batch at once."""

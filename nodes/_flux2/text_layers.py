@@ -46,7 +46,7 @@ def text_tensors(folder: Path) -> dict[str, Stored]:
     found = {}
     for path in _files(weights, layers):
         for key, tensor in read_tensors(path).items():
-            if name := _name(key, layers):
+            if name := kept_name(key, layers):
                 found[name] = tensor
             elif not _UNREAD.fullmatch(key) and not _READ.fullmatch(key):
                 raise ModelError(f"{weights} has unknown weights: {key}")
@@ -61,7 +61,7 @@ def needed_files(folder: Path) -> list[str]:
         return ["*.safetensors"]
     layers = layers_to_keep(folder)
     shards = _shards(folder / "text_encoder" / INDEX)
-    return sorted({shard for key, shard in shards.items() if _name(key, layers)})
+    return sorted({shard for key, shard in shards.items() if kept_name(key, layers)})
 
 
 def _files(weights: Path, layers: int) -> list[Path]:
@@ -69,7 +69,7 @@ def _files(weights: Path, layers: int) -> list[Path]:
     if not (weights / INDEX).is_file():
         return sorted(weights.glob("*.safetensors"))
     shards = _shards(weights / INDEX)
-    return [weights / shard for shard in sorted({shard for key, shard in shards.items() if _name(key, layers)})]
+    return [weights / shard for shard in sorted({shard for key, shard in shards.items() if kept_name(key, layers)})]
 
 
 def _shards(index: Path) -> Mapping[str, str]:
@@ -80,7 +80,7 @@ def _shards(index: Path) -> Mapping[str, str]:
     return shards
 
 
-def _name(key: str, layers: int) -> str | None:
+def kept_name(key: str, layers: int) -> str | None:
     """``model.language_model.layers.7.x`` -> ``layers.7.x``; None for what is not read."""
     found = _READ.fullmatch(key)
     if found is None or (found[2] is not None and int(found[2]) >= layers):

@@ -1,0 +1,102 @@
+"""What running would need, told without running: each node says it from what is known of its inputs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from limner.engine.errors import LimnerError
+from limner.engine.keys import known_node
+from limner.engine.models import ModelSpec
+from limner.engine.plan import Plan, Step
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """What a node will hold, need and give."""
+
+    outputs: tuple[Any, ...] = ()
+    """What is known of each output: a spec itself, or its sizes; None where nothing is."""
+    holds: tuple[ModelSpec[Any], ...] = ()
+    """The models that it holds, all at once."""
+    working_bytes: int = 0
+    """What its device has to have free besides the weights, at most at one time."""
+    passes: int = 1
+    """How often each held model is run through: what is offloaded in groups comes that often."""
+    note: str = ""
+    """What the figures follow from, in a few words: ``4,608 tokens``."""
+
+
+@dataclass(frozen=True)
+class Weights:
+    """The bytes of a model's weights, as they lie on a device."""
+
+    weight_bytes: int
+    stored_bytes: int
+    """What is read from disk to make it live."""
+    leaf_bytes: int
+    """The largest of its leaf modules."""
+    block_bytes: tuple[int, ...] = ()
+    """Its blocks, in order."""
+    adapter_bytes: int = 0
+    """What a variant (LoRA) adds while it is held."""
+    origin: str = ""
+    """What this was counted from: ``headers`` or ``configuration``."""
+    immovable: frozenset[str] = frozenset()
+    """Ways of waiting that these weights do not allow: ``model``, ``group``, ``disk``."""
+    is_made_there: bool = False
+    """Whether the device makes them as they are (quantizes), so that all are there once, whatever the policy."""
+
+    @property
+    def rest_bytes(self) -> int:
+        """What belongs to no block."""
+        return self.weight_bytes - sum(self.block_bytes)
+
+
+Weigh = Callable[[ModelSpec[Any], str], Weights]
+"""What the weights of a spec's base take on a device, and what the spec adds. Raises LimnerError."""
+
+
+@dataclass(frozen=True)
+class Seen:
+    """The forecast of one step; without one, why."""
+
+    forecast: Forecast | None
+    reason: str = ""
+
+
+def forecasts(plan: Plan) -> list[Seen]:
+    """The forecast of every step, in order: what a node says follows from what was said before it. Runs nothing."""
+    found: list[Seen] = []
+    for step in plan.steps:
+        found.append(_ask(plan, step, found))
+    return found
+
+
+def _ask(plan: Plan, step: Step, before: Sequence[Seen]) -> Seen:
+    node = known_node(step.node, plan.graph.nodes)
+    if node is None:
+        return Seen(None, "its settings are known only while it runs")
+    known = node.known_outputs()
+    if known is not None:
+        return Seen(Forecast(known))
+    try:
+        forecast = node.forecast(step.device, _inputs(step, before))
+    except LimnerError as error:
+        return Seen(None, error.message)
+    return Seen(forecast, "" if forecast is not None else "it says nothing of what it needs")
+
+
+def _inputs(step: Step, before: Sequence[Seen]) -> Mapping[str, Any]:
+    """What is known of each wired input: one value, or a list of them for an input that takes several."""
+    inputs: dict[str, Any] = {}
+    for wire in step.node.wires:
+        values = [_output(before[source], output) for source, output in wire.sources]
+        inputs[wire.port] = values if wire.is_many else values[0]
+    return inputs
+
+
+def _output(seen: Seen, output: int) -> Any:
+    known = () if seen.forecast is None else seen.forecast.outputs
+    return known[output] if output < len(known) else None

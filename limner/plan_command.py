@@ -1,0 +1,82 @@
+"""``limner plan``: where each node runs and what it takes, for this machine or another one, before anything loads."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import typer
+from rich.text import Text
+
+from limner.engine.device import Device, DeviceTable
+from limner.engine.errors import GraphError
+from limner.engine.plan import Plan
+from limner.memory_option import MemoryOption, read_memory
+from limner.options import DebugOption, DeviceOption, GraphArg, JsonOption, NodesOption, SetOption
+from limner.request import Request, faults_as_data, registry_with
+from limner.session import Session
+from limner.terminal import FAILED, err, friendly, out, show
+
+
+@friendly
+def plan(
+    graph: GraphArg,
+    values: SetOption = None,
+    device: DeviceOption = "auto",
+    memory: MemoryOption = None,
+    nodes: NodesOption = None,
+    as_json: JsonOption = False,
+    debug: DebugOption = False,
+) -> None:
+    """Show where each node will run and what it takes, before anything loads; --memory plans for another machine."""
+    given, faults = read_memory(memory or ())
+    devices = other_machine(given) if given else None
+    session = Session(registry=registry_with(nodes), device=device, budget_bytes=given, devices=devices)
+    try:
+        request = Request(session, graph, values or (), faults=faults)
+        made = request.plan()
+    except GraphError as error:
+        if as_json:
+            out.print_json(data={"graph": graph, "faults": faults_as_data(error)})
+        raise
+    if as_json:
+        out.print_json(data=_as_data(request.document.name, made))
+    else:
+        _show(made)
+    if made.memory is not None and not made.memory.fits:
+        raise typer.Exit(FAILED)
+
+
+def other_machine(given: dict[str, int]) -> DeviceTable:
+    """The devices that ``--memory`` names, accelerators first, and a processor, which every machine has."""
+    names = sorted(given, key=lambda name: name == "cpu")
+    devices = [Device(name, given[name]) for name in names]
+    return DeviceTable(devices if "cpu" in given else [*devices, Device("cpu")])
+
+
+def _show(made: Plan) -> None:
+    from limner.plan_tables import overflow_lines, plan_page
+
+    show(plan_page(made))
+    for line in () if made.memory is None else overflow_lines(made.memory):
+        err.print(Text.assemble(("✗ ", "red"), line))
+
+
+def _as_data(name: str, made: Plan) -> dict[str, Any]:
+    from limner.plan_tables import memory_as_data, step_as_data
+
+    names = [step.node.id for step in made.steps]
+    steps = [
+        {
+            "node": step.node.id,
+            "type": step.node.type.name,
+            "lane": step.lane,
+            "offload": step.offload.model_dump(exclude_defaults=True),
+            "needs": [names[i] for i in step.needs],
+            "frees": [names[i] for i in step.frees],
+        }
+        for step in made.steps
+    ]
+    if made.memory is None:
+        return {"graph": name, "steps": steps}
+    planned = [{**step, **step_as_data(one)} for step, one in zip(steps, made.memory.steps, strict=True)]
+    return {"graph": name, "steps": planned, "memory": memory_as_data(made.memory)}

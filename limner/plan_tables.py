@@ -1,0 +1,145 @@
+"""A plan as people read it: what each node holds, what is in memory when, and whether it fits."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from limner.engine.memory_plan import MemoryPlan, PlannedStep
+from limner.engine.offload import NONE
+from limner.engine.plan import Plan
+from limner.tables import table_of
+from limner.terminal import printable, size
+
+
+def plan_page(plan: Plan) -> RenderableType:
+    """All of a plan: nodes, what they hold and need, what is in memory while they run, and each device's peak."""
+    if plan.memory is None:
+        return Group(_placement(plan))
+    parts: list[RenderableType] = [_steps(plan.memory), "", _devices(plan.memory)]
+    if notes := list(_notes(plan.memory)):
+        parts += ["", *notes]
+    return Group(*parts)
+
+
+def _placement(plan: Plan) -> Table:
+    """Where each node runs, for graphs that hold no model."""
+    table = table_of("node", "type", "runs on")
+    for step in plan.steps:
+        table.add_row(Text(step.node.id, style="cyan"), step.node.type.name, step.lane)
+    return table
+
+
+def _steps(memory: MemoryPlan) -> Table:
+    table = table_of("node", "runs on", "weights", "activations", "in memory while it runs", "loading")
+    for step in memory.steps:
+        table.add_row(
+            Text(step.node, style="cyan"),
+            _where(step),
+            " + ".join(size(model.weight_bytes) for model in step.models),
+            "unknown" if step.unknown else size(step.working_bytes) if step.working_bytes else "",
+            _resident(step) if step.models else "",
+            f"{step.load_s:.1f} s" if step.models else "",
+        )
+    return table
+
+
+def _where(step: PlannedStep) -> str:
+    return step.lane if step.offload == NONE else f"{step.lane}, offload {step.offload}"
+
+
+def _resident(step: PlannedStep) -> str:
+    """What lies where, by the names of the models' components."""
+    lines = []
+    for device, models in step.resident.items():
+        names = ", ".join(f"{_short(name)} {size(count)}" for name, count in models.items())
+        lines.append(f"{device}: {names}")
+    return "\n".join(lines)
+
+
+def _short(name: str) -> str:
+    """``the text encoder of black-forest-labs/FLUX.2-dev in nf4`` -> ``text encoder in nf4``."""
+    head, _, rest = name.removeprefix("the ").partition(" of ")
+    _, _, how = rest.partition(" ")
+    return printable(f"{head} {how}".strip(), one_line=True)
+
+
+def _devices(memory: MemoryPlan) -> Table:
+    table = table_of("device", "peak", "of", "during", "")
+    for device, peak in memory.peak_bytes.items():
+        during = next(step.node for step in memory.steps if step.peak_bytes.get(device) == peak)
+        limit = memory.usable_bytes.get(device)
+        table.add_row(
+            Text(device if device != "cpu" else "cpu (RAM)", style="cyan"),
+            size(peak),
+            "unknown" if limit is None else size(limit),
+            during,
+            "" if limit is None else Text("fits", "green") if peak <= limit else Text("does not fit", "red"),
+        )
+    return table
+
+
+def _notes(memory: MemoryPlan) -> Iterator[RenderableType]:
+    for step in memory.steps:
+        if step.unknown:
+            yield Text(f"{step.node} is not counted: {printable(step.unknown, one_line=True)}", style="yellow")
+        elif step.note and step.models:
+            yield Text(f"{step.node}: {step.note}", style="dim")
+        for name in step.left:
+            yield Text(f"{step.node}: {_short(name)} leaves before it", style="dim")
+    yield Text(f"loading: {memory.load_s:.1f} s at 2 GB/s from disk and 20 GB/s to a device", style="dim")
+
+
+def overflow_lines(memory: MemoryPlan) -> Iterable[str]:
+    """What does not fit: which node, where, and by how much."""
+    for overflow in memory.overflows:
+        yield (
+            f"{overflow.node} needs {size(overflow.needed_bytes)} on {overflow.device},"
+            f" which has {size(overflow.usable_bytes)}: {size(overflow.lacking_bytes)} too much"
+        )
+
+
+def memory_as_data(memory: MemoryPlan) -> dict[str, object]:
+    """A memory plan as JSON can hold it; bytes and seconds are numbers."""
+    return {
+        "fits": memory.fits,
+        "peak_bytes": memory.peak_bytes,
+        "usable_bytes": dict(memory.usable_bytes),
+        "load_s": round(memory.load_s, 3),
+        "overflows": [
+            {
+                "node": overflow.node,
+                "device": overflow.device,
+                "needed_bytes": overflow.needed_bytes,
+                "usable_bytes": overflow.usable_bytes,
+            }
+            for overflow in memory.overflows
+        ],
+    }
+
+
+def step_as_data(step: PlannedStep) -> Mapping[str, object]:
+    """What a step takes, as JSON can hold it."""
+    return {
+        "models": [
+            {
+                "name": model.name,
+                "weight_bytes": model.weight_bytes,
+                "device_bytes": model.device_bytes,
+                "ram_bytes": model.ram_bytes,
+                "is_loaded": model.is_loaded,
+                "origin": model.origin,
+            }
+            for model in step.models
+        ],
+        "working_bytes": step.working_bytes,
+        "resident_bytes": {device: dict(models) for device, models in step.resident.items()},
+        "peak_bytes": dict(step.peak_bytes),
+        "left": list(step.left),
+        "load_s": round(step.load_s, 3),
+        "note": step.note,
+        "unknown": step.unknown,
+    }

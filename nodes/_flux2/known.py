@@ -1,0 +1,105 @@
+"""What is known of a component before it is loaded: its tensors, from headers or a configuration. Imports no torch."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from pathlib import Path
+from typing import Any, Final, Literal
+
+from limner.engine.errors import ModelError
+from limner.nodes._flux2.catalog import known_folder
+from limner.nodes._flux2.index import ModelIndex, read_index, read_json
+from limner.nodes._flux2.settings import ModelSettings, read_settings
+from limner.nodes._flux2.shapes import text_encoder_shapes, transformer_shapes, vae_shapes
+from limner.nodes._flux2.text_layers import kept_name, layers_to_keep, text_tensors
+from limner.nodes._flux2.weights import Stored, read_folder
+from limner.nodes.specs import Component, Flux2Spec, Quantization
+
+SMALL_BYTES: Final = 1 << 30
+"""On a CPU, weights up to this size are widened to float32 by ``dtype="auto"``: half precision is slow there."""
+FLOAT_BYTES: Final = {"F64": 8, "F32": 4, "F16": 2, "BF16": 2, "F8_E4M3": 1, "F8_E5M2": 1}
+_ITEMSIZES: Final = {"float32": 4, "bfloat16": 2, "float16": 2}
+_SHAPES: Final = {"transformer": transformer_shapes, "text_encoder": text_encoder_shapes, "vae": vae_shapes}
+_RELEASED_AS: Final = "BF16"
+
+
+@dataclass(frozen=True)
+class KnownComponent:
+    """One component of a checkpoint, by what its files say, or its configuration."""
+
+    folder: Path
+    config: Mapping[str, Any]
+    tensors: Mapping[str, Stored]
+    """By their names in the module."""
+    origin: Literal["headers", "configuration"]
+
+    @cached_property
+    def index(self) -> ModelIndex:
+        """The model's family. Raises ModelError."""
+        return read_index(self.folder)
+
+    @cached_property
+    def settings(self) -> ModelSettings:
+        """What the model is told at each call. Raises ModelError."""
+        return read_settings(self.folder, self.index)
+
+    @cached_property
+    def stored_bytes(self) -> int:
+        """All bytes, as stored."""
+        return sum(tensor.size_bytes for tensor in self.tensors.values())
+
+    @cached_property
+    def quantization(self) -> Quantization | None:
+        """How the checkpoint itself is quantized."""
+        stored = self.config.get("quantization_config")
+        if not isinstance(stored, dict):
+            return None
+        if not stored.get("load_in_4bit"):
+            return Quantization("int8")
+        return Quantization(
+            "fp4" if stored.get("bnb_4bit_quant_type") == "fp4" else "nf4",
+            double_quant=stored.get("bnb_4bit_use_double_quant") is True,
+        )
+
+    def itemsize(self, spec: Flux2Spec[Any], device: str) -> int:
+        """Bytes of a weight that is not quantized, as ``spec`` is loaded on a device."""
+        if spec.dtype != "auto":
+            return _ITEMSIZES[spec.dtype]
+        if device == "cpu" and self.stored_bytes <= SMALL_BYTES:
+            return 4
+        sizes: dict[str, int] = {}
+        for tensor in self.tensors.values():
+            sizes[tensor.dtype] = sizes.get(tensor.dtype, 0) + tensor.size_bytes
+        main = max(sizes, key=lambda dtype: (sizes[dtype], dtype))
+        return 4 if main == "F32" else 2
+
+
+def known(spec: Flux2Spec[Any]) -> KnownComponent:
+    """What is known of a component. Raises ModelError where nothing is."""
+    return _known(spec.source, spec.revision, spec.component, spec.identity)
+
+
+@lru_cache(maxsize=64)
+def _known(source: str, revision: str | None, component: Component, identity: str) -> KnownComponent:
+    """``identity`` says what the source held: where it changes, this is asked anew."""
+    folder = known_folder(source, revision, component)
+    path = folder / component / "config.json"
+    config = read_json(path)
+    if any((folder / component).glob("*.safetensors")):
+        tensors = text_tensors(folder) if component == "text_encoder" else read_folder(folder / component)
+        return KnownComponent(folder, config, tensors, "headers")
+    try:
+        shapes = _SHAPES[component](config)
+    except (KeyError, TypeError) as error:
+        raise ModelError(f"{path} says too little to count weights: {error}") from error
+    if component == "text_encoder":
+        layers = layers_to_keep(folder)
+        shapes = {name: shape for key, shape in shapes.items() if (name := kept_name(key, layers))}
+    tensors = {
+        name: Stored(path, name, _RELEASED_AS, shape, math.prod(shape) * FLOAT_BYTES[_RELEASED_AS])
+        for name, shape in shapes.items()
+    }
+    return KnownComponent(folder, config, tensors, "configuration")

@@ -1,0 +1,114 @@
+"""The bytes of a model's weights as they will lie on a device. Nothing is loaded, and no torch is needed."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import Counter
+from functools import lru_cache
+from typing import Any, Final
+
+from limner.engine.errors import InputError, ModelError
+from limner.engine.forecast import Weights
+from limner.engine.models import ModelSpec
+from limner.engine.offload import Offload
+from limner.engine.user_path import user_path
+from limner.nodes._flux2.known import FLOAT_BYTES, KnownComponent, known
+from limner.nodes._flux2.movable import offload_fault
+from limner.nodes._flux2.stored_bytes import computed_bytes, linear_bytes
+from limner.nodes._flux2.weights import Stored
+from limner.nodes.specs import VAE, Flux2Spec, Quantizable, Quantization, TextEncoder, Transformer
+
+_KEPT: Final = ("lm_head", "embed_tokens")
+_CAST_KEPT: Final = ("norm", "pos_embed", "patch_embed")
+"""Parts of names that layerwise casting leaves as they are."""
+_OF_QUANTIZED = (".absmax", ".quant_map", ".nested_absmax", ".nested_quant_map", ".quant_state", ".SCB")
+_WAYS: Final = {
+    "model": Offload(mode="model"),
+    "group": Offload(mode="group"),
+    "disk": Offload(mode="group", disk="anywhere"),
+}
+_BLOCK = re.compile(r"((?:single_)?transformer_blocks|layers)\.(\d+)\.")
+_WEIGHT = re.compile(r"\.(weight|bias)(\..*)?$")
+
+
+def weigh(spec: ModelSpec[Any], device: str) -> Weights:
+    """The weights of a spec of FLUX.2 on a device. Raises ModelError, InputError."""
+    if not isinstance(spec, (TextEncoder, Transformer, VAE)):
+        raise ModelError(f"{type(spec).__name__} is not a model of FLUX.2")
+    return _weigh(spec, "cpu" if device == "cpu" else "accelerator")
+
+
+def unpacked_bytes(spec: Flux2Spec[Any], device: str, tokens: int) -> int:
+    """What the most demanding quantized layer makes for itself while it computes; 0 where none is quantized."""
+    component = known(spec)
+    quantization = _quantization(spec, component)
+    if quantization is None:
+        return 0
+    itemsize = component.itemsize(spec, device)
+    if quantization.compute_dtype != "auto":
+        itemsize = {"float32": 4}.get(quantization.compute_dtype, 2)
+    sizes = (
+        computed_bytes(tensor.shape, quantization, itemsize, tokens)
+        for name, tensor in component.tensors.items()
+        if is_quantized_by(quantization, name, tensor.shape)
+    )
+    return max(sizes, default=0)
+
+
+@lru_cache(maxsize=256)
+def _weigh(spec: TextEncoder | Transformer | VAE, kind: str) -> Weights:
+    component = known(spec)
+    quantization = _quantization(spec, component)
+    itemsize = component.itemsize(spec, kind)
+    leaves: Counter[str] = Counter()
+    blocks: Counter[tuple[str, int]] = Counter()
+    for name, tensor in component.tensors.items():
+        size = _bytes(name, tensor, itemsize, quantization)
+        leaves[_WEIGHT.sub("", name)] += size
+        if found := _BLOCK.match(name):
+            blocks[found[1], int(found[2])] += size
+    return Weights(
+        weight_bytes=leaves.total(),
+        stored_bytes=leaves.total() if component.quantization is not None else component.stored_bytes,
+        leaf_bytes=max(leaves.values()),
+        block_bytes=tuple(size for _, size in sorted(blocks.items(), key=lambda item: (item[0][0][0] == "s", item[0]))),
+        adapter_bytes=sum(map(_lora_bytes, spec.loras)) if isinstance(spec, Transformer) else 0,
+        origin=component.origin,
+        immovable=_immovable(quantization),
+        is_made_there=isinstance(spec, Quantizable) and spec.quantization is not None and kind != "cpu",
+    )
+
+
+def is_quantized_by(quantization: Quantization, name: str, shape: tuple[int, ...]) -> bool:
+    """Whether a tensor is the weight of a layer that a quantization changes."""
+    kept = (*_KEPT, *quantization.skip)
+    if quantization.method == "layerwise-fp8" and any(part in name for part in _CAST_KEPT):
+        return False
+    return name.endswith(".weight") and len(shape) == 2 and not any(f".{part}." in f".{name}" for part in kept)
+
+
+def _quantization(spec: Flux2Spec[Any], component: KnownComponent) -> Quantization | None:
+    return (spec.quantization if isinstance(spec, Quantizable) else None) or component.quantization
+
+
+def _bytes(name: str, tensor: Stored, itemsize: int, quantization: Quantization | None) -> int:
+    is_float = tensor.dtype in FLOAT_BYTES
+    if quantization is not None and is_float and is_quantized_by(quantization, name, tensor.shape):
+        return linear_bytes(tensor.shape, quantization, itemsize)
+    if not is_float or name.endswith(_OF_QUANTIZED):
+        return tensor.size_bytes
+    return math.prod(tensor.shape) * itemsize
+
+
+def _immovable(quantization: Quantization | None) -> frozenset[str]:
+    """Ways of waiting that quantized weights do not allow."""
+    tried = {way: offload_fault(quantization and quantization.method, policy) for way, policy in _WAYS.items()}
+    return frozenset(way for way, fault in tried.items() if fault is not None)
+
+
+def _lora_bytes(lora: Any) -> int:
+    try:
+        return user_path(lora.path).stat().st_size
+    except OSError as error:
+        raise InputError(f"{lora.path} cannot be read: {error.strerror or error}") from error

@@ -1,0 +1,145 @@
+"""What FLUX.2's nodes need is known from headers and configurations: no torch, no weight, no hub."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from limner.engine.device import Device, DeviceTable
+from limner.engine.errors import ModelError
+from limner.engine.memory_plan import MemoryPlan
+from limner.nodes import Quantize
+from limner.nodes._flux2.known import known
+from limner.nodes._flux2.weigh import weigh
+from limner.nodes.sizes import PictureSizes, as_reference
+from limner.nodes.specs import VAE, Quantization, TextEncoder, Transformer
+from limner.session import Session
+
+DEV = "black-forest-labs/FLUX.2-dev"
+
+
+def plan(template: str, memory: dict[str, int], **values: Any) -> MemoryPlan:
+    devices = DeviceTable([Device(name, size) for name, size in memory.items()])
+    found = Session(devices=devices, budget_bytes=memory).plan(template, values).memory
+    assert found is not None
+    return found
+
+
+@pytest.mark.parametrize(
+    ("model", "bf16", "fp8", "nf4"),
+    [
+        ("FLUX.2-dev", 64.45, 32.22, 16.62),
+        ("FLUX.2-klein-4B", 7.75, 3.88, 2.00),
+        ("FLUX.2-klein-9B", 18.16, 9.08, 4.68),
+    ],
+)
+def test_weights_are_the_published_ones(model: str, bf16: float, fp8: float, nf4: float) -> None:
+    """Bytes of the transformer plain, in fp8 and in NF4 with double quantization."""
+    spec = Transformer(f"black-forest-labs/{model}")
+    small = replace(spec, quantization=Quantization("nf4", double_quant=True))
+    eight = replace(spec, quantization=Quantization("fp8-wo"))
+    assert round(weigh(spec, "cuda:0").weight_bytes / 1e9, 2) == bf16
+    assert weigh(eight, "cuda:0").weight_bytes / 1e9 == pytest.approx(fp8, rel=2e-3)  # published without scales
+    assert round(weigh(small, "cuda:0").weight_bytes / 1e9, 2) == nf4
+
+
+def test_the_text_encoder_counts_the_layers_that_are_read() -> None:
+    """31 of dev's 40 layers are 35.8 GB."""
+    assert round(weigh(TextEncoder(DEV), "cuda:0").weight_bytes / 1e9, 1) == 35.8
+
+
+def test_small_weights_are_widened_on_a_processor() -> None:
+    """As they are loaded: the VAE in float32 on a CPU, in bfloat16 elsewhere."""
+    on_device, on_cpu = (weigh(VAE(DEV), device).weight_bytes for device in ("cuda:0", "cpu"))
+    assert on_cpu == pytest.approx(2 * on_device, rel=1e-6)
+
+
+@pytest.mark.parametrize("method", ["nf4", "int8", "int8-wo", "fp8-wo", "quanto-int4", "quanto-int8", "layerwise-fp8"])
+@pytest.mark.parametrize("component", [TextEncoder, Transformer])
+def test_embedded_weights_are_as_loaded(method: Any, component: Any) -> None:
+    """What is predicted from the headers is what lies in memory, within 5 %, plain and quantized by each method."""
+    from limner.nodes._flux2.loader import Flux2Loader
+
+    if list(Quantize(method=method).problems()):
+        pytest.skip("the library of this method is not installed")
+    for spec in (component("tiny"), component("tiny", quantization=Quantization(method))):
+        live = Flux2Loader().load(spec, "cpu")
+        assert weigh(spec, "cpu").weight_bytes == pytest.approx(Flux2Loader().size_bytes(live), rel=0.05)
+        assert weigh(spec, "cpu").origin == "headers"
+
+
+def test_plain_weights_are_exact() -> None:
+    """Parameters and saved buffers of the embedded model, to the byte, but for buffers that are computed."""
+    from limner.nodes._flux2.loader import Flux2Loader
+
+    loader = Flux2Loader()
+    for spec in (Transformer("tiny"), VAE("tiny")):
+        assert weigh(spec, "cpu").weight_bytes == loader.size_bytes(loader.load(spec, "cpu"))
+
+
+def test_an_unknown_model_says_so() -> None:
+    """A hub id that is neither here nor known by its configuration is an error that names the known ones."""
+    with pytest.raises(ModelError, match="not on this machine") as error:
+        known(Transformer("someone/else"))
+    assert error.value.hint is not None
+    assert DEV in error.value.hint
+
+
+def test_published_peaks() -> None:
+    """Dev's plans lie where its published peaks do: above 80 GB plain, about 62 GiB one by one, below 20 GB in NF4."""
+    plain = plan("text_to_image", {"cuda:0": 180 * 10**9, "cpu": 10**12}, model=DEV)
+    turns = plan("text_to_image", {"cuda:0": 70 * 10**9, "cpu": 10**12}, model=DEV)
+    small = plan("nf4_20gb", {"cuda:0": 24 * 10**9, "cpu": 10**11}, model=DEV)
+    assert plain.peak_bytes["cuda:0"] > 80e9
+    assert turns.peak_bytes["cuda:0"] / 2**30 == pytest.approx(62, rel=0.03)
+    assert 17.5e9 < small.peak_bytes["cuda:0"] < 20e9
+
+
+def test_group_offload_on_8_gb() -> None:
+    """The 4-bit checkpoint of dev fits 8 GB of a GPU and 64 GB of RAM: ``auto`` takes groups."""
+    memory = plan("text_to_image", {"cuda:0": 8 * 10**9, "cpu": 64 * 10**9}, model="diffusers/FLUX.2-dev-bnb-4bit")
+    assert memory.fits
+    assert [step.offload.mode for step in memory.steps if step.models] == ["group", "group", "none"]
+
+
+def test_each_reference_adds_tokens(tmp_path: Path) -> None:
+    """Every reference of a megapixel adds 4,096 tokens and the same memory, and the plan shows what one more adds."""
+    import PIL.Image
+
+    PIL.Image.new("RGB", (1024, 1024)).save(tmp_path / "a.png")
+    room = {"cuda:0": 10**12, "cpu": 10**12}
+    values = {"model": DEV, "width": 1024, "height": 1024}
+    needs = []
+    for count in (1, 2, 3):
+        memory = plan("edit_with_references", room, images=[str(tmp_path / "a.png")] * count, **values)
+        step = next(step for step in memory.steps if step.node == "denoise")
+        assert f"{512 + 4096 * (1 + count):,} tokens, {4096 * count:,} of them of {count} reference(s)" in step.note
+        assert "a reference of 1 MP adds 4,096 and 1.07 GB" in step.note
+        needs.append(step.working_bytes)
+    assert needs[2] - needs[1] == pytest.approx(needs[1] - needs[0], rel=1e-6)
+    assert needs[1] - needs[0] == pytest.approx(1.07e9, rel=0.01)
+
+
+def test_references_are_scaled_as_in_diffusers() -> None:
+    """A picture above a megapixel counts as what it is scaled to, cut to multiples of 16."""
+    assert as_reference((4000, 3000)) == (1168, 880)
+    assert as_reference((100, 70)) == (96, 64)
+    assert PictureSizes(((96, 64),)).tokens == 24
+
+
+def test_planning_imports_no_torch() -> None:
+    """A whole plan of dev needs neither torch nor the hub."""
+    code = (
+        "import sys; from limner.commands import app\n"
+        "try: app(['plan', 'nf4_20gb', '-s', 'model=black-forest-labs/FLUX.2-dev', '-m', 'cuda:0=24GB'])\n"
+        "except SystemExit as end: assert end.code == 0, end.code\n"
+        "assert not {'torch', 'diffusers', 'transformers'} & set(sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "16.6 GB" in done.stdout
