@@ -72,6 +72,8 @@ class Offload(BaseModel):
             yield "mode", "on a CPU, the weights of a model are in RAM already", "use none, or group with disk"
         if self.stream and kind not in STREAMS:
             yield "stream", f"{device} cannot copy while it computes", "leave stream out"
+        if self.disk is not None and not self.stream and device not in ("cpu", "mps", f"{kind}:0"):
+            yield "disk", f"diffusers reads groups to the first {kind} only, not to {device}", "add stream"
 
     def __str__(self) -> str:
         if self.mode != "group":

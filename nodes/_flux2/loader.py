@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import diffusers
 import torch
@@ -28,6 +28,7 @@ from limner.engine.offload import NONE, Offload
 from limner.nodes._flux2.adapters import with_loras
 from limner.nodes._flux2.bitsandbytes_cpu import keep_portable
 from limner.nodes._flux2.checkpoint import Checkpoint, find_checkpoint
+from limner.nodes._flux2.disk_groups import load_on_disk
 from limner.nodes._flux2.live import LiveTextEncoder, LiveTransformer
 from limner.nodes._flux2.movable import offload_fault, stored_method
 from limner.nodes._flux2.offloading import footprint, place, put_hooks
@@ -36,7 +37,7 @@ from limner.nodes._flux2.quantization import bytes_to_load, is_quantized, plan_l
 from limner.nodes._flux2.settings import PreviewMap
 from limner.nodes._flux2.size import module_bytes
 from limner.nodes._flux2.source import find
-from limner.nodes._flux2.text_model import load_text_model
+from limner.nodes._flux2.text_model import load_text_model, meta_model
 from limner.nodes._flux2.tokenizer import load_tokenizer
 from limner.nodes.specs import VAE, Dtype, Flux2Spec, Quantizable, TextEncoder, Transformer
 
@@ -165,9 +166,21 @@ def _load_module(cls: Any, checkpoint: Checkpoint, spec: Flux2Spec[Any], device:
     """One module of diffusers or transformers, with its weights where its policy lets them wait."""
     dtype = _dtype(checkpoint, spec.dtype, device)
     _check_movable(checkpoint, spec, offload)
+    if offload.disk is not None:
+        return load_on_disk(partial(_meta_module, cls, checkpoint), checkpoint.tensors, dtype, device, offload)
     module = _read_module(cls, checkpoint, spec, dtype, _load_at(spec, device, offload))
     put_hooks(module, device, offload)
     return module
+
+
+def _meta_module(cls: Any, checkpoint: Checkpoint) -> nn.Module:
+    """A module on the meta device, but for buffers that are computed."""
+    if cls is PreTrainedModel:
+        model: Any = meta_model(checkpoint)
+        model.rotary_emb = type(model.rotary_emb)(model.config)
+        return cast(nn.Module, model)
+    with torch.device("meta"):
+        return cast(nn.Module, cls.from_config(cls.load_config(checkpoint.config, local_files_only=True)))
 
 
 def _load_at(spec: Flux2Spec[Any], device: str, offload: Offload) -> str:

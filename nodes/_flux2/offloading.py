@@ -82,7 +82,7 @@ def regroup(module: nn.Module) -> None:
     if hook.config.offload_to_disk_path is None:
         _groups._maybe_remove_and_reapply_group_offloading(module)
         return
-    for tensor in _outside_groups(module):
+    for tensor in outside_groups(module):
         tensor.data = tensor.data.to(hook.config.onload_device)
 
 
@@ -90,7 +90,7 @@ def footprint(module: nn.Module, device: str, offload: Offload) -> Footprint:
     """What a module takes of each device, waiting and held."""
     if offload.mode != "group":
         return Footprint.of(module_bytes(module), device, offload)
-    outside = tensors_bytes(_outside_groups(module))
+    outside = tensors_bytes(outside_groups(module))
     grouped = 0 if offload.disk else module_bytes(module) - outside
     at_once = group_bytes(module, offload)
     there = "cpu" if not offload.disk or device == "cpu" else device
@@ -105,7 +105,7 @@ def group_bytes(module: nn.Module, offload: Offload) -> int:
 
     The group of a module stays there while those of its submodules come and go; with a stream, the next is there too.
     """
-    found: dict[str, Any] = dict(_named_groups(module))
+    found: dict[str, Any] = dict(named_groups(module))
     sizes = {id(group): tensors_bytes(_tensors(group)) for group in found.values()}
     most = 0
     for name in found:
@@ -115,7 +115,7 @@ def group_bytes(module: nn.Module, offload: Offload) -> int:
     return most + (max(sizes.values(), default=0) if offload.stream else 0)
 
 
-def _named_groups(module: nn.Module) -> Iterator[tuple[str, Any]]:
+def named_groups(module: nn.Module) -> Iterator[tuple[str, Any]]:
     """The groups of a module, by the names of the modules that bring them."""
     for name, submodule in module.named_modules():
         registry = getattr(submodule, "_diffusers_hook", None)
@@ -131,9 +131,9 @@ def _tensors(group: Any) -> Iterator[Tensor]:
     yield from group.buffers
 
 
-def _outside_groups(module: nn.Module) -> list[Tensor]:
+def outside_groups(module: nn.Module) -> list[Tensor]:
     """The tensors that no group brings and takes away."""
-    inside = {id(tensor) for _, group in _named_groups(module) for tensor in _grouped(group)}
+    inside = {id(tensor) for _, group in named_groups(module) for tensor in _grouped(group)}
     tensors: Iterable[Tensor] = (*module.parameters(), *module.buffers())
     return [tensor for tensor in tensors if id(tensor) not in inside]
 

@@ -140,6 +140,13 @@ def test_no_apple_gpu_has_streams() -> None:
     assert not list(Offload(mode="model").problems("mps"))
 
 
+def test_groups_are_read_from_disk_to_the_first_device_or_with_a_stream() -> None:
+    """Diffusers names only the kind of the device where it reads without a stream."""
+    plain, stream = Offload(mode="group", disk="x"), Offload(mode="group", disk="x", stream=True)
+    assert [name for name, _, _ in plain.problems("cuda:1")] == ["disk"]
+    assert not [*plain.problems("cuda:0"), *plain.problems("cpu"), *plain.problems("mps"), *stream.problems("cuda:1")]
+
+
 def test_the_plan_holds_a_policy_for_every_step() -> None:
     """``auto`` is decided by then."""
     steps = {step.node.id: step.offload for step in plan(a=heavy(), m=heavy("model"), s=node("Start")).steps}
