@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
@@ -15,6 +15,18 @@ if TYPE_CHECKING:
 M = TypeVar("M")
 
 
+@dataclass(frozen=True)
+class Smaller:
+    """A node that takes a model and gives a smaller one that does the same."""
+
+    type: str
+    settings: Mapping[str, Any]
+    port: str
+    """The input that the model goes to."""
+    label: str
+    """What a node of this kind may be called after."""
+
+
 class ModelSpec(Generic[M]):
     """The base of every spec. ``M`` is the class of the live module, known to type checkers only.
 
@@ -25,6 +37,11 @@ class ModelSpec(Generic[M]):
     def base(self) -> ModelSpec[M]:
         """The spec of the resident weights, without what is put on and taken off per run (LoRA)."""
         return self
+
+    @property
+    def smaller(self) -> Sequence[Smaller]:
+        """Nodes that make such a model smaller, the best first."""
+        return ()
 
     @property
     def size_bytes(self) -> int:

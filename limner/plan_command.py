@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any
 
 import typer
-from rich.text import Text
 
 from limner.engine.device import Device, DeviceTable
-from limner.engine.errors import GraphError
+from limner.engine.document import Document
+from limner.engine.errors import GraphError, InputError
 from limner.engine.plan import Plan
+from limner.engine.remedies import Remedy
+from limner.engine.write import write_atomically
 from limner.memory_option import MemoryOption, read_memory
 from limner.options import DebugOption, DeviceOption, GraphArg, JsonOption, NodesOption, SetOption
 from limner.request import Request, faults_as_data, registry_with
@@ -24,6 +28,10 @@ def plan(
     device: DeviceOption = "auto",
     memory: MemoryOption = None,
     nodes: NodesOption = None,
+    apply: Annotated[
+        Path | None,
+        typer.Option(metavar="OUT.json", help="Write the graph as asked for, with the first change that makes it fit."),
+    ] = None,
     as_json: JsonOption = False,
     debug: DebugOption = False,
 ) -> None:
@@ -38,11 +46,15 @@ def plan(
         if as_json:
             out.print_json(data={"graph": graph, "faults": faults_as_data(error)})
         raise
+    remedies = session.remedies_of(made)
     if as_json:
-        out.print_json(data=_as_data(request.document.name, made))
+        out.print_json(data=_as_data(request.document.name, made, remedies))
     else:
-        _show(made)
-    if made.memory is not None and not made.memory.fits:
+        _show(made, remedies)
+    fits = made.memory is None or made.memory.fits
+    if apply is not None and (fits or remedies):
+        _write(apply, request.document if fits else remedies[0].document)
+    if not fits:
         raise typer.Exit(FAILED)
 
 
@@ -53,15 +65,22 @@ def other_machine(given: dict[str, int]) -> DeviceTable:
     return DeviceTable(devices if "cpu" in given else [*devices, Device("cpu")])
 
 
-def _show(made: Plan) -> None:
-    from limner.plan_tables import overflow_lines, plan_page
+def _show(made: Plan, remedies: Sequence[Remedy]) -> None:
+    from limner.plan_tables import plan_page, shortfall
 
     show(plan_page(made))
-    for line in () if made.memory is None else overflow_lines(made.memory):
-        err.print(Text.assemble(("✗ ", "red"), line))
+    for line in shortfall(made, remedies):
+        err.print(line)
 
 
-def _as_data(name: str, made: Plan) -> dict[str, Any]:
+def _write(path: Path, document: Document) -> None:
+    if path.is_dir():
+        raise InputError(f"{path} is a folder", hint="name a file, such as graph.json")
+    write_atomically(path, document.to_json().encode())
+    err.print(f"{path} is written")
+
+
+def _as_data(name: str, made: Plan, remedies: Sequence[Remedy]) -> dict[str, Any]:
     from limner.plan_tables import memory_as_data, step_as_data
 
     names = [step.node.id for step in made.steps]
@@ -79,4 +98,4 @@ def _as_data(name: str, made: Plan) -> dict[str, Any]:
     if made.memory is None:
         return {"graph": name, "steps": steps}
     planned = [{**step, **step_as_data(one)} for step, one in zip(steps, made.memory.steps, strict=True)]
-    return {"graph": name, "steps": planned, "memory": memory_as_data(made.memory)}
+    return {"graph": name, "steps": planned, "memory": memory_as_data(made.memory, remedies)}

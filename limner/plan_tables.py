@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from rich.console import Group, RenderableType
 from rich.table import Table
@@ -11,6 +11,7 @@ from rich.text import Text
 from limner.engine.memory_plan import MemoryPlan, PlannedStep
 from limner.engine.offload import NONE
 from limner.engine.plan import Plan
+from limner.engine.remedies import Remedy
 from limner.tables import table_of
 from limner.terminal import printable, size
 
@@ -93,8 +94,25 @@ def _notes(memory: MemoryPlan) -> Iterator[RenderableType]:
     yield Text(f"loading: {memory.load_s:.1f} s at 2 GB/s from disk and 20 GB/s to a device", style="dim")
 
 
-def overflow_lines(memory: MemoryPlan) -> Iterable[str]:
-    """What does not fit: which node, where, and by how much."""
+def shortfall(plan: Plan, remedies: Sequence[Remedy]) -> Iterator[Text]:
+    """What does not fit, by how much, and the changes that would fit, ready to paste."""
+    if plan.memory is None or plan.memory.fits:
+        return
+    for line in overflow_lines(plan.memory):
+        yield Text.assemble(("✗ ", "red"), line)
+    if not remedies:
+        yield Text("no change of one, two or three nodes makes it fit: take a smaller model or picture", style="dim")
+        return
+    yield Text("it fits with one of these (--apply FILE.json writes the graph with the first):")
+    for remedy in remedies:
+        for edit in remedy.edits:
+            yield Text(f"  {printable(str(edit), one_line=True)}", style="cyan")
+        peaks = ", ".join(f"{device} {size(peak)}" for device, peak in remedy.memory.peak_bytes.items())
+        yield Text(f"    then {peaks}; loading {remedy.memory.load_s:.0f} s", style="dim")
+
+
+def overflow_lines(memory: MemoryPlan) -> Iterator[str]:
+    """Which node needs too much, where, and by how much."""
     for overflow in memory.overflows:
         yield (
             f"{overflow.node} needs {size(overflow.needed_bytes)} on {overflow.device},"
@@ -102,7 +120,7 @@ def overflow_lines(memory: MemoryPlan) -> Iterable[str]:
         )
 
 
-def memory_as_data(memory: MemoryPlan) -> dict[str, object]:
+def memory_as_data(memory: MemoryPlan, remedies: Sequence[Remedy]) -> dict[str, object]:
     """A memory plan as JSON can hold it; bytes and seconds are numbers."""
     return {
         "fits": memory.fits,
@@ -117,6 +135,14 @@ def memory_as_data(memory: MemoryPlan) -> dict[str, object]:
                 "usable_bytes": overflow.usable_bytes,
             }
             for overflow in memory.overflows
+        ],
+        "remedies": [
+            {
+                "edits": [{"path": list(edit.path), "value": edit.value} for edit in remedy.edits],
+                "peak_bytes": remedy.memory.peak_bytes,
+                "load_s": round(remedy.memory.load_s, 3),
+            }
+            for remedy in remedies
         ],
     }
 

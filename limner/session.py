@@ -24,6 +24,7 @@ from limner.engine.models import ResidentModel
 from limner.engine.parameters import with_values
 from limner.engine.plan import Plan, make_plan
 from limner.engine.registry import Registry
+from limner.engine.remedies import Remedy, find_remedies
 from limner.engine.result import Result
 from limner.engine.run import Run
 from limner.engine.store import Store
@@ -157,6 +158,16 @@ class Session:
     ) -> Plan:
         """The graph with every node placed on a device of this machine."""
         return self.place(self.check(graph, values, beside=beside))
+
+    def remedies(
+        self, graph: GraphLike, values: Mapping[str, Any] | None = None, *, beside: str | Path | None = None
+    ) -> list[Remedy]:
+        """The smallest changes that would make a graph fit, the fastest first; none where it does, or nothing helps."""
+        return self.remedies_of(self.plan(graph, values, beside=beside))
+
+    def remedies_of(self, plan: Plan) -> list[Remedy]:
+        """The same for a plan that was made."""
+        return find_remedies(plan, lambda document: self.place(check(document, self.registry, self.library)))
 
     def place(self, checked: CheckedGraph) -> Plan:
         """Every node of a graph on a device, with the memory that it will take and a policy for what does not fit."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar, Literal, TypeVar
 
-from limner.engine.models import ModelSpec
+from limner.engine.models import ModelSpec, Smaller
 
 if TYPE_CHECKING:
     from diffusers.models.autoencoders.autoencoder_kl_flux2 import AutoencoderKLFlux2  # noqa: F401  # named in a string below
@@ -83,6 +83,18 @@ class Quantizable(Flux2Spec[M]):
     """A component that can be quantized."""
 
     quantization: Quantization | None = None
+
+    @property
+    def smaller(self) -> tuple[Smaller, ...]:
+        """Fewer bits, where the weights have all of theirs."""
+        from limner.nodes._flux2.known import is_stored_quantized  # it stands on specs itself
+
+        if self.quantization is not None or is_stored_quantized(self):
+            return ()
+        return (
+            Smaller("Quantize", {"method": "nf4", "double_quant": True}, "model", "nf4"),
+            Smaller("Quantize", {"method": "fp8-wo"}, "model", "fp8"),
+        )
 
     def __str__(self) -> str:
         return super().__str__() + (f" in {self.quantization}" if self.quantization else "")

@@ -82,6 +82,11 @@ def known(spec: Flux2Spec[Any]) -> KnownComponent:
     return _known(spec.source, spec.revision, spec.component, spec.identity)
 
 
+def is_stored_quantized(spec: Flux2Spec[Any]) -> bool:
+    """Whether a checkpoint was quantized when it was saved. Raises ModelError."""
+    return known(spec).quantization is not None
+
+
 @lru_cache(maxsize=64)
 def _known(source: str, revision: str | None, component: Component, identity: str) -> KnownComponent:
     """``identity`` says what the source held: where it changes, this is asked anew."""

@@ -225,3 +225,18 @@ def test_a_terminal_gets_colours_unless_told_not_to() -> None:
     """In a terminal there are colours; with NO_COLOR there are none."""
     assert COLOUR.search(in_a_terminal("validate", "text_to_image", "--set", "model=somebody/model"))
     assert not COLOUR.search(in_a_terminal("validate", "text_to_image", "--set", "model=somebody/model", NO_COLOR="1"))
+
+
+def test_a_plan_that_does_not_fit_says_what_would(limner: Any, tmp_path: Path) -> None:
+    """Exit code 1, what is missing, and a graph that fits, which ``--apply`` writes."""
+    dev = ("--set", "model=black-forest-labs/FLUX.2-dev", "--memory", "cuda:0=24GB", "--memory", "cpu=64GB")
+    path = tmp_path / "fits.json"
+    answer = limner("plan", "text_to_image", *dev, "--apply", str(path))
+    assert answer.code == 1
+    assert "denoise needs 64.4 GB on cpu, which has 64.0 GB: 446.6 MB too much" in answer.stderr
+    assert 'nodes.denoise.wires.transformer = "denoise_nf4"' in answer.stderr
+    assert limner("plan", str(path), *dev[2:]).code == 0
+    memory = limner("plan", "text_to_image", *dev, "--json").json["memory"]
+    assert not memory["fits"]
+    _, edit = memory["remedies"][0]["edits"]
+    assert edit == {"path": ["nodes", "denoise", "wires", "transformer"], "value": "denoise_nf4"}
