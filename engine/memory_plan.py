@@ -147,8 +147,10 @@ class _Model:
     last_use: int = 0
 
     def bytes_on(self, device: str) -> int:
+        """What it takes there; while it is held, with what it takes there on its way."""
         footprint = self.placement.footprint
-        return (footprint.held if self.is_held else footprint.waiting).get(device, 0)
+        waiting = footprint.waiting.get(device, 0)
+        return max(waiting, footprint.held.get(device, 0)) if self.is_held else waiting
 
     def loading_on(self, device: str) -> int:
         """What being loaded takes there, beyond what being held does."""
@@ -256,11 +258,9 @@ class _Pool:
 
 def leaving(models: Iterable[_Model], held: Sequence[_Model], limit: int, device: str) -> list[_Model]:
     """Which models go, so that those on a device take no more than ``limit``: least recently used first."""
+    here = [model for model in models if model.bytes_on(device)]
     specs = [model.spec for model in held]  # the same weights under another policy go first, as in the pool
-    here = sorted(
-        (model for model in models if model.bytes_on(device)),
-        key=lambda model: (model.spec not in specs, model.last_use),
-    )
+    here.sort(key=lambda model: (model.spec not in specs, model.last_use))
     used = sum(model.bytes_on(device) for model in here)
     gone: list[_Model] = []
     for model in here:

@@ -103,8 +103,8 @@ def _bytes(name: str, tensor: Stored, itemsize: int, quantization: Quantization 
 
 def _immovable(quantization: Quantization | None) -> frozenset[str]:
     """Ways of waiting that quantized weights do not allow."""
-    tried = {way: offload_fault(quantization and quantization.method, policy) for way, policy in _WAYS.items()}
-    return frozenset(way for way, fault in tried.items() if fault is not None)
+    method = None if quantization is None else quantization.method
+    return frozenset(way for way, policy in _WAYS.items() if offload_fault(method, policy) is not None)
 
 
 def _lora_bytes(lora: Any) -> int:
