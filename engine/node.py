@@ -51,6 +51,10 @@ class Node(BaseModel):
         """
         return iter(())
 
+    def device_problems(self, device: str) -> Iterator[tuple[str, str]]:
+        """What of the settings cannot be had on the device that the node computes on, as (setting, message)."""
+        return iter(())
+
     def offload_problems(self, offload: Offload) -> Iterator[tuple[str, str]]:
         """Of a node that describes a model: why it cannot be offloaded so where it is used, and what to try."""
         return iter(())

@@ -74,6 +74,8 @@ def _make_plan(graph: CheckedGraph, devices: DeviceTable, default: str) -> Plan:
             faults.append(_unknown_device(node, lane, devices))
         else:
             faults += _offload_faults(node, lane, graph)
+            if node.type.cls.on_device and node.node is not None:
+                faults += _device_faults(node.id, node.node, lane)
         lanes.append(lane)
     if faults:
         raise GraphError(faults)
@@ -118,6 +120,11 @@ def _offload_faults(node: CheckedNode, device: str, graph: CheckedGraph) -> Iter
         for source in _descriptions(node, graph):
             for message, hint in source.offload_problems(node.offload):
                 yield Fault(f"offload: {message}", path, hint)
+
+
+def _device_faults(node_id: str, node: Node, device: str) -> Iterator[Fault]:
+    for name, message in node.device_problems(device):
+        yield Fault(f"{name}: {message}", ("nodes", node_id, "settings", name))
 
 
 def _descriptions(node: CheckedNode, graph: CheckedGraph) -> Iterator[Node]:

@@ -11,6 +11,7 @@ from limner.engine.context import Context
 from limner.engine.forecast import Forecast
 from limner.engine.node import Keep, Node
 from limner.nodes._flux2 import needs
+from limner.nodes._flux2.attention import attention_faults, device_faults
 from limner.nodes.sizes import PictureSizes, PromptSize
 from limner.nodes.values import Conditioning, Image, Latent, ReferenceLatents, Transformer
 
@@ -58,10 +59,23 @@ class Denoise(Node):
         description="Pixels, a multiple of 16. Empty: that of the first reference, or the model's own.",
     )
 
+    attention: str = Field(
+        default="",
+        description="How attention is computed, in diffusers' words, such as _flash_3_hub or _native_math. "
+        "Empty: the model's own. It changes the last bits.",
+    )
+
     def problems(self, wired: Collection[str] = ()) -> Iterator[tuple[str, str]]:
-        """A batch that runs out of seeds."""
+        """A batch that runs out of seeds, and an attention that is not to be had here."""
+        for message in attention_faults(self.attention):
+            yield "attention", message
         if self.seed + self.batch > SEED_LIMIT:
             yield "seed", f"{self.batch} seeds from {self.seed} on go past {SEED_LIMIT - 1}"
+
+    def device_problems(self, device: str) -> Iterator[tuple[str, str]]:
+        """An attention that is written for other devices."""
+        for message in device_faults(self.attention, device):
+            yield "attention", message
 
     def forecast(self, device: str, inputs: Mapping[str, Any]) -> Forecast | None:
         """All steps; references of which nothing is known count as one of a megapixel. Raises ModelError."""
@@ -91,16 +105,18 @@ class Denoise(Node):
         """Denoise, from the last checkpoint where there is one. Stops within a step when cancelled."""
         kept = ctx.resume(Latent)
         with ctx.hold(transformer) as live:
+            from limner.nodes._flux2.attending import with_attention
             from limner.nodes._flux2.sampling import denoise
 
             plan = self._plan(live, references)
             if live.is_distilled and self.guidance is not None and self.guidance > 1:
                 ctx.warn(f"this model is distilled: guidance {self.guidance:g} is ignored")
             resume = None if kept is None else (kept[0], kept[1].samples)
-            for step in denoise(live, plan, conditioning, references, ctx.device, resume):
-                if step.number < plan.steps:
-                    ctx.checkpoint(step.number, Latent(step.samples))
-                ctx.progress(step.number, plan.steps, _preview(live, step))
+            with with_attention(live.model, self.attention, ctx.device):
+                for step in denoise(live, plan, conditioning, references, ctx.device, resume):
+                    if step.number < plan.steps:
+                        ctx.checkpoint(step.number, Latent(step.samples))
+                    ctx.progress(step.number, plan.steps, _preview(live, step))
         return Latent(step.samples.cpu())
 
     def _plan(self, live: LiveTransformer, references: ReferenceLatents | None) -> Plan:
