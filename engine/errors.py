@@ -5,6 +5,7 @@ LimnerError                  everything below
 ├── InputError               a file or a value that only running could judge is not usable (exit code 2)
 │   └── ModelError           a model source is missing, forbidden or of the wrong kind
 ├── DeviceError              a device that this machine does not have, or whose memory is not enough (exit code 2)
+├── RemoteError              another machine did not answer, or not as it should (exit code 1)
 ├── NodeTypeError            a node class is declared wrongly: a fault of its author
 ├── NodeFailed               a node raised while running; the cause is chained (exit code 1)
 ├── StoreError               the disk store could not be read or written
@@ -75,6 +76,10 @@ class ModelError(InputError):
 
 class DeviceError(LimnerError):
     """A device that this machine does not have, or whose memory is not enough for a model."""
+
+
+class RemoteError(LimnerError):
+    """Another machine that did not answer, or not as it should."""
 
 
 class NodeTypeError(LimnerError):

@@ -18,9 +18,9 @@ UNREPEATABLE = "unrepeatable-"
 def node_keys(nodes: Sequence[CheckedNode], computed_by: Sequence[str] = ()) -> list[str]:
     """The key of every node, in order; nodes must stand after what they need. O(nodes + wires).
 
-    A key covers the type, its version, the settings, the node's own fingerprint (files it names, by content) and
-    the keys of what it is wired to. Ids and positions are not part of it. ``computed_by`` says for each node what
-    its bytes depend on besides, in words such as ``cuda torch 2.13.0``: see ``what_computes``.
+    A key covers the type, its version, the settings but for those ``not_in_key``, the node's own fingerprint (files it
+    names, by content) and the keys of what it is wired to. Ids and positions are not part of it. ``computed_by`` says
+    for each node what its bytes depend on besides, in words such as ``cuda torch 2.13.0``: see ``what_computes``.
     Raises whatever a fingerprint raises, such as InputError for a file that is gone.
     """
     keys: list[str] = []
@@ -46,7 +46,7 @@ def what_computes(lane: str, software: Mapping[str, str]) -> str:
 
 def _key(node: CheckedNode, nodes: Sequence[CheckedNode], keys: Sequence[str], computed_by: str) -> str:
     settings = node.settings
-    text = settings.__pydantic_serializer__.to_json(settings)
+    text = settings.__pydantic_serializer__.to_json(settings, exclude=set(node.type.cls.not_in_key) or None)
     parts = [node.type.key_prefix, text]
     start = ""
     for wire in sorted(node.wires, key=lambda wire: wire.port) if len(node.wires) > 1 else node.wires:

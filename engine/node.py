@@ -43,6 +43,8 @@ class Node(BaseModel):
     """Whether ``run`` changes the world (writes a file). Such a node runs each time, never from the cache."""
     keep: ClassVar[Keep] = "memory"
     """Where the cache keeps the outputs: ``disk`` for what is dear to compute and cheap to keep."""
+    not_in_key: ClassVar[frozenset[str]] = frozenset()
+    """Settings that change how the outputs are got and never what they are, such as a timeout."""
 
     def problems(self, wired: Mapping[str, int] = NO_WIRES) -> Iterator[tuple[str, str]]:
         """Faults that the type of a setting cannot express, as (setting, message). Must be quick and load nothing.

@@ -38,7 +38,18 @@ class Given(Node):
         return self.value
 
 
-REGISTRY = Registry([*NODES, Read])
+class Ask(Node):
+    not_in_key: ClassVar[frozenset[str]] = frozenset({"timeout_s"})
+
+    number: int = 0
+    timeout_s: float = 1.0
+
+    def run(self, ctx: Context) -> int:
+        return 0
+
+
+OWN = [*NODES, Read, Ask]
+REGISTRY = Registry(OWN)
 
 
 def keys(raw: Any, registry: Registry = REGISTRY) -> dict[str, str]:
@@ -177,3 +188,16 @@ def test_what_cannot_be_found_again_is_not_kept() -> None:
     assert cache.used_bytes == 0
     raw = graph({"s": node("Start"), "r": node("Read", {"line": "s"}, path=__file__), "a": node("Add", {"value": "r"})})
     assert [key.startswith(UNREPEATABLE) for key in keys(raw).values()] == [False, True, True]
+
+
+def test_settings_that_change_no_output_are_no_part() -> None:
+    """How long a node waits for its answer does not change the answer; its other settings do."""
+
+    def key(**settings: Any) -> str:
+        return keys(graph({"a": node("Ask", **settings)}))["a"]
+
+    assert key(timeout_s=2.0) == key()
+    assert key(number=1) != key()
+    wired = {"t": node("Given", value=3), "a": node("Ask", {"number": "t"}, timeout_s=2.0)}
+    registry = Registry([*OWN, Given])
+    assert keys(graph(wired), registry) == keys(graph(wired | {"a": node("Ask", {"number": "t"})}), registry)
