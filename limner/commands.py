@@ -12,6 +12,7 @@ from limner.inspect_commands import list_nodes, print_schema, templates, validat
 from limner.plan_command import plan
 from limner.replay_command import replay
 from limner.run_command import run
+from limner.serve_encoder_command import serve_encoder
 from limner.terminal import out
 
 app = typer.Typer(
@@ -56,4 +57,7 @@ app.command()(templates)
 app.command("nodes")(list_nodes)
 app.command("schema")(print_schema)
 app.command()(replay)
+app.command("serve-encoder", epilog="Example:  limner serve-encoder -m black-forest-labs/FLUX.2-dev -d cuda:0")(
+    serve_encoder
+)
 app.add_typer(cache_app, name="cache")

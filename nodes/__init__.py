@@ -13,6 +13,7 @@ from limner.nodes.load_reference_images import LoadReferenceImages
 from limner.nodes.number import Number
 from limner.nodes.preview_image import PreviewImage
 from limner.nodes.quantize import Quantize
+from limner.nodes.remote_encode import RemoteEncode
 from limner.nodes.save_image import SaveImage
 from limner.nodes.save_table import SaveTable
 from limner.nodes.text import Text
@@ -24,6 +25,7 @@ NODES: tuple[type[Node], ...] = (
     Quantize,
     ApplyLoRA,
     TextEncode,
+    RemoteEncode,
     LoadReferenceImages,
     EncodeReferences,
     Denoise,
@@ -50,6 +52,7 @@ __all__ = [
     "Number",
     "PreviewImage",
     "Quantize",
+    "RemoteEncode",
     "SaveImage",
     "SaveTable",
     "Text",

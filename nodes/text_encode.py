@@ -40,7 +40,7 @@ class TextEncode(Node):
 
     def run(self, ctx: Context, text_encoder: TextEncoder) -> Conditioning:
         """Encode the prompt, and the negative one where the model uses it."""
-        if self.prompt.lstrip().startswith("{") and not _is_json(self.prompt):
+        if is_broken_json(self.prompt):
             ctx.warn("the prompt looks like JSON and is none: it is read as words")
         with ctx.hold(text_encoder) as live:
             from limner.nodes._flux2.text import encode_prompt
@@ -53,9 +53,12 @@ class TextEncode(Node):
         return Conditioning(prompt)
 
 
-def _is_json(text: str) -> bool:
-    try:
-        json.loads(text)
-    except (ValueError, RecursionError):
+def is_broken_json(prompt: str) -> bool:
+    """Whether a prompt begins like FLUX.2's JSON form, and is none."""
+    if not prompt.lstrip().startswith("{"):
         return False
-    return True
+    try:
+        json.loads(prompt)
+    except (ValueError, RecursionError):
+        return True
+    return False

@@ -1,1 +1,1 @@
-"""HTTP, WebSocket, durable jobs and the editor will live here; a later release brings them."""
+"""Services over HTTP: the text encoder for other machines. Durable jobs and the editor will live here too."""

@@ -13,10 +13,20 @@ MAX_HEADER_BYTES = 1 << 20
 _KEY = "limner"
 
 
-def dump(kind: str, tensors: Mapping[str, Tensor]) -> bytes:
-    """Tensors by name as safetensors; ``kind`` is the class of the value they belong to."""
+def dump(kind: str, tensors: Mapping[str, Tensor], metadata: Mapping[str, str] | None = None) -> bytes:
+    """Tensors by name as safetensors; ``kind`` is the class of the value they belong to.
+
+    ``metadata`` stands in the header besides, for whoever looks there.
+    """
     plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    return safetensors.torch.save(plain, metadata={_KEY: json.dumps({"kind": kind, "version": 1})})
+    own = {_KEY: json.dumps({"kind": kind, "version": 1})}
+    return safetensors.torch.save(plain, metadata={**(metadata or {}), **own})
+
+
+def read_metadata(kind: str, content: bytes) -> dict[str, str]:
+    """What the header of a stored ``kind`` says besides its tensors. Raises ValueError."""
+    found = _check_header(kind, content)
+    return {name: value for name, value in found.items() if isinstance(value, str)}
 
 
 def parse(kind: str, content: bytes, *, required: Collection[str], optional: Collection[str] = ()) -> dict[str, Tensor]:
@@ -47,15 +57,16 @@ def _parse(kind: str, content: bytes) -> dict[str, Tensor]:
         raise ValueError(f"a broken stored {kind}: {error}") from error
 
 
-def _check_header(kind: str, content: bytes) -> None:
-    """Refuse before anything is allocated: the first 8 bytes say how long the header is."""
+def _check_header(kind: str, content: bytes) -> Mapping[str, object]:
+    """The metadata. Refuses before anything is allocated: the first 8 bytes say how long the header is."""
     length = int.from_bytes(content[:8], "little")
     if len(content) < 8 or length > min(MAX_HEADER_BYTES, len(content) - 8):
         raise ValueError(f"a stored {kind} whose header is not one")
     try:
-        header = json.loads(content[8 : 8 + length])
-        stored = json.loads(header["__metadata__"][_KEY])["kind"]
+        metadata: Mapping[str, object] = json.loads(content[8 : 8 + length])["__metadata__"]
+        stored = json.loads(str(metadata[_KEY]))["kind"]
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise ValueError(f"a stored {kind} whose header cannot be read") from error
     if stored != kind:
         raise ValueError(f"a stored {stored!r}, not a {kind}")
+    return metadata

@@ -16,6 +16,8 @@ COMMANDS = (
     ["templates"],
     ["schema"],
     ["cache", "info"],
+    ["serve-encoder", "--help"],
+    ["validate", "remote_encoder_nf4_18gb", "--set", "model=somebody/model"],
 )
 LOOK = """
 import sys

@@ -1,0 +1,62 @@
+"""What the service counts, in Prometheus' text format."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Final
+
+CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
+BOUNDS_S: Final = (0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0)
+
+
+@dataclass
+class Metrics:
+    """Counters of one service. Used on the event loop only."""
+
+    requests: Counter[tuple[str, int]] = field(default_factory=Counter)
+    """By route and status."""
+    prompts: int = 0
+    answer_bytes: int = 0
+    _seconds: float = 0.0
+    _buckets: list[int] = field(default_factory=lambda: [0] * (len(BOUNDS_S) + 1))
+
+    def encoded(self, prompts: int, size_bytes: int, seconds: float) -> None:
+        """Count an answer that was encoded, and how long it took from the request to here."""
+        self.prompts += prompts
+        self.answer_bytes += size_bytes
+        self._seconds += seconds
+        self._buckets[bisect_left(BOUNDS_S, seconds)] += 1
+
+    def text(self, *, waiting: int, model: str | None) -> str:
+        """The page; ``model`` is the identity, None while it loads."""
+        lines = [*_head("requests_total", "counter", "Requests by route and status.")]
+        for (route, status), count in sorted(self.requests.items()):
+            lines.append(f'limner_encoder_requests_total{{route="{route}",status="{status}"}} {count}')
+        lines += _single("prompts_total", "counter", "Prompts that were encoded.", self.prompts)
+        lines += _single("answer_bytes_total", "counter", "Bytes of embeddings that were sent.", self.answer_bytes)
+        lines += _single("queue_requests", "gauge", "Requests that wait for their turn.", waiting)
+        lines += _single("ready", "gauge", "Whether the model is loaded.", int(model is not None))
+        if model is not None:
+            lines += _head("model_info", "gauge", "The model, by its identity.")
+            lines.append(f'limner_encoder_model_info{{model="{model}"}} 1')
+        return "\n".join([*lines, *self._histogram(), ""])
+
+    def _histogram(self) -> list[str]:
+        lines = _head("encode_seconds", "histogram", "Seconds from a request to its answer, waiting included.")
+        total = 0
+        for bound, count in zip((*BOUNDS_S, "+Inf"), self._buckets, strict=True):
+            total += count
+            lines.append(f'limner_encoder_encode_seconds_bucket{{le="{bound}"}} {total}')
+        lines.append(f"limner_encoder_encode_seconds_sum {self._seconds!r}")
+        lines.append(f"limner_encoder_encode_seconds_count {total}")
+        return lines
+
+
+def _head(name: str, kind: str, what: str) -> list[str]:
+    return [f"# HELP limner_encoder_{name} {what}", f"# TYPE limner_encoder_{name} {kind}"]
+
+
+def _single(name: str, kind: str, what: str, value: int) -> list[str]:
+    return [*_head(name, kind, what), f"limner_encoder_{name} {value}"]
