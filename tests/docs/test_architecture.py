@@ -10,7 +10,9 @@ import pytest
 ROOT = Path(__file__).parents[2]
 
 
-@pytest.mark.parametrize(("heading", "folder"), [("The engine", "engine"), ("The face", "limner")])
+@pytest.mark.parametrize(
+    ("heading", "folder"), [("The engine", "engine"), ("The face", "limner"), ("The encoder service", "server/encoder")]
+)
 def test_every_file_is_on_the_page(heading: str, folder: str) -> None:
     """The table names each file of the folder once, and no other."""
     page = (ROOT / "docs" / "ARCHITECTURE.md").read_text()

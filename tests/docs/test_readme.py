@@ -51,7 +51,7 @@ def test_the_checks_without_make_are_those_of_make() -> None:
 def test_every_variable_that_is_read_is_documented() -> None:
     """docs/cli.md names each environment variable that Limner's code mentions."""
     page = (ROOT / "docs" / "cli.md").read_text()
-    for folder in ("limner", "engine", "nodes", "graphs"):
+    for folder in ("limner", "engine", "nodes", "graphs", "server"):
         for path in (ROOT / folder).rglob("*.py"):
             for name in re.findall(r'"((?:[A-Z]+_)+[A-Z]+)"', "\n".join(_lines_about_the_environment(path))):
                 assert f"`{name}`" in page, f"{path.name} reads {name}"

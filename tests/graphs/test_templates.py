@@ -48,9 +48,19 @@ def values_for(session: Session, name: str) -> dict[str, Any]:
     return {key: value for key, value in (SMALL | NEEDED).items() if key in offered}
 
 
+def services_for(name: str, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """Values of a template that asks another machine: a service that is started for it."""
+    if "remote_encoder" not in name:
+        return {}
+    encoder = request.getfixturevalue("encoder")
+    monkeypatch.setenv("LIMNER_TOKEN", encoder.token)
+    return {"url": encoder.url}
+
+
 def test_there_are_templates() -> None:
     """The main jobs have a template each."""
-    assert {"text_to_image", "edit_with_references", "lora", "lora_stack", "nf4_20gb"} <= set(NAMES)
+    main = {"text_to_image", "edit_with_references", "lora", "lora_stack", "nf4_20gb", "remote_encoder_nf4_18gb"}
+    assert main <= set(NAMES)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -77,12 +87,37 @@ def test_a_template_is_sound(session: Session, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_template_draws(session: Session, name: str) -> None:
+def test_a_template_draws(
+    session: Session, name: str, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Every template runs to its end on the embedded model and leaves a picture."""
-    result = session.run(name, **values_for(session, name))
+    result = session.run(name, **values_for(session, name), **services_for(name, request, monkeypatch))
     (files,) = result.outputs["save"].values()
     with PIL.Image.open(files.paths[0]) as image:
         assert image.size == SHEETS.get(name, (64, 64))
+
+
+def test_a_picture_is_the_same_wherever_its_prompt_was_encoded(
+    session: Session, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The template with a remote encoder draws the pixels of the same graph with TextEncode in its place."""
+    service = services_for("remote_encoder", request, monkeypatch)
+    torch.set_num_threads(1)  # as the service has
+    document = session.document("remote_encoder_nf4_18gb").to_json()
+    nodes = json.loads(document)["nodes"]
+    here = {"type": "TextEncode", "settings": {"prompt": nodes["encode"]["settings"]["prompt"]}}
+    local = {
+        "limner": 1,
+        "name": "local",
+        "nodes": nodes | {"encode": here | {"wires": {"text_encoder": "model.text_encoder"}}},
+    }
+    for name, values in (("remote", service), ("local", {})):
+        graph = session.document("remote_encoder_nf4_18gb" if name == "remote" else local)
+        session.run(
+            graph, **{f"denoise.{key}": value for key, value in SMALL.items()}, **values, **{"save.path": f"{name}.png"}
+        )
+    with PIL.Image.open("remote.png") as remote, PIL.Image.open("local.png") as expected:
+        assert remote.tobytes() == expected.tobytes()
 
 
 def test_the_comparison_comes_with_a_table(session: Session) -> None:
