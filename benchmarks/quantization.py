@@ -161,7 +161,8 @@ def measure_all(labels: Sequence[str], count: int) -> dict[str, Figures]:
 def table(found: Mapping[str, Figures]) -> str:
     """The figures as a Markdown table."""
     lines = [
-        "| | weights | against bfloat16 | to load | a picture | PSNR | SSIM | right shape | object dE | background dE |",
+        "| | weights | against bfloat16 | to load | a picture | PSNR | SSIM | right shape | object dE "
+        "| background dE |",
         "|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|",
     ]
     whole = found[FULL].size_bytes  # in float32, which the embedded model computes in on a CPU

@@ -32,7 +32,7 @@ def contact_sheet(rows: Sequence[Sequence[Tile]], headings: Sequence[str], width
 
     ``headings`` stand over the columns, in up to three lines. The size of the words follows the width.
     """
-    size = max(11, width // 15)
+    size = max(13, width // 14)
     name_font, note_font = ImageFont.load_default(size), ImageFont.load_default(size - 1)
     line = round(size * 1.35)
     heads = [_wrap(heading, name_font, width) for heading in headings]

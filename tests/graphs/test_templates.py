@@ -19,7 +19,7 @@ from limner.nodes.values import Files, Table
 
 NAMES = GraphLibrary().names()
 SMALL = {"steps": 2, "width": 64, "height": 64}
-SHEETS = {"quantization_compare": (2 * (256 + 12) + 12, 5 * (256 + 2 * 23 + 12) + 24)}
+SHEETS = {"quantization_compare": (2 * (256 + 12) + 12, 5 * (256 + 2 * 24 + 12) + 24)}
 """Sizes of the pictures of templates that show more than one."""
 NEEDED = {"images": ["a.png"], "lora": "a.safetensors", "second_lora": "a.safetensors"}
 
