@@ -5,19 +5,28 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
-from importlib.resources import files
 from typing import Any, Final, Literal
+
+from limner.engine.offload import Level, Offload
+from limner.nodes._flux2.catalog import CONFIGS
+from limner.nodes.specs import Quantization, QuantizationMethod
 
 Model = Literal["dev", "klein-4b", "klein-9b", "tiny-random"]
 Precision = Literal["bf16", "nf4", "fp8", "fp8-dynamic"]
-Offload = Literal["none", "leaf", "leaf-stream", "block-stream"]
+Offloading = Literal["none", "leaf", "leaf-stream", "block-stream"]
 
-MATMUL: Final = "matmul"
-FOLDERS: Final[Mapping[str, str]] = {
-    "dev": "FLUX.2-dev",
-    "klein-4b": "FLUX.2-klein-4B",
-    "klein-9b": "FLUX.2-klein-9B",
+METHODS: Final[Mapping[Precision, QuantizationMethod]] = {
+    "nf4": "nf4",
+    "fp8": "layerwise-fp8",
+    "fp8-dynamic": "fp8-dynamic",
 }
+MATMUL: Final = "matmul"
+SOURCES: Final[Mapping[str, str]] = {
+    "dev": "black-forest-labs/FLUX.2-dev",
+    "klein-4b": "black-forest-labs/FLUX.2-klein-4B",
+    "klein-9b": "black-forest-labs/FLUX.2-klein-9B",
+}
+"""Whose configurations come with Limner: nothing is downloaded."""
 TINY: Final[Mapping[str, Any]] = {
     "in_channels": 16,
     "out_channels": None,
@@ -40,7 +49,7 @@ class Case:
     model: Model
     precision: Precision = "bf16"
     references: int = 0
-    offload: Offload = "none"
+    offload: Offloading = "none"
     attention: str = "native"
     is_compiled: bool = False
 
@@ -57,8 +66,21 @@ class Case:
         """The transformer's configuration."""
         if self.model == "tiny-random":
             return dict(TINY)
-        path = files("limner.nodes._flux2") / "configs" / FOLDERS[self.model] / "transformer" / "config.json"
+        path = CONFIGS / SOURCES[self.model].partition("/")[2] / "transformer" / "config.json"
         return {key: value for key, value in json.loads(path.read_text()).items() if not key.startswith("_")}
+
+    @property
+    def quantization(self) -> Quantization | None:
+        """What ``Quantize`` would make of the precision."""
+        return None if self.precision == "bf16" else Quantization(METHODS[self.precision])
+
+    @property
+    def policy(self) -> Offload:
+        """The offload policy, as graphs write it."""
+        if self.offload == "none":
+            return Offload(mode="none")
+        level: Level = "block" if self.offload == "block-stream" else "leaf"
+        return Offload(mode="group", level=level, stream=self.offload.endswith("stream"))
 
     @property
     def side(self) -> int:
@@ -77,7 +99,7 @@ def cases_of(model: Model) -> Iterator[Case]:
     for precision in _precisions(model):
         yield Case(model, precision, 0)
         yield Case(model, precision, 1)
-    offloads: tuple[Offload, ...] = ("leaf", "leaf-stream", "block-stream")
+    offloads: tuple[Offloading, ...] = ("leaf", "leaf-stream", "block-stream")
     for offload in offloads:
         yield Case(model, offload=offload)
     for references in (0, 1):

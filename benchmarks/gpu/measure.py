@@ -16,11 +16,13 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
+from importlib.metadata import version
 from pathlib import Path
 from typing import Final
 
 from cases import MATMUL, Case, cases_of
 from obstacles import Machine, obstacle
+from planned import planned_bytes
 from results import Entry, Results, table
 
 from limner.nodes._flux2.device import find_devices
@@ -51,19 +53,20 @@ def in_a_process(what: str, device: str) -> Entry:
 def measure(cases: Iterable[Case], machine: Machine, results: Results, run: Runner, say: Callable[[str], None]) -> None:
     """Measure what is not settled yet, and say of each case what came of it."""
     if not results.is_settled(MATMUL):
-        _take(MATMUL, run(MATMUL, machine.device), machine, results, say)
+        _take(None, run(MATMUL, machine.device), machine, results, say)
     for case in cases:
         if results.is_settled(case.name):
             say(f"{case.name}: known already")
         elif reason := obstacle(case, machine):
-            _take(case.name, {"status": "skipped", "reason": reason}, machine, results, say)
+            _take(case, {"status": "skipped", "reason": reason}, machine, results, say)
         else:
-            _take(case.name, run(case.to_json(), machine.device), machine, results, say)
+            _take(case, run(case.to_json(), machine.device), machine, results, say)
 
 
-def _take(name: str, entry: Entry, machine: Machine, results: Results, say: Callable[[str], None]) -> None:
-    from importlib.metadata import version
-
+def _take(case: Case | None, entry: Entry, machine: Machine, results: Results, say: Callable[[str], None]) -> None:
+    name = MATMUL if case is None else case.name
+    if case is not None and entry["status"] == "done":
+        entry = entry | {"planned_bytes": planned_bytes(case, machine.device)}
     where = {"device": machine.name, "torch": version("torch"), "diffusers": version("diffusers")}
     results.put(name, entry | where | {"date": datetime.now(UTC).date().isoformat()})
     if "step_s" in entry:

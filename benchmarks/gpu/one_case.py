@@ -15,6 +15,7 @@ from flops import TEXT_TOKENS, image_tokens, step_flop
 from random_model import random_transformer
 
 from limner.nodes._flux2.live import LiveTransformer
+from limner.nodes._flux2.offloading import put_hooks
 from limner.nodes._flux2.sampling import Plan, denoise
 from limner.nodes._flux2.size import module_bytes
 from limner.nodes.values import Conditioning, ReferenceLatents
@@ -26,7 +27,7 @@ _TINY_TOKENS: Final = 16
 def measure_case(case: Case, device: str) -> dict[str, Any]:
     """Bytes of weights, peak bytes and median seconds of a step, with the FLOP that the step has."""
     began = time.perf_counter()
-    live = random_transformer(case, "cpu" if case.offload != "none" else device)
+    live = random_transformer(case, "cpu" if case.offload != "none" else device, drawn_on=device)
     _prepare(live.model, case, device)
     ready_s = time.perf_counter() - began
     if device != "cpu":
@@ -56,13 +57,7 @@ def _prepare(model: Any, case: Case, device: str) -> None:
     if case.attention != "native":
         model.set_attention_backend(case.attention)
     if case.offload != "none":
-        model.enable_group_offload(
-            onload_device=torch.device(device),
-            offload_device=torch.device("cpu"),
-            offload_type="block_level" if case.offload.startswith("block") else "leaf_level",
-            num_blocks_per_group=1 if case.offload.startswith("block") else None,
-            use_stream=case.offload.endswith("stream"),
-        )
+        put_hooks(model, device, case.policy)
     if case.is_compiled:
         model.compile_repeated_blocks(fullgraph=True)
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any, Final
+from typing import Any
 
 import diffusers
 import torch
-from cases import Case, Precision
+from cases import Case
 from diffusers.models.model_loading_utils import load_model_dict_into_meta
 from diffusers.models.transformers.transformer_flux2 import Flux2Transformer2DModel
 from diffusers.quantizers.auto import DiffusersAutoQuantizer
@@ -17,13 +17,8 @@ from limner.nodes._flux2.bitsandbytes_cpu import keep_portable
 from limner.nodes._flux2.live import LiveTransformer
 from limner.nodes._flux2.quantization import QuantizedLoad
 from limner.nodes._flux2.settings import Defaults
-from limner.nodes.specs import Quantization, QuantizationMethod
+from limner.nodes.specs import Quantization
 
-METHODS: Final[Mapping[Precision, QuantizationMethod]] = {
-    "nf4": "nf4",
-    "fp8": "layerwise-fp8",
-    "fp8-dynamic": "fp8-dynamic",
-}
 _SPREAD = 0.02
 _DTYPE = torch.bfloat16
 
@@ -48,17 +43,20 @@ class RandomWeights(Mapping[str, Tensor]):
         return len(self._shapes)
 
 
-def random_transformer(case: Case, device: str) -> LiveTransformer:
-    """The model of a case, alive on ``device``, quantized as ``Quantize`` does it."""
+def random_transformer(case: Case, device: str, drawn_on: str) -> LiveTransformer:
+    """The model of a case, alive on ``device``, quantized as ``Quantize`` does it.
+
+    Its weights are drawn on another device where that is faster.
+    """
     config = case.config
     with torch.device("meta"):
         model: Any = Flux2Transformer2DModel.from_config(config)
     nn.Module.to(model, _DTYPE)  # diffusers' own ``to`` would warn of the casting, which is what is wanted
-    weights = RandomWeights({name: tensor.shape for name, tensor in model.state_dict().items()}, device)
-    if case.precision == "bf16":
+    weights = RandomWeights({name: tensor.shape for name, tensor in model.state_dict().items()}, drawn_on)
+    if case.quantization is None:
         _fill(model, weights, device, _DTYPE)
     else:
-        _fill_quantized(model, weights, device, METHODS[case.precision])
+        _fill_quantized(model, weights, device, case.quantization)
     if device == "cpu":
         keep_portable(model)
     is_dev = bool(config["guidance_embeds"])
@@ -74,8 +72,8 @@ def random_transformer(case: Case, device: str) -> LiveTransformer:
     )
 
 
-def _fill_quantized(model: Any, weights: RandomWeights, device: str, method: QuantizationMethod) -> None:
-    load = QuantizedLoad(Quantization(method), _DTYPE, kept=())
+def _fill_quantized(model: Any, weights: RandomWeights, device: str, quantization: Quantization) -> None:
+    load = QuantizedLoad(quantization, _DTYPE, kept=())
     arguments = load.arguments(diffusers, device)
     if not arguments:  # cast layer by layer: the model is told while it has no weights yet, and takes them in 8 bits
         load.finish(model)

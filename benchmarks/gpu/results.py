@@ -35,19 +35,19 @@ class Results:
 
 
 def table(entries: Mapping[str, Entry], cases: Iterable[Case]) -> str:
-    """The entries of cases as Markdown, those without figures with their reasons."""
+    """The entries of cases as Markdown; below, those without figures, with their reasons."""
     peak = entries.get(MATMUL, {}).get("flop_per_s")
     lines = [
         "| | weights | planned peak | peak | a step | TFLOP a step | TFLOP/s | of the matmul peak | against plain |",
         "|---|--:|--:|--:|--:|--:|--:|--:|--:|",
     ]
+    missing = []
     if peak:
         lines.append(f"| matmul in bf16 | | | | | | {peak / 1e12:.1f} | 100% | |")
     for case in cases:
-        entry = entries.get(case.name, {"status": "not measured"})
+        entry = entries.get(case.name, {"status": "not tried"})
         if entry["status"] != "done":
-            said = ": ".join(str(entry[key]) for key in ("status", "reason") if key in entry)
-            lines.append(f"| {case.name} | {said} | | | | | | | |")
+            missing.append("- " + ": ".join([case.name, *(entry[key] for key in ("status", "reason") if key in entry)]))
             continue
         rate = entry["step_flop"] / entry["step_s"]
         cells = [
@@ -61,7 +61,7 @@ def table(entries: Mapping[str, Entry], cases: Iterable[Case]) -> str:
             _against(entry, entries.get(Case(case.model, references=case.references).name)),
         ]
         lines.append(f"| {case.name} | {' | '.join(cells)} |")
-    return "\n".join(lines) + "\n"
+    return "\n".join([*lines, *(["", "Without figures:", "", *missing] if missing else [])]) + "\n"
 
 
 def _gigabytes(size_bytes: int | None) -> str:
