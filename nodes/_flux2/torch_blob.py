@@ -21,8 +21,8 @@ _GLOBALS: Final = frozenset(
     }
 )
 """All that the pickle of a tensor of floats names. torch allows more, among that what takes memory without end."""
-_NAMING: Final = frozenset({"STACK_GLOBAL", "INST", "EXT1", "EXT2", "EXT4"})
-"""Other ways to name something, which torch.save does not use."""
+_UNUSED: Final = frozenset({"STACK_GLOBAL", "INST", "EXT1", "EXT2", "EXT4", "LONG_BINPUT", "PUT"})
+"""Other ways to name something, and to ask for a long memory, which such a pickle does not use."""
 MAX_PICKLE_BYTES: Final = 16 << 10
 MAX_FILES: Final = 32
 
@@ -32,11 +32,11 @@ def read_tensor(content: bytes, max_bytes: int) -> Tensor:
 
     Nothing of it is run, and no more than ``max_bytes`` are unpacked.
     """
-    _check_archive(content, max_bytes)
+    archive = _checked_copy(content, max_bytes)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            tensor = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
+            tensor = torch.load(archive, map_location="cpu", weights_only=True)
     except Exception as error:  # torch raises whatever the broken part of a file leads to
         raise ValueError(f"torch cannot read it: {type(error).__name__}") from None
     if type(tensor) is not Tensor or tensor.layout is not torch.strided or tensor.device.type != "cpu":
@@ -46,21 +46,30 @@ def read_tensor(content: bytes, max_bytes: int) -> Tensor:
     return tensor.detach().contiguous()
 
 
-def _check_archive(content: bytes, max_bytes: int) -> None:
-    """Refuse before torch looks at it: no archive, packed or many files, names that are no tensor's."""
+def _checked_copy(content: bytes, max_bytes: int) -> io.BytesIO:
+    """The archive written anew from what was looked at, so that torch cannot read another part of it than was checked.
+
+    Raises ValueError for no archive, packed or many files, and a pickle that names what is no tensor's.
+    """
+    copy = io.BytesIO()
     try:
-        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        with zipfile.ZipFile(io.BytesIO(content)) as archive, zipfile.ZipFile(copy, "w", zipfile.ZIP_STORED) as new:
             files = archive.infolist()
-            if len(files) > MAX_FILES or any(file.compress_type != zipfile.ZIP_STORED for file in files):
+            names = {file.filename.lower() for file in files}  # torch finds names in any case
+            if not len(names) == len(files) <= MAX_FILES or any(f.compress_type != zipfile.ZIP_STORED for f in files):
                 raise ValueError("it is packed, or of many files")
             if sum(file.file_size for file in files) > max_bytes + MAX_PICKLE_BYTES:
                 raise ValueError(f"it holds more than {max_bytes} bytes")
-            pickles = [file for file in files if file.filename.endswith(".pkl")]
+            pickles = [file for file in files if file.filename.lower().endswith(".pkl")]
             if len(pickles) != 1 or pickles[0].file_size > MAX_PICKLE_BYTES:
                 raise ValueError("it is not one saved tensor")
             _check_pickle(archive.read(pickles[0]))
+            for file in files:
+                new.writestr(file.filename, archive.read(file))
     except (zipfile.BadZipFile, OSError, EOFError, NotImplementedError, RuntimeError) as error:
         raise ValueError(f"it is not what torch.save writes: {type(error).__name__}") from None
+    copy.seek(0)
+    return copy
 
 
 def _check_pickle(content: bytes) -> None:
@@ -68,5 +77,5 @@ def _check_pickle(content: bytes) -> None:
     for code, argument, _ in pickletools.genops(content):
         if code.name == "GLOBAL" and argument not in _GLOBALS:
             raise ValueError(f"it names {str(argument)[:60]!r}, which no embedding needs")
-        if code.name in _NAMING:
+        if code.name in _UNUSED:
             raise ValueError(f"it uses {code.name}, which no embedding needs")

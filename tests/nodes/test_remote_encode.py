@@ -385,6 +385,23 @@ def packed(blob: bytes) -> bytes:
     return file.getvalue()
 
 
+def changed(blob: bytes, change: Callable[[str, bytes], tuple[str, bytes]]) -> bytes:
+    """The same archive with other names or contents."""
+    file = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(blob)) as old, zipfile.ZipFile(file, "w") as new:
+        for name in old.namelist():
+            new.writestr(*change(name, old.read(name)))
+    return file.getvalue()
+
+
+def two_pickles(blob: bytes, evil: bytes) -> bytes:
+    """An archive with another pickle beside its own, whose name differs in case only."""
+    file = io.BytesIO(blob)
+    with zipfile.ZipFile(file, "a") as archive:
+        archive.writestr("archive/DATA.PKL", evil)
+    return file.getvalue()
+
+
 @pytest.fixture(scope="module")
 def blobs(liar_folder: Path) -> Path:
     good = torch.ones(1, 512, 16, dtype=torch.bfloat16)
@@ -400,6 +417,11 @@ def blobs(liar_folder: Path) -> Path:
         "hf_view": save(torch.zeros(1).expand(1 << 10, 1 << 10, 1 << 20)),
         "hf_sparse": save(torch.eye(3).to_sparse()),
         "hf_cut": save(good)[:-200],
+        "hf_long": changed(save(good), lambda name, data: (name, data.replace(b"M\x00 ", b"J\x00\x00\x00\x10"))),
+        "hf_wide": changed(save(good), lambda name, data: (name, data.replace(b"K\x10\x87", b"J\x00\x00\x40\x00\x87"))),
+        "hf_memo": changed(save(good), lambda name, data: (name, data.replace(b"q\x00", b"r\xff\xff\xff\x7f"))),
+        "hf_twice": two_pickles(save(good), pickle.dumps(Touch(liar_folder / "touched"))),
+        "hf_behind": save(Touch(liar_folder / "touched")) + save(good),
     }
     for name, body in bodies.items():
         (liar_folder / f"{name}.body").write_bytes(body)
@@ -428,6 +450,10 @@ def test_the_form_of_hugging_face_gives_a_conditioning(liar: str, blobs: Path) -
         ("hf_view", "larger than"),
         ("hf_sparse", "which no embedding needs"),
         ("hf_cut", "not what torch.save writes"),
+        ("hf_long", "torch cannot read it"),
+        ("hf_wide", "torch cannot read it"),
+        ("hf_memo", "it uses LONG_BINPUT"),
+        ("hf_twice", "it is packed"),
         ("html", "not what torch.save writes"),
         ("empty", "not what torch.save writes"),
         ("endless", "more than"),
@@ -437,6 +463,13 @@ def test_other_blobs_are_refused(liar: str, blobs: Path, how: str, said: str) ->
     """A pickle that would run something does not; bombs, views and other kinds are refused."""
     with pytest.raises(RemoteError, match=said):
         encode(remote(f"{liar}/{how}", protocol="huggingface"))
+    assert not (blobs / "touched").exists()
+
+
+def test_what_stands_before_an_archive_is_not_read(liar: str, blobs: Path) -> None:
+    """Readers differ in which of two archives in one file they take: torch gets the one that was checked."""
+    found = encode(remote(f"{liar}/hf_behind", protocol="huggingface"))
+    assert torch.equal(found.prompt, torch.ones(1, 512, 16, dtype=torch.bfloat16))
     assert not (blobs / "touched").exists()
 
 
