@@ -38,7 +38,7 @@ FULL = "full precision"
 Settings = Mapping[str, Any]
 METHODS: Mapping[str, Settings] = {
     "nf4": {"method": "nf4"},
-    "nf4, double quantization": {"method": "nf4", "double_quant": True},
+    "nf4 double_quant": {"method": "nf4", "double_quant": True},
     "int8": {"method": "int8"},
     "layerwise fp8": {"method": "layerwise-fp8"},
     "fp4": {"method": "fp4"},
@@ -178,7 +178,10 @@ def table(found: Mapping[str, Figures]) -> str:
 
 
 def draw_sheet() -> None:
-    """The contact sheet of the page, by the template as it is: two held-out prompts, two seeds each."""
+    """The contact sheet of the page, by the template as it is: two held-out prompts, two seeds each.
+
+    Its table goes to outputs/, which is not kept: the one of the page is of more prompts.
+    """
     first, second = one_object(2).texts
     headings = [f"{prompt}, seed {seed}" for prompt in (first, second) for seed in (0, 1)]
     values: dict[str, Any] = {
@@ -188,8 +191,8 @@ def draw_sheet() -> None:
         "headings": headings,
         "compare.width": 168,
     }
-    with tempfile.TemporaryDirectory() as folder, Session(device="cpu") as session:
-        files = {"save.path": str(SHEET), "save.overwrite": True, "save_table.path": f"{folder}/figures.md"}
+    with Session(device="cpu") as session:
+        files = {"save.path": str(SHEET), "save.overwrite": True, "save_table.overwrite": True}
         session.run(TEMPLATE, **(values | files))
 
 

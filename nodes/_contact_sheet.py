@@ -13,7 +13,7 @@ from PIL import ImageDraw, ImageFont
 
 _GAP: Final = 12
 _BLACK, _GREY = "#111111", "#5f5f5f"
-_MAX_LINES: Final = 3
+_MAX_LINES: Final = 4
 
 Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
 
@@ -30,7 +30,7 @@ class Tile:
 def contact_sheet(rows: Sequence[Sequence[Tile]], headings: Sequence[str], width: int) -> NDArray[np.uint8]:
     """The tiles of each row beside each other, each ``width`` pixels wide: (H, W, 3), white where nothing is.
 
-    ``headings`` stand over the columns, in up to three lines. The size of the words follows the width.
+    ``headings`` stand over the columns, in up to four lines. The size of the words follows the width.
     """
     size = max(13, width // 14)
     name_font, note_font = ImageFont.load_default(size), ImageFont.load_default(size - 1)
@@ -69,7 +69,7 @@ def _scaled(picture: NDArray[np.uint8], width: int) -> PIL.Image.Image:
 
 
 def _wrap(text: str, font: Font, width: int) -> list[str]:
-    """At most three lines of whole words; the last one is shortened where there is more."""
+    """At most four lines of whole words; the last one is shortened where there is more."""
     lines: list[str] = []
     for word in text.split():
         joined = f"{lines[-1]} {word}" if lines else word

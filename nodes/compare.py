@@ -5,14 +5,16 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from statistics import fmean
-from typing import TYPE_CHECKING, Annotated, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, NamedTuple
 
 from pydantic import Field, Strict
 
 from limner.engine.context import Context
 from limner.engine.errors import InputError
+from limner.engine.forecast import Forecast
 from limner.engine.node import NO_WIRES, Node
-from limner.nodes.values import Image, Table
+from limner.nodes._flux2.weigh import weigh
+from limner.nodes.values import Image, Table, Transformer
 
 if TYPE_CHECKING:
     import numpy as np
@@ -45,10 +47,13 @@ class Compare(Node):
     is the reference, then all of the second, and so on. Pictures in a column must have the same size.
 
     The figures are PSNR in decibels, of the mean squared error over all pictures of a row, and SSIM (Wang et al.
-    2004), the mean over them. More is nearer, and an empty PSNR is no difference at all.
+    2004), the mean over them. More is nearer, and an empty PSNR is no difference at all. With the models that drew the
+    rows, the table also has what their weights take on the node's device, as the memory plan counts it. It has no
+    times: a picture from the cache took none.
     """
 
     category: ClassVar[str] = "image"
+    on_device: ClassVar[bool] = True  # weights take other bytes on other devices
 
     labels: Texts = Field(min_length=1, description="What each row is called, in the order of the wires.")
     headings: Texts = Field(default=(), description="What stands over each column, such as the prompts; may be empty.")
@@ -61,20 +66,29 @@ class Compare(Node):
         count = wired.get("images", 0)
         if count % len(self.labels):
             yield "labels", f"{count} wires lead to images, and {len(self.labels)} labels cannot share them evenly"
+        if (models := wired.get("models", len(self.labels))) != len(self.labels):
+            yield "labels", f"{models} wires lead to models, and there are {len(self.labels)} labels"
 
-    def run(self, ctx: Context, images: list[Image]) -> Comparison:
+    def forecast(self, device: str, inputs: Mapping[str, Any]) -> Forecast | None:
+        """Nothing that counts beside models."""
+        return Forecast()
+
+    def run(self, ctx: Context, images: list[Image], models: list[Transformer] | None = None) -> Comparison:
         """Compare. Raises InputError where rows differ in number or size of pictures, or these are tiny."""
         from limner.nodes._contact_sheet import contact_sheet
 
         rows = self._rows(images)
         judged = [_judge(row, rows[0]) for row in rows]
+        sizes = [weigh(model, ctx.device).weight_bytes for model in models or ()]
+        names: Sequence[str] = self.labels
+        if sizes:
+            names = [f"{label}, {_size(size)}" for label, size in zip(self.labels, sizes, strict=True)]
         tiles = [
-            _tiles(label, row, found, is_reference=number == 0)
-            for number, (label, row, found) in enumerate(zip(self.labels, rows, judged, strict=True))
+            _tiles(name, row, found, is_reference=number == 0)
+            for number, (name, row, found) in enumerate(zip(names, rows, judged, strict=True))
         ]
         sheet = contact_sheet(tiles, self.headings, self.width)
-        figures = tuple(map(_figures, self.labels, judged))
-        return Comparison(Image(sheet[None]), Table(("label", "psnr_db", "ssim"), figures))
+        return Comparison(Image(sheet[None]), _table(self.labels, sizes, judged))
 
     def _rows(self, images: Sequence[Image]) -> list[list[NDArray[np.uint8]]]:
         """The pictures (H, W, 3) of each label, batches taken apart."""
@@ -119,11 +133,21 @@ def _note(error: float, likeness: float) -> str:
     return f"PSNR {psnr_db(error):.1f} dB, SSIM {likeness:.3f}" if error else "no difference"
 
 
-def _figures(label: str, judged: Judged) -> tuple[Cell, ...]:
+def _table(labels: Sequence[str], sizes: Sequence[int], judged: Sequence[Judged]) -> Table:
     from limner.nodes._likeness import psnr_db
 
-    ratio = psnr_db(fmean(judged.errors))
-    return label, None if math.isinf(ratio) else ratio, fmean(judged.likenesses)
+    ratios = [psnr_db(fmean(found.errors)) for found in judged]
+    columns: dict[str, Sequence[Cell]] = {
+        "label": labels,
+        **({"weights_bytes": sizes} if sizes else {}),
+        "psnr_db": [None if math.isinf(ratio) else ratio for ratio in ratios],
+        "ssim": [fmean(found.likenesses) for found in judged],
+    }
+    return Table(tuple(columns), tuple(zip(*columns.values(), strict=True)))
+
+
+def _size(size_bytes: int) -> str:
+    return f"{size_bytes / 1e9:.2f} GB" if size_bytes >= 1e8 else f"{size_bytes / 1e6:.2f} MB"
 
 
 def _sizes(row: Sequence[tuple[int, int]]) -> str:

@@ -14,6 +14,7 @@ from cases import MATMUL, Case
 from flops import TEXT_TOKENS, image_tokens, step_flop
 from random_model import random_transformer
 
+from limner.nodes._flux2.attending import with_attention
 from limner.nodes._flux2.live import LiveTransformer
 from limner.nodes._flux2.offloading import put_hooks
 from limner.nodes._flux2.sampling import Plan, denoise
@@ -53,9 +54,7 @@ def measure_matmul(device: str) -> dict[str, Any]:
 
 
 def _prepare(model: Any, case: Case, device: str) -> None:
-    """Attention, offload and compilation, as the case says."""
-    if case.attention != "native":
-        model.set_attention_backend(case.attention)
+    """Offload and compilation, as the case says."""
     if case.offload != "none":
         put_hooks(model, device, case.policy)
     if case.is_compiled:
@@ -70,7 +69,8 @@ def _time_steps(live: LiveTransformer, case: Case, device: str) -> list[float]:
     latents = tuple(torch.randn(grid, dtype=torch.bfloat16) for _ in range(case.references))
     references = ReferenceLatents(latents) if latents else None
     steps = denoise(live, plan, conditioning, references, device)
-    return [_timed(lambda: next(steps), device) for _ in range(plan.steps)]
+    with with_attention(live.model, "" if case.attention == "native" else case.attention, device):
+        return [_timed(lambda: next(steps), device) for _ in range(plan.steps)]
 
 
 def _text_tokens(case: Case) -> int:

@@ -124,8 +124,10 @@ def test_the_comparison_comes_with_a_table(session: Session) -> None:
     """``quantization_compare`` says of each way how far it is from full precision."""
     result = session.run("quantization_compare", **SMALL, **{"save_table.path": "figures.json"})
     full, *others = Table.from_bytes(Path("figures.json").read_bytes()).records()
-    assert full == {"label": "full precision", "psnr_db": None, "ssim": pytest.approx(1)}
-    assert [row["label"] for row in others] == ["nf4", "nf4, double quantization", "int8", "layerwise fp8"]
+    whole = full["weights_bytes"]
+    assert full == {"label": "full precision", "weights_bytes": whole, "psnr_db": None, "ssim": pytest.approx(1)}
+    assert all(row["weights_bytes"] < 0.3 * whole for row in others)
+    assert [row["label"] for row in others] == ["nf4", "nf4 double_quant", "int8", "layerwise fp8"]
     assert all(10 < row["psnr_db"] < 100 and 0 < row["ssim"] < 1 for row in others)
     paths = {path for files in result.values(Files) for path in files.paths}
     assert paths == {"outputs/quantization.png", "figures.json"}

@@ -9,8 +9,10 @@ import pytest
 from pydantic import ValidationError
 
 from limner.engine.errors import InputError
+from limner.engine.offload import NONE
 from limner.engine.testing import FakeContext
-from limner.nodes import Compare
+from limner.nodes import Compare, LoadModel, Quantize
+from limner.nodes._flux2.loader import Flux2Loader
 from limner.nodes.compare import Comparison
 from limner.nodes.values import Image
 
@@ -98,3 +100,18 @@ def test_labels_that_do_not_fit_the_wires_are_faults() -> None:
     assert [message for _, message in Compare(labels=["a", "a"]).problems()] == ["two rows have the same label"]
     with pytest.raises(ValidationError):
         Compare(labels=[])
+
+
+def test_the_bytes_of_the_models_are_those_in_memory() -> None:
+    """Each row says what its model takes, as near as the loaded module has it; labels and models go together."""
+    specs = [LoadModel().run(FakeContext()).transformer]
+    specs += [Quantize(method=method).run(FakeContext(), specs[0]) for method in ("nf4", "layerwise-fp8")]
+    node = Compare(labels=["full", "nf4", "fp8"])
+    found = node.run(FakeContext(), [flat(0), flat(1), flat(2)], specs)
+    for spec, row in zip(specs, found.table.records(), strict=True):
+        loader = Flux2Loader()
+        module = loader.load(spec, "cpu", NONE)
+        assert row["weights_bytes"] == pytest.approx(loader.footprint(module, "cpu", NONE).held["cpu"], rel=0.05)
+    assert [message for _, message in node.problems({"images": 3, "models": 2})] == [
+        "2 wires lead to models, and there are 3 labels"
+    ]
