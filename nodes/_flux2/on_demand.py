@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import sys
 from contextlib import AbstractContextManager
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -22,10 +24,13 @@ class OnDemandLoader:
     def _loader(self) -> Flux2Loader:
         # Everything that the nodes will want, at once: importing makes many objects that all stay, and the collector
         # would visit them again and again.
+        is_first = "diffusers" not in sys.modules
         with collector_paused():
             from limner.nodes._flux2 import pipelines  # noqa: F401  # see above
             from limner.nodes._flux2.loader import Flux2Loader
 
+            if is_first:
+                gc.freeze()  # a pass when a model leaves costs most of a second otherwise
         return Flux2Loader()
 
     def fetch(self, spec: ModelSpec[Any], report: Report) -> None:
