@@ -28,7 +28,7 @@ def read_encoded(content: bytes, model: EncoderModel, request: EncodeRequest) ->
     metadata = read_metadata(_KIND, content)
     for name, value in model.metadata().items():
         if metadata.get(name) != value:
-            raise ValueError(f"{name} is {str(metadata.get(name))[:100]!r} and not {value!r}")
+            raise ValueError(f"{name} is {metadata.get(name)!r} and not {value!r}")
     names = {"prompt", "negative"} if model.uses_negative else {"prompt"}
     tensors = parse(_KIND, content, required=names)
     for name, tensor in tensors.items():

@@ -76,6 +76,6 @@ def _check_pickle(content: bytes) -> None:
     """Look at the instructions without following them. Raises ValueError for any that a plain tensor does not need."""
     for code, argument, _ in pickletools.genops(content):
         if code.name == "GLOBAL" and argument not in _GLOBALS:
-            raise ValueError(f"it names {str(argument)[:60]!r}, which no embedding needs")
+            raise ValueError(f"it names {argument!r}, which no embedding needs")
         if code.name in _UNUSED:
             raise ValueError(f"it uses {code.name}, which no embedding needs")

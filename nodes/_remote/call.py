@@ -40,6 +40,11 @@ class Service:
     resolver: AbstractResolver | None = None
     """Who turns names into addresses; None for the system."""
 
+    def without_token(self, text: str) -> str:
+        """A text of the service, fit to be shown: it may have sent back what it got."""
+        token = self.token.get_secret_value() if self.token is not None else ""
+        return text.replace(token, "***") if token else text
+
 
 @dataclass(frozen=True)
 class Answer:
@@ -122,7 +127,7 @@ async def _read(service: Service, response: aiohttp.ClientResponse, max_bytes: i
 async def _refusal(service: Service, response: aiohttp.ClientResponse) -> Exception:
     """What an answer means that is not of status 200."""
     status, url = response.status, service.url
-    said = _without_token(await _message(response), service)
+    said = await _message(service, response)
     if status in (401, 403):
         what = "refuses the token" if service.token is not None else "wants a token"
         hint = "token_env or token_file names the one to send"
@@ -138,7 +143,7 @@ async def _refusal(service: Service, response: aiohttp.ClientResponse) -> Except
     return RemoteError(f"{url} answers with status {status}")
 
 
-async def _message(response: aiohttp.ClientResponse) -> str:
+async def _message(service: Service, response: aiohttp.ClientResponse) -> str:
     """What an error says of itself, after a colon; nothing where it says nothing that can be read."""
     content = bytearray()
     while len(content) < MAX_ERROR_BYTES and (chunk := await response.content.readany()):
@@ -147,13 +152,7 @@ async def _message(response: aiohttp.ClientResponse) -> str:
         message = json.loads(content[:MAX_ERROR_BYTES])["error"]["message"]
     except (ValueError, KeyError, TypeError, RecursionError):
         return ""
-    return f": {message[:300]}" if isinstance(message, str) else ""
-
-
-def _without_token(text: str, service: Service) -> str:
-    """A service may send back what it got; then that must not be shown."""
-    token = service.token.get_secret_value() if service.token is not None else ""
-    return text.replace(token, "***") if token else text
+    return f": {service.without_token(message)[:300]}" if isinstance(message, str) else ""
 
 
 def _retry_after(response: aiohttp.ClientResponse) -> float:

@@ -48,19 +48,20 @@ async def ask_encoding(service: Service, model: EncoderModel, request: EncodeReq
         service, "POST", ENCODE_PATH, request.model_dump(mode="json"), max_bytes=expected + MAX_HEADER_BYTES
     )
     # in a thread: torch takes seconds to import, and others share the event loop
-    return await asyncio.to_thread(_read, service.url, model, request, answer.headers, answer.body)
+    return await asyncio.to_thread(_read, service, model, request, answer.headers, answer.body)
 
 
 def _read(
-    url: str, model: EncoderModel, request: EncodeRequest, headers: Mapping[str, str], body: bytes
+    service: Service, model: EncoderModel, request: EncodeRequest, headers: Mapping[str, str], body: bytes
 ) -> Conditioning:
     from limner.nodes._flux2.encoded import read_encoded
 
     digest = {name.lower(): value for name, value in headers.items()}.get("content-digest")
     if digest != content_digest(body):
         what = "has no checksum" if digest is None else "does not have the checksum that it names"
-        raise RemoteError(f"the answer of {url} {what}: {len(body)} bytes arrived")
+        raise RemoteError(f"the answer of {service.url} {what}: {len(body)} bytes arrived")
     try:
         return read_encoded(body, model, request)
     except ValueError as error:
-        raise RemoteError(f"the answer of {url} is not what its model gives: {error}") from error
+        said = service.without_token(str(error))[:300]
+        raise RemoteError(f"the answer of {service.url} is not what its model gives: {said}") from None

@@ -20,10 +20,10 @@ _AROUND_BYTES: Final = 64 << 10
 async def ask_embedding(service: Service, prompt: str) -> Conditioning:
     """What the endpoint makes of a prompt: (1, 512, width). Raises RemoteError, InputError."""
     answer = await call(service, "POST", "", {"prompt": prompt}, max_bytes=MAX_BYTES + _AROUND_BYTES)
-    return await asyncio.to_thread(_read, service.url, answer.body)
+    return await asyncio.to_thread(_read, service, answer.body)
 
 
-def _read(url: str, body: bytes) -> Conditioning:
+def _read(service: Service, body: bytes) -> Conditioning:
     import torch
 
     from limner.nodes._flux2.torch_blob import read_tensor
@@ -31,9 +31,10 @@ def _read(url: str, body: bytes) -> Conditioning:
     try:
         tensor = read_tensor(body, MAX_BYTES)
     except ValueError as error:
-        raise RemoteError(f"the answer of {url} is refused: {error}") from error
+        said = service.without_token(str(error))[:300]
+        raise RemoteError(f"the answer of {service.url} is refused: {said}") from None
     is_right = tensor.ndim == 3 and tensor.shape[:2] == (1, HUGGINGFACE_TOKENS) and 1 <= tensor.shape[2] <= MAX_WIDTH
     if not is_right or tensor.dtype not in (torch.bfloat16, torch.float16, torch.float32):
         right = f"a prompt is (1, {HUGGINGFACE_TOKENS}, width) of floats"
-        raise RemoteError(f"the answer of {url} is {tensor.dtype} {tuple(tensor.shape)}: {right}")
+        raise RemoteError(f"the answer of {service.url} is {tensor.dtype} {tuple(tensor.shape)}: {right}")
     return Conditioning(tensor)

@@ -12,6 +12,7 @@ import subprocess
 import sys
 import threading
 import time
+import traceback
 import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -31,6 +32,7 @@ from limner.nodes._remote.protocol import EncoderModel
 from limner.nodes.values import Conditioning
 
 PROMPT = "a blue star on a white background"
+SECRET = "secret-4711"
 LIAR = Path(__file__).parent / "liar.py"
 MODEL = EncoderModel(
     protocol=1,
@@ -212,6 +214,7 @@ def liar_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "pickle": pickle.dumps(Touch(folder / "touched")),
         "header": (4 << 30).to_bytes(8, "little") + b"{" * 64,
         "html": b"<html>hello</html>",
+        "echo": dump_encoded([true], None, MODEL.model_copy(update={"identity": "x" * 290 + SECRET})),
         "cut": dump_encoded([true], None, MODEL)[:-100],
     }
     for name, body in bodies.items():
@@ -284,15 +287,26 @@ def wait_until(is_true: Callable[[], bool]) -> None:
     pytest.fail("it did not come true in time")
 
 
+@pytest.mark.parametrize(("how", "protocol"), [("echo", "limner"), ("hf_echo", "huggingface")])
+def test_a_token_that_comes_back_in_an_answer_is_not_shown(
+    liar: str, blobs: Path, monkeypatch: pytest.MonkeyPatch, how: str, protocol: str
+) -> None:
+    """Neither whole nor cut, and not in what a traceback shows."""
+    monkeypatch.setenv("LIMNER_TOKEN", SECRET)
+    with pytest.raises(RemoteError) as caught:
+        encode(remote(f"{liar}/{how}", protocol=protocol))
+    assert SECRET[:6] not in "".join(traceback.format_exception(caught.value))
+
+
 @pytest.mark.parametrize("how", ["elsewhere", "wrong", "refusing"])
 def test_a_refusal_is_not_tried_again_nor_followed(liar: str, monkeypatch: pytest.MonkeyPatch, how: str) -> None:
     """Redirects are not followed; a server that sends back our token does not make us show it."""
-    monkeypatch.setenv("LIMNER_TOKEN", "secret-4711")
+    monkeypatch.setenv("LIMNER_TOKEN", SECRET)
     ctx = FakeContext()
     with pytest.raises(InputError) as caught:
         encode(remote(f"{liar}/{how}"), ctx)
     assert ctx.warnings == []
-    assert "secret-4711" not in str(caught.value)
+    assert SECRET not in str(caught.value)
     if how != "elsewhere":
         assert "***" in str(caught.value)
 
@@ -420,6 +434,7 @@ def blobs(liar_folder: Path) -> Path:
         "hf_long": changed(save(good), lambda name, data: (name, data.replace(b"M\x00 ", b"J\x00\x00\x00\x10"))),
         "hf_wide": changed(save(good), lambda name, data: (name, data.replace(b"K\x10\x87", b"J\x00\x00\x40\x00\x87"))),
         "hf_memo": changed(save(good), lambda name, data: (name, data.replace(b"q\x00", b"r\xff\xff\xff\x7f"))),
+        "hf_echo": changed(save(good), lambda name, data: (name, data.replace(b"BFloat16Storage", SECRET.encode()))),
         "hf_twice": two_pickles(save(good), pickle.dumps(Touch(liar_folder / "touched"))),
         "hf_behind": save(Touch(liar_folder / "touched")) + save(good),
     }
