@@ -1,0 +1,278 @@
+"""What ``limner plan`` predicts against what is measured: weights, and the peak of a whole graph.
+
+Run with ``python benchmarks/plan_accuracy.py [--json]``. Each case is ``text_to_image`` in a process of its own, once
+with the embedded model and once with a transformer of half a billion random weights in its place.
+
+On a GPU, what is measured is ``torch.cuda.max_memory_allocated``. On a CPU it is the largest resident memory
+(anonymous and mapped files, ``VmHWM``) less what the process had before, after the embedded model has drawn once, so
+that frameworks and thread pools are not counted. That is what a machine must have; but its noise of some MB is more
+than the embedded model weighs. For that one, every allocation of torch is followed instead (``torch.profiler``), and
+weights that are mapped from files are added.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ctypes
+import gc
+import json
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from limner.engine.document import Document, parse
+from limner.engine.offload import NONE, Offload
+from limner.engine.plan import Plan
+from limner.engine.pool import ModelPool
+from limner.engine.remedies import Edit, applied
+from limner.engine.testing import FakeContext
+from limner.session import Session
+
+GOALS: Final = {"weights": 0.05, "peak": 0.15}
+CASES: Final = ("none", "model", "group", "group, disk", "nf4", "int8")
+SIZES: Final = {"embedded": (128, 2), "synthetic": (512, 1)}
+"""Pixels a side and steps."""
+PROMPT: Final = "a red circle on a #203040 background"
+
+
+@dataclass(frozen=True)
+class Row:
+    """One case: bytes predicted, and measured where this machine can do it."""
+
+    model: str
+    case: str
+    weights_predicted: int
+    peak_predicted: int
+    weights_measured: int | None = None
+    peak_measured: int | None = None
+
+    @property
+    def errors(self) -> tuple[float, float] | None:
+        """Relative errors of weights and peak."""
+        if not self.weights_measured or not self.peak_measured:
+            return None
+        return self.weights_predicted / self.weights_measured - 1, self.peak_predicted / self.peak_measured - 1
+
+
+def document(source: str, case: str, model: str, device: str, disk: str) -> Document:
+    """The graph of a case."""
+    from limner.graphs.library import GraphLibrary
+
+    found, _ = parse(GraphLibrary().load("text_to_image"))
+    assert found is not None
+    side, steps = SIZES[model]
+    settings = {"steps": steps, "width": side, "height": side}
+    edits = [Edit(("nodes", "model", "settings"), {"source": source})]
+    edits.append(Edit(("nodes", "denoise", "settings"), settings))
+    edits.append(Edit(("nodes", "encode", "settings"), {"prompt": PROMPT}))
+    edits += [Edit(("nodes", name, "device"), device) for name in ("encode", "denoise", "decode")]
+    edits += [Edit(("nodes", name, "offload"), "none") for name in ("encode", "decode")]
+    edits.append(Edit(("nodes", "denoise", "offload"), policy(case, disk).model_dump(mode="json", exclude_defaults=True)))
+    if case in ("nf4", "int8"):
+        wires = {"model": "model.transformer"}
+        edits.append(Edit(("nodes", "small"), {"type": "Quantize", "settings": {"method": case}, "wires": wires}))
+        edits.append(Edit(("nodes", "denoise", "wires", "transformer"), "small"))
+    return applied(found, edits)
+
+
+def policy(case: str, disk: str) -> Offload:
+    """The offload policy of a case."""
+    if case in ("none", "nf4", "int8"):
+        return NONE
+    return Offload(mode="model") if case == "model" else Offload(mode="group", disk=disk if "disk" in case else None)
+
+
+def predict(source: str, case: str, model: str, device: str, disk: str) -> tuple[int, int]:
+    """Bytes of the transformer's weights, and the peak on the device."""
+    from limner.engine.device import Device, DeviceTable
+
+    devices = DeviceTable([Device(device), Device("cpu")])
+    memory = Session(devices=devices).plan(document(source, case, model, device, disk)).memory
+    assert memory is not None
+    step = next(step for step in memory.steps if step.node == "denoise")
+    return step.models[0].weight_bytes, memory.peak_bytes[device]
+
+
+class Here(FakeContext):
+    """A context of the main thread, which is the one that torch's profiler follows."""
+
+    pool: ModelPool
+    offload: Offload = NONE
+
+    @contextmanager
+    def hold(self, model: Any) -> Iterator[Any]:
+        """From the pool, under the node's policy."""
+        with self.pool.hold(model, self.device, offload=self.offload) as live:
+            yield live
+
+
+def draw(plan: Plan, pool: ModelPool) -> None:
+    """Run a plan's nodes in order, in this thread, and save nothing."""
+    values: dict[tuple[int, int], Any] = {}
+    for index, step in enumerate(plan.steps):
+        if step.node.type.cls.effect:
+            continue
+        node = step.node.node
+        assert node is not None
+        context = Here(device=step.device)
+        context.pool, context.offload = pool, step.offload
+        inputs = {wire.port: values[wire.sources[0]] for wire in step.node.wires}
+        run: Any = node.run  # type: ignore[attr-defined]  # each node class declares its own
+        given = run(context, **inputs)
+        outputs = given if isinstance(given, tuple) and hasattr(given, "_fields") else (given,)
+        values |= {(index, output): value for output, value in enumerate(outputs)}
+
+
+def child(source: str, case: str, model: str, device: str, disk: str) -> dict[str, int]:
+    """Measure one case in this process: bytes of the live transformer, and the peak."""
+    import torch
+
+    from limner.nodes._flux2.loader import Flux2Loader
+
+    session = Session()
+    warm = session.plan(document("tiny", case, "embedded", device, disk + "-warm"))
+    draw(warm, ModelPool(Flux2Loader()))
+    plan = session.plan(document(source, case, model, device, disk))
+    pool = ModelPool(Flux2Loader())
+    gc.collect()
+    if device != "cpu":
+        torch.cuda.reset_peak_memory_stats(device)
+        before = torch.cuda.memory_allocated(device)
+        draw(plan, pool)
+        peak = torch.cuda.max_memory_allocated(device) - before
+    else:
+        peak = (_peak_allocated if model == "embedded" else _peak_resident)(lambda: draw(plan, pool))
+        peak += _mapped_bytes(pool) if model == "embedded" else 0
+    weights = next(one for one in pool.residents() if one.spec.component == "transformer")  # type: ignore[attr-defined]  # of FLUX.2
+    return {"weights": Flux2Loader().size_bytes(weights.module), "peak": peak}
+
+
+def _peak_resident(compute: Callable[[], None]) -> int:
+    """The largest resident memory of this process, less what it had."""
+    ctypes.CDLL(None).malloc_trim(0)
+    Path("/proc/self/clear_refs").write_text("5")  # the high-water mark begins anew
+    before = _status("VmRSS")
+    compute()
+    return _status("VmHWM") - before
+
+
+def _status(name: str) -> int:
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith(f"{name}:"))
+
+
+def _peak_allocated(compute: Callable[[], None]) -> int:
+    """The most bytes of torch's allocator that were alive at once."""
+    from torch.profiler import ProfilerActivity, profile
+
+    with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as profiled:
+        compute()
+    results: Any = profiled.profiler
+    events = [event for event in results.kineto_results.events() if event.name() == "[memory]"]
+    alive = peak = 0
+    for event in sorted(events, key=lambda event: event.start_ns()):
+        alive += event.nbytes()
+        peak = max(peak, alive)
+    return peak
+
+
+def _mapped_bytes(pool: ModelPool) -> int:
+    """Bytes of live weights that lie in mapped files, which no allocator sees."""
+    ranges = []
+    for line in Path("/proc/self/maps").read_text().splitlines():
+        parts = line.split(maxsplit=5)
+        if len(parts) == 6 and parts[5].endswith(".safetensors"):
+            begin, end = (int(part, 16) for part in parts[0].split("-"))
+            ranges.append((begin, end))
+    total = 0
+    for resident in pool.residents():
+        module = getattr(resident.module, "model", resident.module)
+        for tensor in (*module.parameters(), *module.buffers()):
+            if any(begin <= tensor.data_ptr() < end for begin, end in ranges):
+                total += tensor.nbytes
+    return total
+
+
+def build(folder: Path) -> None:
+    """The embedded model with a transformer of 0.5 billion random weights, stored in float32."""
+    import torch
+    from diffusers.models.transformers.transformer_flux2 import Flux2Transformer2DModel
+
+    from limner.nodes._flux2.source import local_folder
+
+    tiny = local_folder("tiny")
+    assert tiny is not None
+    shutil.copytree(tiny, folder, ignore=shutil.ignore_patterns("transformer"))
+    own = json.loads((tiny / "transformer" / "config.json").read_text())
+    sizes = {"num_layers": 4, "num_single_layers": 8, "attention_head_dim": 64, "num_attention_heads": 24}
+    torch.manual_seed(0)
+    transformer: Any = Flux2Transformer2DModel.from_config(own | sizes)  # type: ignore[no-untyped-call]  # diffusers'
+    transformer.save_pretrained(folder / "transformer", max_shard_size="1GB")
+
+
+def can_run(case: str, device: str) -> bool:
+    """Whether a device does something of its own in a case: on a CPU, all weights are in RAM already."""
+    return device != "cpu" or case not in ("model", "group")
+
+
+def rows(device: str, folder: Path) -> Iterator[Row]:
+    """Every case of both models."""
+    build(folder / "synthetic")
+    for model, source in (("embedded", "tiny"), ("synthetic", str(folder / "synthetic"))):
+        for case in CASES:
+            disk = str(folder / f"groups-{model}")
+            where = device if can_run(case, device) else "cuda:0"
+            predicted = predict(source, case, model, where, disk)
+            measured: Mapping[str, int] = {}
+            if can_run(case, device):
+                command = [sys.executable, __file__, "--child", source, case, model, device, disk]
+                done = subprocess.run(command, capture_output=True, text=True, check=True)
+                measured = json.loads(done.stdout.splitlines()[-1])
+            yield Row(model, case, *predicted, measured.get("weights"), measured.get("peak"))
+
+
+def line(row: Row) -> str:
+    """A row of the table."""
+    cells = [row.model, row.case, f"{row.weights_predicted / 1e6:,.1f}"]
+    cells += ["" if row.weights_measured is None else f"{row.weights_measured / 1e6:,.1f}"]
+    cells += [f"{row.peak_predicted / 1e6:,.1f}", "" if row.peak_measured is None else f"{row.peak_measured / 1e6:,.1f}"]
+    if row.errors is None:
+        return f"| {' | '.join(cells)} | | planned only, for a GPU |"
+    weights, peak = row.errors
+    is_met = abs(weights) <= GOALS["weights"] and abs(peak) <= GOALS["peak"]
+    return f"| {' | '.join(cells)} | {weights:+.1%} / {peak:+.1%} | {'met' if is_met else 'missed'} |"
+
+
+def main() -> None:
+    """Measure every case and print a table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--json", action="store_true", help="print data instead of a table")
+    parser.add_argument("--child", nargs=5, help=argparse.SUPPRESS)
+    given = parser.parse_args()
+    if given.child:
+        print(json.dumps(child(*given.child)))
+        return
+    from limner.nodes._flux2.device import find_devices
+
+    device = find_devices().default
+    if not given.json:
+        print("| model | case | weights: planned, MB | measured | peak: planned, MB | measured | errors | goal |")
+        print("|---|---|--:|--:|--:|--:|--:|---|")
+    found = []
+    with tempfile.TemporaryDirectory() as folder:
+        for row in rows(device, Path(folder)):
+            found.append(row)
+            if not given.json:
+                print(line(row), flush=True)
+    if given.json:
+        print(json.dumps([vars(row) for row in found], indent=2))
+
+
+if __name__ == "__main__":
+    main()
