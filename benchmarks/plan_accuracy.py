@@ -3,11 +3,11 @@
 Run with ``python benchmarks/plan_accuracy.py [--json]``. Each case is ``text_to_image`` in a process of its own, once
 with the embedded model and once with a transformer of half a billion random weights in its place.
 
-On a GPU, what is measured is ``torch.cuda.max_memory_allocated``. On a CPU it is the largest resident memory
-(anonymous and mapped files, ``VmHWM``) less what the process had before, after the embedded model has drawn once, so
-that frameworks and thread pools are not counted. That is what a machine must have; but its noise of some MB is more
-than the embedded model weighs. For that one, every allocation of torch is followed instead (``torch.profiler``), and
-weights that are mapped from files are added.
+On a GPU, what is measured is ``torch.cuda.max_memory_allocated``. On a CPU it is the largest anonymous resident memory
+(``RssAnon``, asked every millisecond) less what the process had before, after the embedded model has drawn once, so
+that frameworks and thread pools are not counted. Mapped files are not in it, because the system takes them back when
+it needs the room. Its noise of some MB is more than the embedded model weighs: for that one, every allocation of
+torch is followed instead (``torch.profiler``), and weights that are mapped from files are added.
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -73,7 +74,9 @@ def document(source: str, case: str, model: str, device: str, disk: str) -> Docu
     edits.append(Edit(("nodes", "encode", "settings"), {"prompt": PROMPT}))
     edits += [Edit(("nodes", name, "device"), device) for name in ("encode", "denoise", "decode")]
     edits += [Edit(("nodes", name, "offload"), "none") for name in ("encode", "decode")]
-    edits.append(Edit(("nodes", "denoise", "offload"), policy(case, disk).model_dump(mode="json", exclude_defaults=True)))
+    edits.append(
+        Edit(("nodes", "denoise", "offload"), policy(case, disk).model_dump(mode="json", exclude_defaults=True))
+    )
     if case in ("nf4", "int8"):
         wires = {"model": "model.transformer"}
         edits.append(Edit(("nodes", "small"), {"type": "Quantize", "settings": {"method": case}, "wires": wires}))
@@ -123,7 +126,7 @@ def draw(plan: Plan, pool: ModelPool) -> None:
         context = Here(device=step.device)
         context.pool, context.offload = pool, step.offload
         inputs = {wire.port: values[wire.sources[0]] for wire in step.node.wires}
-        run: Any = node.run  # type: ignore[attr-defined]  # each node class declares its own
+        run: Any = getattr(node, "run")  # noqa: B009  # each class declares its own
         given = run(context, **inputs)
         outputs = given if isinstance(given, tuple) and hasattr(given, "_fields") else (given,)
         values |= {(index, output): value for output, value in enumerate(outputs)}
@@ -154,12 +157,24 @@ def child(source: str, case: str, model: str, device: str, disk: str) -> dict[st
 
 
 def _peak_resident(compute: Callable[[], None]) -> int:
-    """The largest resident memory of this process, less what it had."""
+    """The largest anonymous memory of this process, less what it had."""
     ctypes.CDLL(None).malloc_trim(0)
-    Path("/proc/self/clear_refs").write_text("5")  # the high-water mark begins anew
-    before = _status("VmRSS")
-    compute()
-    return _status("VmHWM") - before
+    before = peak = _status("RssAnon")
+    done = threading.Event()
+
+    def watch() -> None:
+        nonlocal peak
+        while not done.wait(0.001):
+            peak = max(peak, _status("RssAnon"))
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    try:
+        compute()
+    finally:
+        done.set()
+        watcher.join()
+    return peak - before
 
 
 def _status(name: str) -> int:
@@ -212,7 +227,7 @@ def build(folder: Path) -> None:
     own = json.loads((tiny / "transformer" / "config.json").read_text())
     sizes = {"num_layers": 4, "num_single_layers": 8, "attention_head_dim": 64, "num_attention_heads": 24}
     torch.manual_seed(0)
-    transformer: Any = Flux2Transformer2DModel.from_config(own | sizes)  # type: ignore[no-untyped-call]  # diffusers'
+    transformer: Any = Flux2Transformer2DModel.from_config(own | sizes)
     transformer.save_pretrained(folder / "transformer", max_shard_size="1GB")
 
 
@@ -221,11 +236,11 @@ def can_run(case: str, device: str) -> bool:
     return device != "cpu" or case not in ("model", "group")
 
 
-def rows(device: str, folder: Path) -> Iterator[Row]:
+def rows(device: str, folder: Path, cases: Sequence[str]) -> Iterator[Row]:
     """Every case of both models."""
     build(folder / "synthetic")
     for model, source in (("embedded", "tiny"), ("synthetic", str(folder / "synthetic"))):
-        for case in CASES:
+        for case in cases:
             disk = str(folder / f"groups-{model}")
             where = device if can_run(case, device) else "cuda:0"
             predicted = predict(source, case, model, where, disk)
@@ -241,7 +256,10 @@ def line(row: Row) -> str:
     """A row of the table."""
     cells = [row.model, row.case, f"{row.weights_predicted / 1e6:,.1f}"]
     cells += ["" if row.weights_measured is None else f"{row.weights_measured / 1e6:,.1f}"]
-    cells += [f"{row.peak_predicted / 1e6:,.1f}", "" if row.peak_measured is None else f"{row.peak_measured / 1e6:,.1f}"]
+    cells += [
+        f"{row.peak_predicted / 1e6:,.1f}",
+        "" if row.peak_measured is None else f"{row.peak_measured / 1e6:,.1f}",
+    ]
     if row.errors is None:
         return f"| {' | '.join(cells)} | | planned only, for a GPU |"
     weights, peak = row.errors
@@ -253,6 +271,7 @@ def main() -> None:
     """Measure every case and print a table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--json", action="store_true", help="print data instead of a table")
+    parser.add_argument("--only", nargs="*", help="some of the cases")
     parser.add_argument("--child", nargs=5, help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.child:
@@ -266,7 +285,7 @@ def main() -> None:
         print("|---|---|--:|--:|--:|--:|--:|---|")
     found = []
     with tempfile.TemporaryDirectory() as folder:
-        for row in rows(device, Path(folder)):
+        for row in rows(device, Path(folder), given.only or CASES):
             found.append(row)
             if not given.json:
                 print(line(row), flush=True)

@@ -15,6 +15,8 @@ from limner.engine.placement import RAM
 from limner.engine.plan import Plan, Step
 
 MODEL: Final = Offload(mode="model")
+UNKNOWN_WORKING_BYTES: Final = 3 << 30
+"""What is kept free for a node that does not say what it needs."""
 
 
 @dataclass(frozen=True)
@@ -122,8 +124,21 @@ def with_memory(plan: Plan, weigh: Weigh, usable: Mapping[str, int], disk: str |
         return plan
     chooser = Chooser(plan, forecasts(plan), weigh, usable, disk)
     policies, memory = chooser.choose()
-    steps = tuple(
-        step if step.offload == policy else replace(step, offload=policy)
-        for step, policy in zip(plan.steps, policies, strict=True)
-    )
-    return Plan(plan.graph, steps, memory)
+    steps = []
+    for step, seen, policy in zip(plan.steps, chooser.seen, policies, strict=True):
+        steps.append(replace(step, offload=policy, working_bytes=_working_bytes(step, seen, usable)))
+    return Plan(plan.graph, tuple(steps), memory)
+
+
+def without_working_bytes(plan: Plan) -> Plan:
+    """The same plan, with no room kept for computing: for who knows better than the plan what fits."""
+    return replace(plan, steps=tuple(replace(step, working_bytes=0) for step in plan.steps))
+
+
+def _working_bytes(step: Step, seen: Seen, usable: Mapping[str, int]) -> int:
+    """What a step's device keeps free for computing; where that is not known, a guess that leaves half for weights."""
+    if seen.forecast is not None:
+        return seen.forecast.working_bytes
+    if not step.node.type.cls.on_device:
+        return 0
+    return min(UNKNOWN_WORKING_BYTES, usable.get(step.device, 0) // 2)

@@ -28,6 +28,15 @@ def usable_bytes(devices: Mapping[str, Device], given: Mapping[str, int]) -> dic
     return known | dict(given)
 
 
+def written(size_bytes: int) -> str:
+    """Bytes for people.
+
+    >>> written(446_600_000)
+    '446.6 MB'
+    """
+    return f"{size_bytes / 1e9:.1f} GB" if size_bytes >= 1e9 else f"{size_bytes / 1e6:.1f} MB"
+
+
 @dataclass(frozen=True)
 class HeldModel:
     """A model that a step holds."""
@@ -82,6 +91,10 @@ class Overflow:
     def lacking_bytes(self) -> int:
         """What is missing."""
         return self.needed_bytes - self.usable_bytes
+
+    def __str__(self) -> str:
+        needed, usable, lacking = map(written, (self.needed_bytes, self.usable_bytes, self.lacking_bytes))
+        return f"{self.node} needs {needed} on {self.device}, which has {usable}: {lacking} too much"
 
 
 @dataclass(frozen=True)

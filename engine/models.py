@@ -78,11 +78,17 @@ class Models(Protocol):
     """What an executor needs of a model pool."""
 
     def hold(
-        self, spec: ModelSpec[M], device: str, report: Report = unheard, offload: Offload = NONE
+        self,
+        spec: ModelSpec[M],
+        device: str,
+        report: Report = unheard,
+        offload: Offload = NONE,
+        working_bytes: int = 0,
     ) -> AbstractContextManager[M]:
         """The live module for the length of a ``with`` block, ready to compute on ``device``.
 
-        ``offload`` says where its weights are while they are not needed. Raises ModelError, DeviceError.
+        ``offload`` says where its weights are while they are not needed, ``working_bytes`` what has to be free on the
+        device besides them. Raises ModelError, DeviceError.
         """
         ...
 
@@ -91,7 +97,12 @@ class NoModels:
     """A pool for graphs that hold no model: tests and pure value graphs."""
 
     def hold(
-        self, spec: ModelSpec[M], device: str, report: Report = unheard, offload: Offload = NONE
+        self,
+        spec: ModelSpec[M],
+        device: str,
+        report: Report = unheard,
+        offload: Offload = NONE,
+        working_bytes: int = 0,
     ) -> AbstractContextManager[M]:
         """Refuse, and say why."""
         raise LookupError(f"no model pool was given to the executor, so {spec!r} cannot be held on {device}")

@@ -75,7 +75,8 @@ class NodeContext:
         self._run.events.emit(ev.NodeWarned, self._step.node.id, message)
 
     def hold(self, model: ModelSpec[M]) -> AbstractContextManager[M]:
-        return self._run.models.hold(model, self.device, self._report, self._step.offload)
+        step = self._step
+        return self._run.models.hold(model, self.device, self._report, step.offload, step.working_bytes)
 
     def checkpoint(self, step: int, value: Storable) -> None:
         self._offered = step, value  # kept if the run is cancelled before the next one

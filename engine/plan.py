@@ -32,6 +32,8 @@ class Step:
     """The nodes whose values nobody needs after this one, if nodes run in order."""
     offload: Offload = NONE
     """What leaves the device while it is not needed. Never ``auto``: the plan has decided."""
+    working_bytes: int = 0
+    """What has to be free on the device besides the weights that the node holds."""
 
     @property
     def device(self) -> str:

@@ -7,26 +7,15 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field
-from typing import Any, Final, Literal, Protocol, TypeVar
+from typing import Any, Literal, Protocol, TypeVar
 
 from limner.engine import events as ev
-from limner.engine.device import Device
 from limner.engine.errors import DeviceError, ModelError
 from limner.engine.footprint import Footprint
 from limner.engine.models import ModelSpec, Report, unheard
 from limner.engine.offload import NONE, Offload
 
 M = TypeVar("M")
-
-HEADROOM_BYTES: Final = 4 << 30
-"""What a device keeps for all that is not weights: its context, other programs, and the activations of a step. An
-estimate: activations grow with the picture and its references, and no file tells of them."""
-
-
-def model_budgets(devices: Mapping[str, Device]) -> dict[str, int]:
-    """Bytes that models may take on each device whose memory is known: all but the headroom, or half of a small one."""
-    sizes = {name: device.memory_bytes for name, device in devices.items()}
-    return {name: max(size - HEADROOM_BYTES, size // 2) for name, size in sizes.items() if size is not None}
 
 
 class Loader(Protocol):
@@ -124,7 +113,14 @@ class ModelPool:
     _clock: int = field(default=0, init=False)
 
     @contextmanager
-    def hold(self, spec: ModelSpec[M], device: str, report: Report = unheard, offload: Offload = NONE) -> Iterator[M]:
+    def hold(
+        self,
+        spec: ModelSpec[M],
+        device: str,
+        report: Report = unheard,
+        offload: Offload = NONE,
+        working_bytes: int = 0,
+    ) -> Iterator[M]:
         """The live module of a spec, for the length of the block. Loads it where it is not resident.
 
         Raises ModelError where it cannot be loaded, DeviceError where the device's memory is not enough. It never
@@ -134,6 +130,7 @@ class ModelPool:
         resident = self._acquire((spec.base, device, offload), report)
         try:
             with resident.turn, self._variant(resident, spec, report):
+                self._free(resident, working_bytes, report)
                 yield resident.module
         finally:
             with self._lock:
@@ -168,6 +165,13 @@ class ModelPool:
                     resident.adapters.close()
                     self._measure(resident)
                 self._put_back(resident)
+
+    def _free(self, resident: Resident, working_bytes: int, report: Report) -> None:
+        """Have so much free where a resident computes, besides its weights. Raises DeviceError."""
+        with self._lock:
+            needs = {resident.device: resident.bytes_on.get(resident.device, 0) + working_bytes}
+            dropped = self._make_room(resident.spec, needs if working_bytes else {}, besides=resident)
+        _tell(dropped, report)
 
     def _measure(self, resident: Resident) -> None:
         resident.footprint = self.loader.footprint(resident.module, resident.device, resident.offload)

@@ -11,7 +11,7 @@ from typing import Any, Final
 from limner.engine.checked import CheckedNode
 from limner.engine.choose_offload import ladder
 from limner.engine.document import Document, NodeDocument
-from limner.engine.errors import GraphError
+from limner.engine.errors import Fault, GraphError
 from limner.engine.flat import flat_document, flat_ids
 from limner.engine.forecast import Seen, forecasts
 from limner.engine.memory_plan import MemoryPlan
@@ -77,6 +77,17 @@ def find_remedies(plan: Plan, replan: Replan) -> list[Remedy]:
         if found:
             return sorted(found.values(), key=lambda remedy: remedy.memory.load_s)[:MOST]
     return []
+
+
+def memory_faults(plan: Plan, remedies: Sequence[Remedy]) -> list[Fault]:
+    """A fault for each step of a plan that does not fit; the hint is what would."""
+    if plan.memory is None:
+        return []
+    hint = f"it fits with {remedies[0]}" if remedies else "take a smaller model or picture, or another device"
+    return [
+        Fault(f"memory: {overflow}", ("nodes", overflow.node), hint if index == 0 else None)
+        for index, overflow in enumerate(plan.memory.overflows)
+    ]
 
 
 def applied(document: Document, edits: Sequence[Edit]) -> Document:

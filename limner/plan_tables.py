@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from limner.engine.memory_plan import MemoryPlan, PlannedStep
-from limner.engine.offload import NONE
+from limner.engine.offload import AUTO, NONE
 from limner.engine.plan import Plan
 from limner.engine.remedies import Remedy
 from limner.tables import table_of
@@ -98,8 +98,8 @@ def shortfall(plan: Plan, remedies: Sequence[Remedy]) -> Iterator[Text]:
     """What does not fit, by how much, and the changes that would fit, ready to paste."""
     if plan.memory is None or plan.memory.fits:
         return
-    for line in overflow_lines(plan.memory):
-        yield Text.assemble(("✗ ", "red"), line)
+    for overflow in plan.memory.overflows:
+        yield Text.assemble(("✗ ", "red"), str(overflow))
     if not remedies:
         yield Text("no change of one, two or three nodes makes it fit: take a smaller model or picture", style="dim")
         return
@@ -111,13 +111,11 @@ def shortfall(plan: Plan, remedies: Sequence[Remedy]) -> Iterator[Text]:
         yield Text(f"    then {peaks}; loading {remedy.memory.load_s:.0f} s", style="dim")
 
 
-def overflow_lines(memory: MemoryPlan) -> Iterator[str]:
-    """Which node needs too much, where, and by how much."""
-    for overflow in memory.overflows:
-        yield (
-            f"{overflow.node} needs {size(overflow.needed_bytes)} on {overflow.device},"
-            f" which has {size(overflow.usable_bytes)}: {size(overflow.lacking_bytes)} too much"
-        )
+def offload_lines(plan: Plan) -> Iterator[str]:
+    """What the plan chose by itself, because weights and activations together do not fit."""
+    for step in plan.steps:
+        if step.node.offload == AUTO and step.offload != NONE:
+            yield f"{step.node.id}: to fit {step.lane}, its weights are offloaded: {step.offload}"
 
 
 def memory_as_data(memory: MemoryPlan, remedies: Sequence[Remedy]) -> dict[str, object]:

@@ -14,6 +14,7 @@ from limner.engine.models import ResidentModel
 from limner.folders import cache_folder
 from limner.memory_option import MemoryOption, read_memory
 from limner.options import CacheDirOption, DebugOption, DeviceOption, GraphArg, NoCacheOption, NodesOption, SetOption
+from limner.plan_tables import offload_lines
 from limner.progress import Bars, Display, JsonLines, Lines, Silent
 from limner.request import Request, faults_as_data, registry_with
 from limner.running import exit_for, paths_of, print_paths, run_plan
@@ -51,6 +52,7 @@ def run(
             help="How much denoising a crash may cost; 0 keeps every step.",
         ),
     ] = 2.0,
+    force: Annotated[bool, typer.Option("--force", help="Run even where the plan says that it does not fit.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print the pictures' paths only.")] = False,
     verbose: Annotated[
         bool,
@@ -69,13 +71,18 @@ def run(
         device=device,
         checkpoint_interval_s=checkpoint_every,
         budget_bytes=budgets,
+        force=force,
     ) as session:
         try:
             plan = Request(session, graph, values or (), out_path, faults).plan()
+            session.refuse_overflow(plan)
         except GraphError as error:
             if as_json:
                 print(json.dumps({"event": "faults", "faults": faults_as_data(error)}))
             raise
+        if not quiet and not as_json:
+            for line in offload_lines(plan):
+                err.print(line, style="dim")
         result = run_plan(session, plan, _display(as_json=as_json, quiet=quiet, verbose=verbose), trace)
         if verbose:
             _show_models(session.models(), as_json=as_json)

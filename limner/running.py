@@ -26,6 +26,7 @@ def run_plan(session: Session, plan: Plan, display: Display, trace: Path | None 
     stream = ev.EventStream()
     reader = stream.reader(previews=False)
     record = stream.reader(limit=sys.maxsize, previews=False) if trace is not None else None
+    session.refuse_overflow(plan)
     executor = session.executor  # may import torch: nothing runs yet, so an interrupt may still end the process
     with raised(), display:
         handle = executor.start(plan, stream)

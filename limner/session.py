@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Self
 from limner.engine.cache import Cache
 from limner.engine.check import check
 from limner.engine.checked import CheckedGraph
-from limner.engine.choose_offload import with_memory
+from limner.engine.choose_offload import with_memory, without_working_bytes
 from limner.engine.document import Document, parse
 from limner.engine.errors import Fault, GraphError
 from limner.engine.events import EventStream
@@ -24,7 +24,7 @@ from limner.engine.models import ResidentModel
 from limner.engine.parameters import with_values
 from limner.engine.plan import Plan, make_plan
 from limner.engine.registry import Registry
-from limner.engine.remedies import Remedy, find_remedies
+from limner.engine.remedies import Remedy, find_remedies, memory_faults
 from limner.engine.result import Result
 from limner.engine.run import Run
 from limner.engine.store import Store
@@ -46,7 +46,8 @@ class Session:
 
     ``cache_dir`` None keeps results in memory only. ``device`` is where nodes with ``device: auto`` compute.
     ``checkpoint_interval_s`` is how much denoising a crash may cost; 0 keeps every step.
-    ``budget_bytes`` is what models may take on a device; one that is not named gives them all but some headroom.
+    ``budget_bytes`` is what may be used of a device; of one that is not named, all but some is.
+    ``force`` runs graphs that do not fit, as far as their plans can tell.
     ``devices`` are those to plan for, where that is not this machine.
     Making a session is cheap: torch is imported by the first run.
     """
@@ -62,6 +63,7 @@ class Session:
         checkpoint_interval_s: float = 2.0,
         budget_bytes: Mapping[str, int] | None = None,
         devices: DeviceTable | None = None,
+        force: bool = False,
     ) -> None:
         self.registry = registry if registry is not None else Registry.installed()
         self.library = library if library is not None else GraphLibrary()
@@ -70,6 +72,7 @@ class Session:
         self.checkpoint_interval_s = checkpoint_interval_s
         self.budget_bytes = dict(budget_bytes or {})
         self._devices = devices
+        self.force = force
         self._lock = threading.RLock()
         self._executor: Executor | None = None
         self._pool: ModelPool | None = None
@@ -91,10 +94,10 @@ class Session:
             return self._executor
 
     def _new_executor(self) -> Executor:
-        from limner.engine.pool import ModelPool, model_budgets
+        from limner.engine.pool import ModelPool
         from limner.nodes._flux2.on_demand import OnDemandLoader
 
-        self._pool = ModelPool(OnDemandLoader(), model_budgets(self.devices) | self.budget_bytes)
+        self._pool = ModelPool(OnDemandLoader(), usable_bytes(self.devices, self.budget_bytes))
         return Executor(
             cache=self.cache,
             models=self._pool,
@@ -174,7 +177,13 @@ class Session:
         from limner.nodes._flux2.weigh import weigh
 
         plan = make_plan(checked, self.devices, self.device)
-        return with_memory(plan, weigh, usable_bytes(self.devices, self.budget_bytes))
+        planned = with_memory(plan, weigh, usable_bytes(self.devices, self.budget_bytes))
+        return without_working_bytes(planned) if self.force else planned
+
+    def refuse_overflow(self, plan: Plan) -> None:
+        """Raise GraphError for a plan that does not fit, with what would; nothing where ``force`` is set."""
+        if not self.force and (faults := memory_faults(plan, self.remedies_of(plan))):
+            raise GraphError(faults)
 
     def start(
         self,
@@ -186,6 +195,7 @@ class Session:
     ) -> Run:
         """Begin a run and come back: ``wait`` for it, or ``cancel`` it."""
         plan = self.plan(graph, values, beside=beside)  # first, so that a wrong graph imports no framework
+        self.refuse_overflow(plan)
         return self.executor.start(plan, events)
 
     def run(self, graph: GraphLike, *, events: EventStream | None = None, **values: Any) -> Result:

@@ -16,14 +16,13 @@ from lab import Lab, graph, node
 
 from limner.engine import events as ev
 from limner.engine.context import Context
-from limner.engine.device import Device, DeviceTable
 from limner.engine.errors import Cancelled, DeviceError, ModelError
 from limner.engine.executor import Executor
 from limner.engine.footprint import Footprint
 from limner.engine.models import ModelSpec, NoModels, Report
 from limner.engine.node import Node
 from limner.engine.offload import NONE, Offload
-from limner.engine.pool import ModelPool, model_budgets
+from limner.engine.pool import ModelPool
 
 GROUP = 2
 """What group offloading brings at once."""
@@ -406,12 +405,6 @@ def test_what_loading_needs_elsewhere_is_made_room_for(loader: FakeLoader) -> No
         pass
     with pool.hold(Spec("a"), "cuda:0", offload=IN_RAM):
         assert names(pool) == ["a"]
-
-
-def test_budgets_are_what_devices_have_but_some_headroom() -> None:
-    """A small device gives half, so that a small model runs on it too; an unknown one has no budget."""
-    table = DeviceTable([Device("cuda:0", memory_bytes=80 << 30), Device("cpu", memory_bytes=4 << 30), Device("mps")])
-    assert model_budgets(table) == {"cuda:0": 76 << 30, "cpu": 2 << 30}
 
 
 class Hold(Node):

@@ -175,7 +175,10 @@ def test_models_keep_to_their_budget() -> None:
     assert [(event.node, type(event).__name__) for event in loads] == [
         (node, "ModelLoading") for node in ("encode", "denoise", "decode")
     ]
-    budget = max(event.size_bytes for event in loads) * 101 // 100
+    memory = Session().plan("text_to_image", SMALL).memory
+    assert memory is not None
+    held = [step for step in memory.steps if step.models]
+    budget = max(step.models[0].device_bytes + step.working_bytes for step in held) * 101 // 100
     used = 0
     for event in (news := draw({"cpu": budget}, "tight.png")):
         used += event.size_bytes if type(event).__name__ == "ModelLoading" else -event.size_bytes
@@ -187,7 +190,16 @@ def test_models_keep_to_their_budget() -> None:
 
 def test_a_model_that_cannot_fit_is_refused() -> None:
     """Before it is loaded, with what it needs, what there is and what to try."""
-    with Session(budget_bytes={"cpu": 1_000_000}) as mine, pytest.raises(NodeFailed) as caught:
+    with Session(budget_bytes={"cpu": 1_000_000}) as mine, pytest.raises(GraphError) as refused:
+        mine.run("text_to_image", prompt="never seen", **SMALL)
+    assert [fault.node for fault in refused.value.faults] == ["encode", "denoise", "decode"]
+    assert "encode needs 3.2 MB on cpu, which has 1.0 MB: 2.2 MB too much" in refused.value.faults[0].message
+    assert refused.value.faults[0].hint is not None
+
+
+def test_force_leaves_it_to_the_pool() -> None:
+    """What is refused may be tried: a model that really cannot fit is refused before it is loaded."""
+    with Session(budget_bytes={"cpu": 1_000_000}, force=True) as mine, pytest.raises(NodeFailed) as caught:
         mine.run("text_to_image", prompt="never seen", **SMALL)
     cause = caught.value.__cause__
     assert isinstance(cause, limner.engine.errors.DeviceError)
