@@ -94,7 +94,8 @@ def _quantization(method: QuantizationMethod, *, double_quant: bool) -> Quantiza
 
 def _encoder(spec: TextEncoder, device: str) -> Encoder:
     """The encoder, not loaded yet. Raises ModelError, DeviceError where it never can be."""
-    from limner.engine.pool import ModelPool, model_budgets
+    from limner.engine.memory_plan import usable_bytes
+    from limner.engine.pool import ModelPool
     from limner.nodes._flux2.device import find_devices
     from limner.nodes._flux2.on_demand import OnDemandLoader
     from limner.nodes._flux2.source import find, local_folder
@@ -106,5 +107,5 @@ def _encoder(spec: TextEncoder, device: str) -> Encoder:
     devices = find_devices()
     if device != "auto" and device not in devices:
         raise DeviceError(f"--device {device}: this machine has no such", hint=suggest(device, ["auto", *devices]))
-    pool = ModelPool(OnDemandLoader(), model_budgets(devices))
+    pool = ModelPool(OnDemandLoader(), usable_bytes(devices, {}))
     return Encoder(spec, devices.default if device == "auto" else device, pool, software())
