@@ -10,9 +10,9 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from limner.engine.checked import CheckedGraph, CheckedNode, Wire
-from limner.engine.device import DEVICE_NAME
+from limner.engine.device import DEVICE_NAME, device_hint
 from limner.engine.document import Document, NodeDocument, parse, shape_fault
-from limner.engine.errors import Fault, GraphError, suggest
+from limner.engine.errors import Fault, GraphError
 from limner.engine.expand import GRAPH_TYPE, Expansion, Library, expand, targets_of
 from limner.engine.findings import Findings
 from limner.engine.garbage import collector_paused
@@ -90,7 +90,7 @@ def _draft(
 ) -> _Draft:
     wires = wiring.of(node_id, node_type, node)
     if not DEVICE_NAME.fullmatch(node.device):
-        hint = suggest(node.device, ["auto", "cpu", "cuda:0", "mps"])
+        hint = device_hint(node.device, ["auto", "cpu", "cuda:0", "mps"])
         findings.add(f"device: {node.device!r} is no device", ("nodes", node_id, "device"), hint)
     settings: BaseModel = _NOTHING
     wired = frozenset(node.wires).intersection(node_type.settings) if node.wires else frozenset()

@@ -6,10 +6,17 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
+from limner.engine.errors import suggest
+
 HOST = "host"
 """Where nodes run that need no device: reading files, writing pictures, plain values."""
 
 DEVICE_NAME = re.compile(r"auto|cpu|mps|(cuda|xpu|npu):\d+")
+
+
+def device_hint(name: str, known: Iterable[str]) -> str | None:
+    """The nearest known device to one that nobody knows; ``gpu`` is not meant as ``cpu``."""
+    return suggest(name.lower().replace("gpu", "cuda"), known)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from limner.engine.checked import CheckedGraph, CheckedNode
-from limner.engine.device import DEVICE_NAME, HOST, DeviceTable
-from limner.engine.errors import Fault, GraphError, suggest
+from limner.engine.device import DEVICE_NAME, HOST, DeviceTable, device_hint
+from limner.engine.errors import Fault, GraphError
 from limner.engine.garbage import collector_paused
 from limner.engine.node import Node
 from limner.engine.offload import AUTO, NONE, Offload
@@ -144,5 +144,5 @@ def _descriptions(node: CheckedNode, graph: CheckedGraph) -> Iterator[Node]:
 def _unknown_device(node: CheckedNode, device: str, devices: DeviceTable) -> Fault:
     path = ("nodes", node.id, "device")
     if not DEVICE_NAME.fullmatch(device):
-        return Fault(f"device: {device!r} is no device", path, suggest(device, ["auto", *devices]))
+        return Fault(f"device: {device!r} is no device", path, device_hint(device, ["auto", *devices]))
     return Fault(f"device: this machine has no {device}", path, f"it has {', '.join(devices)}")

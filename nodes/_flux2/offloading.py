@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import torch
 from accelerate import cpu_offload_with_hook  # type: ignore[import-untyped]  # it has no types
-from accelerate.hooks import CpuOffload, UserCpuOffloadHook  # type: ignore[import-untyped]  # likewise
+from accelerate.hooks import CpuOffload, UserCpuOffloadHook, remove_hook_from_module  # type: ignore[import-untyped]  # likewise
 from bitsandbytes.nn.modules import Linear4bit
 from diffusers.hooks import group_offloading
 from diffusers.hooks.hooks import HookRegistry, ModelHook
@@ -27,6 +27,8 @@ _groups: Any = group_offloading
 
 def put_hooks(module: nn.Module, device: str, offload: Offload) -> None:
     """Let the weights of a module wait as its policy says. They are where it was loaded, and leave that place now."""
+    if offload.mode in ("model", "group"):
+        remove_hook_from_module(module, recurse=True)  # what loading leaves on bitsandbytes' models, to keep them there
     if offload.mode == "model":
         cpu_offload_with_hook(module, torch.device(device))
     elif offload.mode == "group":

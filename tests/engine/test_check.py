@@ -359,3 +359,13 @@ def test_a_node_may_count_its_wires(wires: Any, count: int) -> None:
         only(graph(texts | {"pairs": node("Pairs", {"texts": wires})})).message == f"size: {count} texts make no pairs"
     )
     check(graph(texts | {"pairs": node("Pairs", {"texts": ["a", "a"]})}), REGISTRY)
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"), [("gpu", "cuda:0"), ("GPU:0", "cuda:0"), ("cuda", "cuda:0"), ("CPU", "cpu"), ("atuo", "auto")]
+)
+def test_an_unknown_device_gets_the_nearest(written: str, meant: str) -> None:
+    """A GPU is never taken for a misspelt CPU."""
+    with pytest.raises(GraphError) as caught:
+        check(graph({"s": node("Start", device=written)}), Registry(NODES))
+    assert [fault.hint for fault in caught.value.faults] == [f"did you mean {meant}?"]

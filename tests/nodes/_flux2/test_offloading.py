@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 import torch
+from accelerate.hooks import AlignDevicesHook, add_hook_to_module
 from lora_files import random_pairs, split, write
 
 from limner import Session
@@ -22,6 +23,7 @@ from limner.engine.pool import ModelPool
 from limner.engine.testing import FakeContext
 from limner.nodes import ApplyLoRA, LoadModel
 from limner.nodes._flux2.loader import Flux2Loader
+from limner.nodes._flux2.offloading import place, put_hooks
 from limner.nodes._flux2.size import module_bytes
 from limner.nodes.specs import Flux2Spec, Quantization
 
@@ -179,3 +181,17 @@ def test_a_quantized_folder_that_cannot_wait_on_disk_is_refused(load_model: Call
     spec = LoadModel(source=str(folder)).run(FakeContext()).transformer
     with pytest.raises(ModelError, match="int8 layers of bitsandbytes keep hold"):
         Flux2Loader().load(spec, "cpu", Offload(mode="group"))
+
+
+@pytest.mark.parametrize("policy", POLICIES)
+def test_hooks_that_loading_leaves_are_not_in_the_way(load_model: Callable[..., Any], policy: str) -> None:
+    """A bitsandbytes model is pinned by accelerate to where it was loaded to; an offloaded one must leave."""
+    model = Flux2Loader().load(load_model("dev").transformer, "cpu").model
+    torch.manual_seed(0)
+    wanted = predict(model)
+    add_hook_to_module(model, AlignDevicesHook("cpu"))
+    put_hooks(model, "cpu", POLICIES[policy])
+    torch.manual_seed(0)
+    assert torch.equal(predict(model), wanted)
+    if policy == "model":
+        place(model, "cpu")
