@@ -146,7 +146,7 @@ class RemoteEncode(Node):
         try:
             model = await self._retried(lambda: ask_model(self._service()), timeout_s, lambda message: None)
         except RemoteError as error:
-            hint = "with its identity in expect, what it encoded before would be used without asking it"
+            hint = "is it running? with its identity in expect, what it encoded before is used without asking it"
             raise RemoteError(error.message, hint=hint) from None
         return model.identity
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Literal
@@ -174,7 +175,14 @@ def _broken(service: Service, policy: AddressPolicy, error: aiohttp.ClientError)
     if isinstance(error, aiohttp.InvalidURL):
         return InputError(f"{url} is no URL")
     if isinstance(error, aiohttp.ClientConnectorError):
-        return TemporaryError(f"{url} cannot be reached: {error.os_error.strerror or type(error.os_error).__name__}")
+        return TemporaryError(f"{url} cannot be reached: {_reason(error.os_error)}")
     if isinstance(error, (aiohttp.ClientConnectionError, aiohttp.ClientPayloadError)):
         return TemporaryError(f"{url} broke off its answer")
     return RemoteError(f"{url} does not answer as HTTP: {type(error).__name__}")
+
+
+def _reason(error: OSError) -> str:
+    """The system's words: asyncio puts its own in their place."""
+    if error.errno is not None and error.errno > 0:
+        return os.strerror(error.errno)
+    return error.strerror or type(error).__name__
