@@ -5,4 +5,5 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-sys.path.append(str(Path(__file__).parents[2] / "benchmarks" / "gpu"))  # they are scripts, and no package
+FOLDER = Path(__file__).parents[2] / "benchmarks"
+sys.path += [str(FOLDER), str(FOLDER / "gpu")]  # they are scripts, and no package

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from cases import MATMUL, Case, cases_of
-from measure import in_a_process, main, measure
+from measure import MODELS, in_a_process, main, measure
 from obstacles import Machine, obstacle, weights_bytes
 from one_case import measure_case
 from planned import planned_bytes
@@ -120,6 +120,9 @@ def test_the_real_shapes_are_planned() -> None:
     assert planned_bytes(Case("dev", "nf4"), "cuda:0") < 0.35 * dev
     assert planned_bytes(Case("dev", offload="leaf-stream"), "cuda:0") < 0.1 * dev
     assert planned_bytes(Case("tiny-random"), "cuda:0") is None
+    every = [case for model in MODELS for case in cases_of(model)]
+    assert len({case.name for case in every}) == len(every)
+    assert all((planned_bytes(case, "cuda:0") or 0) > 0 for case in every)
 
 
 def test_weights_are_random_in_every_precision() -> None:
