@@ -69,10 +69,11 @@ def test_devices_that_are_not_here_are_named() -> None:
 
 
 def test_run_keeps_models_to_the_budget(quick: Any) -> None:
-    """A model that is larger than its device's budget is refused, with exit code 2; with room for each, all run."""
+    """What is larger than its device's budget is refused before it loads; with room for each, all run."""
     refused = quick("text_to_image", "--no-cache", "--memory", "cpu=1MB", "--device", "cpu")
     assert refused.code == 2
-    assert "and cpu has 1 MB for models" in refused.stderr
+    assert "encode needs " in refused.stderr
+    assert "on cpu, which has 1.0 MB" in refused.stderr
     assert quick("text_to_image", "--no-cache", "--memory", "cpu=40MB", "--device", "cpu").code == 0
 
 
