@@ -10,11 +10,14 @@ from limner.nodes.encode_references import EncodeReferences
 from limner.nodes.integer import Integer
 from limner.nodes.load_model import LoadModel
 from limner.nodes.load_reference_images import LoadReferenceImages
+from limner.nodes.load_transformer import LoadTransformer
+from limner.nodes.load_vae import LoadVAE
 from limner.nodes.number import Number
 from limner.nodes.preview_image import PreviewImage
 from limner.nodes.quantize import Quantize
 from limner.nodes.remote_encode import RemoteEncode
 from limner.nodes.save_image import SaveImage
+from limner.nodes.save_model import SaveModel
 from limner.nodes.save_table import SaveTable
 from limner.nodes.text import Text
 from limner.nodes.text_encode import TextEncode
@@ -22,7 +25,10 @@ from limner.nodes.vae_decode import VAEDecode
 
 NODES: tuple[type[Node], ...] = (
     LoadModel,
+    LoadTransformer,
+    LoadVAE,
     Quantize,
+    SaveModel,
     ApplyLoRA,
     TextEncode,
     RemoteEncode,
@@ -49,11 +55,14 @@ __all__ = [
     "Integer",
     "LoadModel",
     "LoadReferenceImages",
+    "LoadTransformer",
+    "LoadVAE",
     "Number",
     "PreviewImage",
     "Quantize",
     "RemoteEncode",
     "SaveImage",
+    "SaveModel",
     "SaveTable",
     "Text",
     "TextEncode",

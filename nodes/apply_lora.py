@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
+from pathlib import PurePath
 from typing import Any, ClassVar
 
 from pydantic import Field
@@ -12,7 +13,8 @@ from limner.engine.context import Context
 from limner.engine.errors import InputError
 from limner.engine.forecast import Forecast
 from limner.engine.node import Node
-from limner.nodes._flux2.lora_file import identify_lora, lora_faults, lora_path
+from limner.nodes._flux2.hub_file import HubFile, here
+from limner.nodes._flux2.lora_file import identify_lora, lora_faults, lora_source
 from limner.nodes.specs import LoRA, Transformer
 
 
@@ -27,21 +29,31 @@ class ApplyLoRA(Node):
 
     path: str = Field(
         min_length=1,
-        description="A .safetensors file, as diffusers, ai-toolkit, BFL, ComfyUI or kohya's trainer writes it.",
+        description="A .safetensors file, as diffusers, ai-toolkit, BFL, ComfyUI or kohya's trainer writes it; or one "
+        "on the hub: owner/name/file.safetensors, or owner/name where it is the only one.",
+    )
+    revision: str | None = Field(
+        default=None,
+        min_length=1,
+        description="Branch, tag or commit of a file on the hub; a commit is exact.",
     )
     weight: float = Field(default=1.0, ge=-100, le=100, description="How much of it. Negative does the opposite.")
     name: str = Field(default="", max_length=100, description="What messages call it. Empty: the name of the file.")
 
     def problems(self, wired: Collection[str] = ()) -> Iterator[tuple[str, str]]:
-        """A file that is not there, or no LoRA for a transformer."""
+        """A file that is not there, or no LoRA for a transformer. What is not downloaded yet is checked when it is."""
         try:
-            yield from (("path", fault) for fault in lora_faults(lora_path(self.path)))
+            source = lora_source(self.path)
+            if self.revision is not None and not isinstance(source, HubFile):
+                yield "revision", "is of a file on the hub, and the path is a file here"
+            if (path := here(source, self.revision)) is not None:
+                yield from (("path", fault) for fault in lora_faults(path))
         except InputError as error:
-            yield "path", error.message
+            yield "path", error.message + (f" ({error.hint})" if error.hint else "")
 
     def fingerprint(self) -> str:
-        """The SHA-256 of the file. Raises InputError."""
-        return identify_lora(lora_path(self.path))
+        """The SHA-256 of the file, or its commit on the hub. Raises InputError."""
+        return identify_lora(lora_source(self.path), self.revision)
 
     def forecast(self, device: str, inputs: Mapping[str, Any]) -> Forecast:
         """The transformer with the LoRA. Raises InputError where the file cannot be read."""
@@ -53,6 +65,6 @@ class ApplyLoRA(Node):
         return self._adapted(transformer)
 
     def _adapted(self, transformer: Transformer) -> Transformer:
-        path = lora_path(self.path)
-        lora = LoRA(self.path, identify_lora(path), self.weight, self.name or path.stem)
+        name = self.name or PurePath(self.path).stem
+        lora = LoRA(self.path, self.fingerprint(), self.weight, name, self.revision or "")
         return replace(transformer, loras=tuple(sorted((*transformer.loras, lora))))

@@ -43,9 +43,13 @@ class Flux2Spec(ModelSpec[M]):
     dtype: Dtype = "auto"
     identity: str = ""
     """What the source held when the spec was made, so that changed weights are another model."""
+    file: str | None = None
+    """One file with the weights, local or on the hub; the source then gives everything but the weights."""
+    file_revision: str | None = None
+    """A branch, tag or commit, where the file is on the hub."""
 
     def __str__(self) -> str:
-        return f"the {self.component.replace('_', ' ')} of {self.source}"
+        return f"the {self.component.replace('_', ' ')} {f'in {self.file}' if self.file else f'of {self.source}'}"
 
 
 @dataclass(frozen=True)
@@ -70,12 +74,15 @@ class LoRA:
     """A low-rank change of a transformer's weights, kept in a file."""
 
     path: str
+    """A file, or ``owner/name`` or ``owner/name/file`` on the hub."""
     identity: str
-    """The SHA-256 of the file."""
+    """The SHA-256 of the file; its name and commit, where it is on the hub."""
     weight: float = 1.0
     """How much of it is added; negative turns it round."""
     name: str = ""
     """How messages call it."""
+    revision: str = ""
+    """A branch, tag or commit of the hub."""
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,8 @@ from diffusers.models.transformers.transformer_flux2 import Flux2Transformer2DMo
 from torch import Tensor
 
 from limner.engine.errors import ModelError
-from limner.nodes._flux2.lora_file import identify_lora, lora_path
+from limner.nodes._flux2.hub_file import HubFile, commit_of, fetch
+from limner.nodes._flux2.lora_file import ENDINGS, identify_lora, lora_source
 from limner.nodes._flux2.lora_weights import read_lora
 from limner.nodes._flux2.offloading import regroup
 from limner.nodes.specs import LoRA
@@ -52,8 +53,10 @@ def _load(model: Any, adapter: str, tensors: Mapping[str, Tensor]) -> None:
 
 
 def _unchanged(lora: LoRA) -> Path:
-    """The file, if it still holds what it held when the graph was keyed."""
-    path = lora_path(lora.path)
-    if identify_lora(path) != lora.identity:
+    """The file, if it still holds what it held when the graph was keyed; from the hub, at that commit."""
+    source = lora_source(lora.path)
+    if isinstance(source, HubFile):
+        return fetch(source, commit_of(lora.identity) or lora.revision or None, ENDINGS)
+    if identify_lora(source, None) != lora.identity:
         raise ModelError(f"{lora.path} has changed during the run", hint="run the graph again")
-    return path
+    return source

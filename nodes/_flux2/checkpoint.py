@@ -6,14 +6,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from limner.nodes._flux2.index import ModelIndex, read_index
+from limner.nodes._flux2.base import find_file, single_file_tensors
+from limner.nodes._flux2.index import ModelIndex, read_index, read_json
 from limner.nodes._flux2.settings import ModelSettings, read_settings
 from limner.nodes._flux2.source import find
 from limner.nodes._flux2.text_layers import text_tensors
 from limner.nodes._flux2.weights import Stored, StoredWeights, read_folder
 from limner.nodes.specs import Flux2Spec, TextEncoder
+
+if TYPE_CHECKING:
+    from limner.nodes._flux2.hub import ReportBytes
 
 
 @dataclass(frozen=True)
@@ -23,13 +27,32 @@ class Checkpoint:
     folder: Path
     """The model: its index, its settings, schedule and tokenizer."""
     config: Path
-    """The folder with the component's configuration."""
+    """The folder with the component's configuration; also of its weights, unless they are a file of their own."""
     tensors: Mapping[str, Stored]
+    file: Path | None = None
+    """The single file of the weights."""
+
+    @property
+    def weights(self) -> Path:
+        """What holds the weights: a folder or a file."""
+        return self.file or self.config
 
     @cached_property
-    def weights(self) -> StoredWeights:
+    def stored(self) -> StoredWeights:
         """Their bytes by dtype."""
         return StoredWeights.of(self.tensors.values())
+
+    @property
+    def is_gguf(self) -> bool:
+        """Whether the file is GGUF."""
+        return self.file is not None and self.file.suffix == ".gguf"
+
+    @property
+    def is_quantized(self) -> bool:
+        """Whether the weights were saved quantized. Raises ModelError where there is no configuration."""
+        if self.file is not None:
+            return self.is_gguf
+        return bool(read_json(self.config / "config.json").get("quantization_config"))
 
     @property
     def index(self) -> ModelIndex:
@@ -42,9 +65,15 @@ class Checkpoint:
         return read_settings(self.folder, self.index)
 
 
-def find_checkpoint(spec: Flux2Spec[Any]) -> Checkpoint:
-    """Find what a spec describes, downloaded where needed. Raises ModelError where it is not there or not usable."""
-    folder = find(spec.source, spec.component, spec.revision)
+def find_checkpoint(spec: Flux2Spec[Any], report: ReportBytes | None = None) -> Checkpoint:
+    """Find what a spec describes, downloaded where needed. Raises ModelError where it is not there or not usable.
+
+    ``report`` hears of downloads and may stop them by raising Cancelled.
+    """
+    folder = find(spec.source, spec.component, spec.revision, report, with_weights=spec.file is None)
     config = folder / spec.component
+    if spec.file is not None:
+        path = find_file(spec.component, spec.file, spec.file_revision, report)
+        return Checkpoint(folder, config, single_file_tensors(spec.component, path, config), path)
     tensors = text_tensors(folder) if isinstance(spec, TextEncoder) else read_folder(config)
     return Checkpoint(folder, config, tensors)

@@ -26,6 +26,7 @@ from limner.engine.offload import Offload
 from limner.engine.user_path import user_path
 from limner.nodes._flux2.group_files import Layout, intact_groups, write_groups
 from limner.nodes._flux2.offloading import group_part, named_groups, outside_groups, parts
+from limner.nodes._flux2.read_stored import read_stored
 from limner.nodes._flux2.weights import Stored
 
 _STALE_S: Final = 24 * 3600.0
@@ -154,7 +155,7 @@ def _as(own: torch.dtype, wanted: torch.dtype) -> torch.dtype:
 def _read(stored: Stored, dtype: torch.dtype) -> Tensor:
     """A tensor as loading gives it: mapped where its precision is the file's, else copied."""
     with safe_open(stored.path, framework="pt") as file:
-        tensor: Tensor = file.get_tensor(stored.key)
+        tensor = read_stored(file, stored)
     return tensor.to(_as(tensor.dtype, dtype))
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, wait
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -28,11 +28,35 @@ def download(repo: str, revision: str | None, patterns: list[str], report: Repor
 
     ``report`` hears of a download from its first byte on. Raises ModelError, and Cancelled where ``report`` does.
     """
-    from huggingface_hub import errors, snapshot_download
+    from huggingface_hub import snapshot_download
 
     fetch = partial(snapshot_download, repo, revision=revision, allow_patterns=patterns)
-    try:
+    with _explained(repo, revision):
         return Path(fetch() if report is None else _download_aloud(fetch, report))
+
+
+def list_files(repo: str, revision: str | None) -> list[str]:
+    """The paths of a repository's files; without the hub, of those on this machine. Raises ModelError."""
+    from huggingface_hub import HfApi, snapshot_download
+
+    commit = known_commit(repo, revision) or revision
+    try:
+        with _explained(repo, revision):
+            return HfApi().list_repo_files(repo, revision=commit)
+    except ModelError:
+        with suppress(Exception):
+            folder = Path(snapshot_download(repo, revision=commit, local_files_only=True))
+            return [path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()]
+        raise
+
+
+@contextmanager
+def _explained(repo: str, revision: str | None) -> Iterator[None]:
+    """Say in one line what to do about what the hub answers. Raises ModelError, Cancelled."""
+    from huggingface_hub import errors
+
+    try:
+        yield
     except Cancelled:
         raise
     except errors.GatedRepoError as error:

@@ -19,6 +19,8 @@ FAMILIES: dict[str, Family] = {
     "Flux2KleinInpaintPipeline": "klein",
 }
 TEXT_ENCODERS: dict[Family, str] = {"dev": "Mistral3ForConditionalGeneration", "klein": "Qwen3ForCausalLM"}
+BARE_TEXT_ENCODERS: dict[Family, str] = {"dev": "MistralModel", "klein": "Qwen3Model"}
+"""Without head and vision, as SaveModel writes them."""
 TOKENIZERS = (
     "PixtralProcessor",
     "PreTrainedTokenizerFast",
@@ -50,12 +52,15 @@ def read_index(folder: Path) -> ModelIndex:
     return ModelIndex(
         family=FAMILIES[document["_class_name"]],
         is_distilled=document.get("is_distilled") is True,
-        tokenizer_class=document["tokenizer"][1],
+        tokenizer_class=document["tokenizer"][1] or "",
     )
 
 
-def index_faults(folder: Path, only: Collection[str] = COMPONENTS) -> Iterator[str]:
-    """Everything that makes a folder no FLUX.2 model, in words; ``only`` these components must be there."""
+def index_faults(folder: Path, only: Collection[str] | None = None) -> Iterator[str]:
+    """Everything that makes a folder no FLUX.2 model, in words; ``only`` these components must be there.
+
+    Without ``only``, those that the index says it has: a folder may have been saved with some of them.
+    """
     path = folder / "model_index.json"
     if not path.is_file():
         yield f"{folder} holds no model: it has no model_index.json"
@@ -71,11 +76,14 @@ def index_faults(folder: Path, only: Collection[str] = COMPONENTS) -> Iterator[s
         return
     for name, (library, classes) in _loadable(FAMILIES[pipeline]).items():
         entry = document.get(name)
-        if not isinstance(entry, list) or len(entry) != 2:
+        if entry == [None, None]:
+            if name in (only or ()):
+                yield f"{folder} was saved without its {name}"
+        elif not isinstance(entry, list) or len(entry) != 2:
             yield f"{folder}: model_index.json names no {name}"
         elif entry[0] != library or entry[1] not in classes:
             yield f"{folder}: {name} is {entry[0]}.{entry[1]}, and only {library}.{' or '.join(classes)} is loaded"
-        elif name in only:
+        elif only is None or name in only:
             yield from _missing_files(folder, name)
     if (scale := _vae_scale(folder / "vae" / "config.json")) not in (None, VAE_SCALE):
         yield f"{folder}: its VAE scales by {scale}, that of FLUX.2 by {VAE_SCALE}"
@@ -99,7 +107,7 @@ def read_json(path: Path) -> dict[str, Any]:
 def _loadable(family: Family) -> dict[str, tuple[str, tuple[str, ...]]]:
     """Library and classes by component. Nothing else is ever loaded: a checkpoint cannot bring a class of its own."""
     return {
-        "text_encoder": ("transformers", (TEXT_ENCODERS[family],)),
+        "text_encoder": ("transformers", (TEXT_ENCODERS[family], BARE_TEXT_ENCODERS[family])),
         "tokenizer": ("transformers", TOKENIZERS),
         "transformer": ("diffusers", ("Flux2Transformer2DModel",)),
         "vae": ("diffusers", ("AutoencoderKLFlux2",)),

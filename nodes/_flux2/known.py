@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import Any, Final, Literal
 
 from limner.engine.errors import ModelError
+from limner.nodes._flux2.base import ENDINGS, single_file_tensors
 from limner.nodes._flux2.catalog import known_folder
+from limner.nodes._flux2.hub_file import here, locate
 from limner.nodes._flux2.index import ModelIndex, read_index, read_json
 from limner.nodes._flux2.settings import ModelSettings, read_settings
 from limner.nodes._flux2.shapes import text_encoder_shapes, transformer_shapes, vae_shapes
@@ -36,6 +38,15 @@ class KnownComponent:
     """By their names in the module."""
     origin: Literal["headers", "configuration"]
 
+    is_file: bool = False
+    """Whether the weights are a file of their own; the configuration is then of a model that it was made from."""
+
+    @property
+    def packed(self) -> dict[str, Stored]:
+        """The tensors that are GGUF's blocks."""
+        quantized = self.quantization is not None
+        return {} if quantized else {n: t for n, t in self.tensors.items() if t.dtype not in FLOAT_BYTES and t.shape}
+
     @cached_property
     def index(self) -> ModelIndex:
         """The model's family. Raises ModelError."""
@@ -55,7 +66,7 @@ class KnownComponent:
     def quantization(self) -> Quantization | None:
         """How the checkpoint itself is quantized."""
         stored = self.config.get("quantization_config")
-        if not isinstance(stored, dict):
+        if self.is_file or not isinstance(stored, dict):
             return None
         if not stored.get("load_in_4bit"):
             return Quantization("int8")
@@ -79,7 +90,7 @@ class KnownComponent:
 
 def known(spec: Flux2Spec[Any]) -> KnownComponent:
     """What is known of a component. Raises ModelError where nothing is."""
-    return _known(spec.source, spec.revision, spec.component, spec.identity)
+    return _known(spec.source, spec.revision, spec.component, spec.identity, spec.file, spec.file_revision)
 
 
 def is_stored_quantized(spec: Flux2Spec[Any]) -> bool:
@@ -88,11 +99,18 @@ def is_stored_quantized(spec: Flux2Spec[Any]) -> bool:
 
 
 @lru_cache(maxsize=64)
-def _known(source: str, revision: str | None, component: Component, identity: str) -> KnownComponent:
+def _known(
+    source: str, revision: str | None, component: Component, identity: str, file: str | None, file_revision: str | None
+) -> KnownComponent:
     """``identity`` says what the source held: where it changes, this is asked anew."""
     folder = known_folder(source, revision, component)
     path = folder / component / "config.json"
     config = read_json(path)
+    if file is not None:
+        if (weights := here(locate(file, ENDINGS[component]), file_revision)) is None:
+            raise ModelError(f"{file} is not on this machine, so nothing is known of its size", hint="download it")
+        tensors = single_file_tensors(component, weights, folder / component)
+        return KnownComponent(folder, config, tensors, "headers", is_file=True)
     if any((folder / component).glob("*.safetensors")):
         tensors = text_tensors(folder) if component == "text_encoder" else read_folder(folder / component)
         return KnownComponent(folder, config, tensors, "headers")

@@ -33,8 +33,9 @@ from limner.nodes._flux2.live import LiveTextEncoder, LiveTransformer
 from limner.nodes._flux2.movable import offload_fault, stored_method
 from limner.nodes._flux2.offloading import footprint, place, put_hooks
 from limner.nodes._flux2.preview import LatentPreview
-from limner.nodes._flux2.quantization import bytes_to_load, is_quantized, plan_load, stored_arguments
+from limner.nodes._flux2.quantization import bytes_to_load, plan_load, stored_arguments
 from limner.nodes._flux2.settings import PreviewMap
+from limner.nodes._flux2.single_model import load_single_file
 from limner.nodes._flux2.size import module_bytes
 from limner.nodes._flux2.source import find
 from limner.nodes._flux2.text_model import load_text_model, meta_model
@@ -66,7 +67,7 @@ class Flux2Loader:
     def fetch(self, spec: ModelSpec[Any], report: Report) -> None:
         """Download what the hub has and this machine lacks, and say how far it is. Raises ModelError, Cancelled."""
         spec = _flux2(spec)
-        find(spec.source, spec.component, spec.revision, partial(report, ModelFetching, str(spec)))
+        find_checkpoint(spec, partial(report, ModelFetching, str(spec)))
 
     def expect(self, spec: ModelSpec[Any], device: str, offload: Offload = NONE) -> Footprint:
         """What the weights will take of each device. Raises ModelError."""
@@ -82,7 +83,7 @@ class Flux2Loader:
         itemsize = _dtype(checkpoint, spec.dtype, device).itemsize
         if isinstance(spec, Quantizable) and spec.quantization is not None:
             return bytes_to_load(checkpoint, spec.quantization, itemsize)
-        return checkpoint.weights.bytes_as(itemsize)
+        return checkpoint.stored.bytes_as(itemsize)
 
     def load(self, spec: ModelSpec[Any], device: str, offload: Offload = NONE) -> Live:
         """The component that a base spec describes, to compute on ``device``. Raises ModelError, DeviceError."""
@@ -196,18 +197,22 @@ def _load_at(spec: Flux2Spec[Any], device: str, offload: Offload) -> str:
 def _check_movable(checkpoint: Checkpoint, spec: Flux2Spec[Any], offload: Offload) -> None:
     """Raise ModelError for quantized weights that the policy cannot move."""
     method: str | None = spec.quantization.method if isinstance(spec, Quantizable) and spec.quantization else None
-    if (fault := offload_fault(method or stored_method(checkpoint.config), offload)) is not None:
+    if checkpoint.file is not None:
+        method = method or ("gguf" if checkpoint.is_gguf else None)
+    else:
+        method = method or stored_method(checkpoint.config)
+    if (fault := offload_fault(method, offload)) is not None:
         raise ModelError(f"{spec}: {fault[0]}", hint=fault[1])
 
 
 def _read_module(cls: Any, checkpoint: Checkpoint, spec: Flux2Spec[Any], dtype: torch.dtype, device: str) -> Any:
     """A module on a device. Refuses weights that are not exactly what its configuration says."""
-    weights = checkpoint.config
+    weights = checkpoint.weights
     quantized = None
     arguments: dict[str, Any] = {"dtype": dtype}
     if device != "cpu":
         arguments["device_map"] = {"": device}  # straight there, without a copy in RAM
-    elif is_quantized(weights):
+    elif checkpoint.is_quantized:
         arguments |= stored_arguments()
     try:
         if isinstance(spec, Quantizable) and spec.quantization is not None:
@@ -215,6 +220,9 @@ def _read_module(cls: Any, checkpoint: Checkpoint, spec: Flux2Spec[Any], dtype: 
             arguments |= quantized.arguments(transformers if cls is PreTrainedModel else diffusers, device)
         if cls is PreTrainedModel:
             module, report = load_text_model(checkpoint, **arguments)
+        elif checkpoint.file is not None:
+            config = arguments.get("quantization_config")
+            module, report = load_single_file(cls, checkpoint, dtype, device, config), {}
         else:
             module, report = cls.from_pretrained(
                 weights, use_safetensors=True, local_files_only=True, output_loading_info=True, **arguments
@@ -237,7 +245,7 @@ def _dtype(checkpoint: Checkpoint, dtype: Dtype, device: str) -> torch.dtype:
     """``auto`` is the dtype of the file, but float32 for small weights on a CPU."""
     if dtype != "auto":
         return _DTYPES[dtype]
-    stored = checkpoint.weights
+    stored = checkpoint.stored
     if device == "cpu" and stored.total_bytes <= SMALL_BYTES:
         return torch.float32
     return _DTYPES.get(stored.main_dtype, torch.bfloat16)

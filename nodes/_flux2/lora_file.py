@@ -6,36 +6,30 @@ import hashlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from limner.engine.errors import InputError, ModelError
-from limner.engine.user_path import user_path
-from limner.nodes._flux2.weights import read_tensors
+from limner.engine.errors import InputError
+from limner.nodes._flux2.hub_file import HubFile, identify_file, locate
+from limner.nodes._flux2.weights import read_tensors, shorten
 
+ENDINGS = (".safetensors",)
 PREFIXES = ("transformer.", "diffusion_model.", "base_model.model.", "lora_unet_")
 """diffusers; BFL, ai-toolkit and ComfyUI; PEFT; kohya."""
 _SIDES = (".lora_A.weight", ".lora_B.weight", ".lora_down.weight", ".lora_up.weight", ".alpha")
 
 
-def lora_path(name: str) -> Path:
-    """The file that a user named. Raises ModelError where there is none, or it is not safetensors."""
-    path = user_path(name)
-    if not path.exists():
-        raise ModelError(f"there is no file {name}")
-    if not path.is_file():
-        raise ModelError(f"{name} is not a file", hint="give the .safetensors file itself")
-    if path.suffix != ".safetensors":
-        raise ModelError(
-            f"{name} is not a .safetensors file", hint="only safetensors is read: no format that runs code"
-        )
-    return path
+def lora_source(name: str) -> Path | HubFile:
+    """The file that a user named, here or on the hub. Raises InputError where it can be neither."""
+    return locate(name, ENDINGS)
 
 
-def identify_lora(path: Path) -> str:
-    """The SHA-256 of a file. Raises InputError."""
+def identify_lora(source: Path | HubFile, revision: str | None) -> str:
+    """The SHA-256 of a file that is here; for one on the hub, its name and commit. Raises InputError."""
+    if isinstance(source, HubFile):
+        return identify_file(source, revision)
     try:
-        with path.open("rb") as file:
+        with source.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
-        raise InputError(f"{path} cannot be read: {error.strerror or error}") from error
+        raise InputError(f"{source} cannot be read: {error.strerror or error}") from error
 
 
 def lora_faults(path: Path) -> Iterator[str]:
@@ -51,13 +45,6 @@ def lora_faults(path: Path) -> Iterator[str]:
         yield f"{path}: {shorten(odd)}: these are no LoRA weights"
     elif not names:
         yield f"{path} is empty"
-
-
-def shorten(names: Iterable[str]) -> str:
-    """The first three names and how many more there are."""
-    ordered = sorted(names)
-    more = f" and {len(ordered) - 3} more" if len(ordered) > 3 else ""
-    return ", ".join(ordered[:3]) + more
 
 
 def _other_kind(names: Iterable[str]) -> str | None:

@@ -15,7 +15,8 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
 from limner.engine.errors import ModelError
-from limner.nodes._flux2.lora_file import lora_faults, shorten
+from limner.nodes._flux2.lora_file import lora_faults
+from limner.nodes._flux2.weights import shorten
 
 Weights = dict[str, Tensor]
 

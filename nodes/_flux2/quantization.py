@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from importlib import import_module
-from pathlib import Path
 from typing import Any, Final
 
 import torch
@@ -16,7 +15,6 @@ from torch import nn
 from limner.engine.errors import DeviceError, ModelError, suggest
 from limner.nodes._flux2.bitsandbytes_cpu import CPU_MAP, allow_bitsandbytes_on_cpu
 from limner.nodes._flux2.checkpoint import Checkpoint
-from limner.nodes._flux2.index import read_json
 from limner.nodes._flux2.text_model import meta_model
 from limner.nodes._flux2.weights import quantized_bytes
 from limner.nodes.specs import Quantization, QuantizationMethod
@@ -105,8 +103,8 @@ def plan_load(
     cls: Any, checkpoint: Checkpoint, quantization: Quantization, dtype: torch.dtype, device: str
 ) -> QuantizedLoad:
     """Find out what to keep. Raises ModelError for names that are not there, DeviceError for what a device lacks."""
-    weights = checkpoint.config
-    if is_quantized(weights):
+    weights = checkpoint.weights
+    if checkpoint.is_quantized:
         raise ModelError(f"{weights} is quantized already", hint="leave the Quantize node out")
     if quantization.method == "fp8-dynamic":
         _check_fp8(device)
@@ -129,14 +127,9 @@ def bytes_to_load(checkpoint: Checkpoint, quantization: Quantization, itemsize: 
     ``itemsize`` is that of the other weights.
     """
     if quantization.method == "layerwise-fp8":
-        return checkpoint.weights.bytes_as(itemsize)
+        return checkpoint.stored.bytes_as(itemsize)
     bits = _BITS_DOUBLE if quantization.double_quant else _BITS.get(quantization.method, _BITS_8)
     return quantized_bytes(checkpoint.tensors, itemsize, bits, (EMBEDDING, *quantization.skip))
-
-
-def is_quantized(weights: Path) -> bool:
-    """Whether a folder holds weights that were saved quantized. Raises ModelError where it has no configuration."""
-    return bool(read_json(weights / "config.json").get("quantization_config"))
 
 
 def stored_arguments() -> dict[str, Any]:

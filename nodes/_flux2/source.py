@@ -68,11 +68,18 @@ def identify(source: str, revision: str | None) -> str:
         return f"hub:{source}@{known_commit(source, revision) or revision or 'main'}"
     digest = hashlib.sha256()
     for path in sorted(_parts(folder)):
-        digest.update(f"{path.relative_to(folder).as_posix()}\0{_content(path)}\0".encode())
+        digest.update(f"{path.relative_to(folder).as_posix()}\0{content_of(path)}\0".encode())
     return f"sha256:{digest.hexdigest()}"
 
 
-def find(source: str, component: Component, revision: str | None = None, report: ReportBytes | None = None) -> Path:
+def find(
+    source: str,
+    component: Component,
+    revision: str | None = None,
+    report: ReportBytes | None = None,
+    *,
+    with_weights: bool = True,
+) -> Path:
     """The folder that holds a component, downloaded from the hub where needed. Raises ModelError.
 
     A branch stays at the commit it was first downloaded at, so that all components, and all runs, are of one commit;
@@ -84,16 +91,25 @@ def find(source: str, component: Component, revision: str | None = None, report:
 
         commit = known_commit(source, revision) or revision
         patterns = ["model_index.json", "limner.json", "vae/config.json", *_files(component)]
-        if component == "text_encoder":  # its index says which of its files are needed
+        if not with_weights:
+            patterns.remove(f"{component}/*.safetensors")
+        if component == "text_encoder" and with_weights:  # its index says which of its files are needed
             from limner.nodes._flux2.text_layers import needed_files
 
             small = [pattern for pattern in patterns if pattern != "text_encoder/*.safetensors"]
             folder = download(source, commit, small, report)
             patterns = [*small, *(f"text_encoder/{name}" for name in needed_files(folder))]
         folder = download(source, commit, patterns, report)
-    for fault in index_faults(folder, only=_FOLDERS_OF[component]):
+    for fault in index_faults(folder, only=_FOLDERS_OF[component]) if with_weights else base_faults(folder, component):
         raise ModelError(fault)
     return folder
+
+
+def base_faults(folder: Path, component: Component) -> Iterator[str]:
+    """Why a model cannot give a component's configuration and what else belongs to it, but for the weights."""
+    yield from index_faults(folder, only=[name for name in _FOLDERS_OF[component] if name != component])
+    if not (folder / component / "config.json").is_file():
+        yield f"{folder}: {component}/config.json is missing"
 
 
 def _files(component: Component) -> list[str]:
@@ -111,10 +127,11 @@ def _parts(folder: Path) -> Iterator[Path]:
                 yield path
 
 
-def _content(path: Path) -> str:
+def content_of(path: Path) -> str:
+    """What a file holds, as text: its hash, or for large weights its size and time. Raises ModelError."""
     try:
         stat = path.stat()
-        if path.suffix == ".safetensors" and stat.st_size > _SMALL_BYTES:
+        if path.suffix in (".safetensors", ".gguf") and stat.st_size > _SMALL_BYTES:
             return f"{stat.st_size} {stat.st_mtime_ns}"
         return _sha256(path, stat.st_size, stat.st_mtime_ns, stat.st_ino)
     except OSError as error:

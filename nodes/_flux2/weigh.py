@@ -12,8 +12,9 @@ from limner.engine.errors import InputError, ModelError
 from limner.engine.forecast import Weights
 from limner.engine.models import ModelSpec
 from limner.engine.offload import Offload
-from limner.engine.user_path import user_path
+from limner.nodes._flux2.hub_file import here
 from limner.nodes._flux2.known import FLOAT_BYTES, KnownComponent, known
+from limner.nodes._flux2.lora_file import lora_source
 from limner.nodes._flux2.movable import offload_fault
 from limner.nodes._flux2.stored_bytes import computed_bytes, linear_bytes
 from limner.nodes._flux2.weights import Stored
@@ -43,9 +44,9 @@ def unpacked_bytes(spec: Flux2Spec[Any], device: str, tokens: int) -> int:
     """What the most demanding quantized layer makes for itself while it computes; 0 where none is quantized."""
     component = known(spec)
     quantization = _quantization(spec, component)
-    if quantization is None:
-        return 0
     itemsize = component.itemsize(spec, device)
+    if quantization is None:
+        return max((math.prod(tensor.shape) * itemsize for tensor in component.packed.values()), default=0)
     if quantization.compute_dtype != "auto":
         itemsize = {"float32": 4}.get(quantization.compute_dtype, 2)
     sizes = (
@@ -75,7 +76,7 @@ def _weigh(spec: TextEncoder | Transformer | VAE, kind: str) -> Weights:
         block_bytes=tuple(size for _, size in sorted(blocks.items(), key=lambda item: (item[0][0][0] == "s", item[0]))),
         adapter_bytes=sum(map(_lora_bytes, spec.loras)) if isinstance(spec, Transformer) else 0,
         origin=component.origin,
-        immovable=_immovable(quantization),
+        immovable=_immovable("gguf" if component.packed else quantization and quantization.method),
         is_made_there=isinstance(spec, Quantizable) and spec.quantization is not None and kind != "cpu",
     )
 
@@ -101,14 +102,14 @@ def _bytes(name: str, tensor: Stored, itemsize: int, quantization: Quantization 
     return math.prod(tensor.shape) * itemsize
 
 
-def _immovable(quantization: Quantization | None) -> frozenset[str]:
+def _immovable(method: str | None) -> frozenset[str]:
     """Ways of waiting that quantized weights do not allow."""
-    method = None if quantization is None else quantization.method
     return frozenset(way for way, policy in _WAYS.items() if offload_fault(method, policy) is not None)
 
 
 def _lora_bytes(lora: Any) -> int:
     try:
-        return user_path(lora.path).stat().st_size
+        path = here(lora_source(lora.path), lora.revision or None)
+        return 0 if path is None else path.stat().st_size  # of one that is not downloaded yet nothing is known
     except OSError as error:
         raise InputError(f"{lora.path} cannot be read: {error.strerror or error}") from error

@@ -95,6 +95,13 @@ def quantized_bytes(tensors: Mapping[str, Stored], itemsize: int, bits: float, k
     return math.ceil(total)
 
 
+def shorten(names: Iterable[str]) -> str:
+    """The first three names and how many more there are."""
+    ordered = sorted(names)
+    more = f" and {len(ordered) - 3} more" if len(ordered) > 3 else ""
+    return ", ".join(ordered[:3]) + more
+
+
 def _size(entry: Mapping[str, Any]) -> int:
     begin, end = entry["data_offsets"]
     return int(end) - int(begin)

@@ -17,7 +17,7 @@ from limner.engine.testing import FakeContext
 from limner.nodes import LoadModel
 from limner.nodes.load_model import Model
 
-sys.path.append(str(Path(__file__).parent))  # pytest's importlib mode adds no folder by itself: for lora_files.py
+sys.path.append(str(Path(__file__).parent))  # pytest's importlib mode adds no folder by itself: for the helpers
 
 Kind = Literal["dev", "klein", "klein-base"]
 KINDS: tuple[Kind, ...] = ("dev", "klein", "klein-base")

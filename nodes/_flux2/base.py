@@ -1,0 +1,86 @@
+"""A model that gives a single file what it lacks: its configuration, known before anything is downloaded."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from limner.engine.errors import InputError, ModelError
+from limner.nodes._flux2.hub_file import HubFile, fetch, here, identify_file, locate
+from limner.nodes._flux2.index import read_json
+from limner.nodes._flux2.shapes import Shapes, transformer_shapes, vae_shapes
+from limner.nodes._flux2.single_file import file_faults, find_pieces
+from limner.nodes._flux2.single_file_names import Names, transformer_names, vae_names
+from limner.nodes._flux2.source import base_faults, identify, local_folder
+from limner.nodes._flux2.weights import Stored
+from limner.nodes.specs import Component
+
+if TYPE_CHECKING:
+    from limner.nodes._flux2.hub import ReportBytes
+
+ENDINGS: Final[dict[Component, tuple[str, ...]]] = {
+    "transformer": (".safetensors", ".gguf"),
+    "vae": (".safetensors",),
+}
+
+
+def single_file_faults(
+    component: Component, file: str, file_revision: str | None, base: str, revision: str | None
+) -> Iterator[tuple[str, str]]:
+    """What is wrong with a file and its base, as (setting, message), as far as can be told without the network."""
+    config, path = None, None
+    try:
+        folder = local_folder(base)
+        yield from (("base", fault) for fault in (base_faults(folder, component) if folder else ()))
+        config = _known_config(base, revision, folder, component)
+    except InputError as error:
+        yield "base", _line(error)
+    try:
+        source = locate(file, ENDINGS[component])
+        if file_revision is not None and not isinstance(source, HubFile):
+            yield "file_revision", "is of a file on the hub, and the file is here"
+        path = here(source, file_revision)
+        if path is not None and config is not None:
+            names, expected = _layout(component, config)
+            yield from (("file", fault) for fault in file_faults(path, names, expected))
+    except InputError as error:
+        yield "file", _line(error)
+
+
+def identify_single_file(
+    component: Component, file: str, file_revision: str | None, base: str, revision: str | None
+) -> str:
+    """What a file and its base hold, as text. Raises InputError."""
+    return f"{identify_file(locate(file, ENDINGS[component]), file_revision)} on {identify(base, revision)}"
+
+
+def find_file(component: Component, file: str, revision: str | None, report: ReportBytes | None = None) -> Path:
+    """The file, downloaded where needed. Raises InputError, Cancelled."""
+    return fetch(locate(file, ENDINGS[component]), revision, ENDINGS[component], report)
+
+
+def single_file_tensors(component: Component, path: Path, config: Path) -> dict[str, Stored]:
+    """The tensors of a component in a file, by the names of its module. Raises ModelError where they are not exactly
+    those that the configuration describes.
+    """
+    return find_pieces(path, *_layout(component, read_json(config / "config.json")))
+
+
+def _layout(component: Component, config: dict[str, Any]) -> tuple[Names, Shapes]:
+    try:
+        if component == "transformer":
+            return transformer_names, transformer_shapes(config)
+        return vae_names(len(config.get("block_out_channels", (0,) * 4))), vae_shapes(config)
+    except (TypeError, ValueError, AttributeError) as error:
+        raise ModelError(f"the base's {component}/config.json is not usable: {error}") from error
+
+
+def _known_config(base: str, revision: str | None, folder: Path | None, component: Component) -> dict[str, Any] | None:
+    """The configuration of a component, if it is on this machine."""
+    path = folder / component / "config.json" if folder else here(HubFile(base, f"{component}/config.json"), revision)
+    return read_json(path) if path is not None and path.is_file() else None
+
+
+def _line(error: InputError) -> str:
+    return error.message + (f" ({error.hint})" if error.hint else "")
