@@ -37,16 +37,19 @@ def download(repo: str, revision: str | None, patterns: list[str], report: Repor
 
 def list_files(repo: str, revision: str | None) -> list[str]:
     """The paths of a repository's files; without the hub, of those on this machine. Raises ModelError."""
-    from huggingface_hub import HfApi, snapshot_download
+    from huggingface_hub import HfApi
+    from huggingface_hub.constants import HF_HUB_CACHE
 
     commit = known_commit(repo, revision) or revision
     try:
         with _explained(repo, revision):
             return HfApi().list_repo_files(repo, revision=commit)
     except ModelError:
-        with suppress(Exception):
-            folder = Path(snapshot_download(repo, revision=commit, local_files_only=True))
-            return [path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()]
+        if commit is None or not _COMMIT.fullmatch(commit):
+            raise
+        folder = Path(HF_HUB_CACHE) / f"models--{repo.replace('/', '--')}" / "snapshots" / commit
+        if found := [path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()]:
+            return found
         raise
 
 
