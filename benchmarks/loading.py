@@ -1,4 +1,7 @@
-"""What loading a component costs in host memory, beyond the component itself: a synthetic checkpoint of 2 GB."""
+"""What loading a component costs in host memory, beyond the component itself: a synthetic checkpoint of 2 GB.
+
+Linux only: memory is read from /proc.
+"""
 
 from __future__ import annotations
 
@@ -8,15 +11,30 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import threading
 import time
-from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
 GOAL: Final = 1.2
 POLL_S: Final = 0.002
-SHARD_BYTES: Final = 400_000_000
+FILES: Final = {"one file": 10_000_000_000, "shards": 400_000_000}
+"""Bytes a file."""
+
+BUILD: Final = """
+import sys, torch
+from diffusers import Flux2Transformer2DModel
+from transformers import Qwen3Config, Qwen3ForCausalLM
+
+folder, size = sys.argv[1], int(sys.argv[2])
+torch.set_default_dtype(torch.bfloat16)
+Flux2Transformer2DModel(
+    num_layers=4, num_single_layers=10, attention_head_dim=128, num_attention_heads=16, joint_attention_dim=7680
+).save_pretrained(f"{folder}/transformer", max_shard_size=size)
+config = Qwen3Config(hidden_size=2048, intermediate_size=6144, num_hidden_layers=28, vocab_size=4096)
+Qwen3ForCausalLM(config).save_pretrained(f"{folder}/text_encoder", max_shard_size=size)
+"""
 
 CHILD: Final = """
 import sys
@@ -54,7 +72,7 @@ class Case:
 CASES: Final = [
     Case(component, files, dtype, method)
     for component in ("transformer", "text_encoder")
-    for files in ("one file", "shards")
+    for files in FILES
     for dtype, method in (("bfloat16", ""), ("float32", ""), ("float16", ""), ("bfloat16", "nf4"), ("bfloat16", "int8"))
 ]
 
@@ -101,8 +119,6 @@ class _Line:
     """A line of another process, awaited without blocking."""
 
     def __init__(self, stream: Any) -> None:
-        import threading
-
         self.text = ""
         self._thread = threading.Thread(target=self._read, args=(stream,), daemon=True)
         self._thread.start()
@@ -120,31 +136,16 @@ def _memory(pid: int) -> dict[str, int]:
     return {line.split(":")[0]: int(line.split()[1]) * 1024 for line in lines if line.startswith(("Rss", "VmHWM"))}
 
 
-def build(root: Path) -> Iterator[tuple[str, Path]]:
-    """Model folders with random weights of 2 GB a component in bfloat16: as one file, and as shards."""
-    import torch
-    from diffusers.models.transformers.transformer_flux2 import Flux2Transformer2DModel
-    from transformers import Qwen3Config, Qwen3ForCausalLM
-
+def build(folder: Path, shard_bytes: int) -> None:
+    """A model folder with random weights, of 2 GB a component in bfloat16."""
     from limner.nodes._flux2.source import local_folder
 
     tiny = local_folder("tiny")
     assert tiny is not None
-    torch.set_default_dtype(torch.bfloat16)
-    for files, shard_bytes in (("one file", 10 * SHARD_BYTES), ("shards", SHARD_BYTES)):
-        folder = root / files.replace(" ", "-")
-        for part in ("scheduler", "tokenizer", "vae"):
-            shutil.copytree(tiny / part, folder / part)
-        shutil.copy(tiny / "model_index.json", folder)
-        transformer: Any = Flux2Transformer2DModel(
-            num_layers=4, num_single_layers=10, attention_head_dim=128, num_attention_heads=16, joint_attention_dim=7680
-        )
-        transformer.save_pretrained(folder / "transformer", max_shard_size=shard_bytes)
-        config = Qwen3Config(hidden_size=2048, intermediate_size=6144, num_hidden_layers=28, vocab_size=4096)
-        encoder = Qwen3ForCausalLM(config)
-        encoder.save_pretrained(folder / "text_encoder", max_shard_size=shard_bytes)
-        del transformer, encoder
-        yield files, folder
+    for part in ("scheduler", "tokenizer", "vae"):
+        shutil.copytree(tiny / part, folder / part)
+    shutil.copy(tiny / "model_index.json", folder)
+    subprocess.run([sys.executable, "-c", BUILD, str(folder), str(shard_bytes)], check=True, capture_output=True)
 
 
 def main() -> None:
@@ -154,9 +155,10 @@ def main() -> None:
     as_json = parser.parse_args().json
     rows = []
     with tempfile.TemporaryDirectory() as root:
-        folders = dict(build(Path(root)))
+        for files, shard_bytes in FILES.items():
+            build(Path(root) / files, shard_bytes)
         for case in CASES:
-            rows.append((case, measure(folders[case.files], case)))
+            rows.append((case, measure(Path(root) / case.files, case)))
             print(".", end="", file=sys.stderr, flush=True)
     if as_json:
         print(json.dumps([asdict(case) | asdict(found) for case, found in rows], indent=2))

@@ -208,6 +208,7 @@ def _check_movable(checkpoint: Checkpoint, spec: Flux2Spec[Any], offload: Offloa
 def _read_module(cls: Any, checkpoint: Checkpoint, spec: Flux2Spec[Any], dtype: torch.dtype, device: str) -> Any:
     """A module on a device. Refuses weights that are not exactly what its configuration says."""
     weights = checkpoint.weights
+    module: Any
     quantized = None
     arguments: dict[str, Any] = {"dtype": dtype}
     if device != "cpu":

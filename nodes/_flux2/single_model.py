@@ -6,12 +6,12 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from typing import Any, Final
 
+import diffusers
 import numpy as np
 import torch
-from diffusers import GGUFQuantizationConfig
 from diffusers.models import model_loading_utils
 from diffusers.quantizers.auto import DiffusersAutoQuantizer
-from diffusers.quantizers.gguf.utils import GGUFParameter
+from diffusers.quantizers.gguf import utils as gguf_utils
 from safetensors import safe_open
 from torch import Tensor, nn
 
@@ -22,6 +22,8 @@ from limner.nodes._flux2.single_file import Piece
 
 _GGML_FLOATS: Final = {"F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16}
 _quantizers: Any = DiffusersAutoQuantizer
+_gguf_config: Any = diffusers.GGUFQuantizationConfig
+_gguf_tensor: Any = gguf_utils.GGUFParameter
 _fill: Any = model_loading_utils.load_model_dict_into_meta
 
 
@@ -50,7 +52,7 @@ def load_single_file(cls: Any, checkpoint: Checkpoint, dtype: torch.dtype, devic
     with torch.device("meta"):
         module: nn.Module = cls.from_config(cls.load_config(checkpoint.config, local_files_only=True))
     if checkpoint.is_gguf:
-        _quantize(module, _gguf_tensors(checkpoint), dtype, device, GGUFQuantizationConfig(compute_dtype=dtype))
+        _quantize(module, _gguf_tensors(checkpoint), dtype, device, _gguf_config(compute_dtype=dtype))
         return module.eval()
     with ExitStack() as stack:
         pieces = Pieces(checkpoint, stack)
@@ -64,7 +66,7 @@ def load_single_file(cls: Any, checkpoint: Checkpoint, dtype: torch.dtype, devic
 
 def _quantize(module: Any, tensors: Mapping[str, Tensor], dtype: torch.dtype, device: str, config: Any) -> None:
     """Fill an empty module as ``from_pretrained`` of diffusers does, whose ``from_single_file`` quantizes nothing."""
-    quantizer = _quantizers.from_config(config, pre_quantized=isinstance(config, GGUFQuantizationConfig))
+    quantizer = _quantizers.from_config(config, pre_quantized=isinstance(config, _gguf_config))
     device_map = {"": device}
     quantizer.validate_environment(torch_dtype=dtype, device_map=device_map)
     quantizer.preprocess_model(model=module, device_map=device_map, state_dict=tensors, keep_in_fp32_modules=[])
@@ -91,5 +93,5 @@ def _gguf_tensors(checkpoint: Checkpoint) -> dict[str, Tensor]:
         if plain := _GGML_FLOATS.get(piece.dtype):
             content = content.view(plain)
         tensor = swapped(content) if piece.is_swapped else content
-        found[name] = tensor if plain else GGUFParameter(tensor, quant_type=entry.tensor_type)
+        found[name] = tensor if plain else _gguf_tensor(tensor, quant_type=entry.tensor_type)
     return found

@@ -76,7 +76,7 @@ def _weigh(spec: TextEncoder | Transformer | VAE, kind: str) -> Weights:
         block_bytes=tuple(size for _, size in sorted(blocks.items(), key=lambda item: (item[0][0][0] == "s", item[0]))),
         adapter_bytes=sum(map(_lora_bytes, spec.loras)) if isinstance(spec, Transformer) else 0,
         origin=component.origin,
-        immovable=_immovable("gguf" if component.packed else quantization and quantization.method),
+        immovable=_immovable("gguf" if component.packed else quantization.method if quantization else None),
         is_made_there=isinstance(spec, Quantizable) and spec.quantization is not None and kind != "cpu",
     )
 
