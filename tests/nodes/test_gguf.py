@@ -16,12 +16,14 @@ from lora_files import write as write_lora
 from single_files import bfl_transformer
 
 from limner.engine.errors import ModelError
+from limner.engine.offload import Offload
 from limner.engine.testing import FakeContext
 from limner.nodes import ApplyLoRA, LoadTransformer, Quantize
 from limner.nodes._flux2 import gguf_file
 from limner.nodes._flux2.loader import Flux2Loader
 from limner.nodes._flux2.sampling import Plan, denoise
 from limner.nodes._flux2.single_file_names import transformer_names
+from limner.nodes._flux2.weigh import unpacked_bytes, weigh
 from limner.nodes.values import Conditioning
 
 gguf: Any = pytest.importorskip("gguf", reason="needs the extra gguf")
@@ -123,7 +125,7 @@ def test_what_is_computed_is_what_the_blocks_say(base: Path, tmp_path: Path, kin
     assert found.keys() == own.keys()
     for name, tensor in found.items():
         error = (dequantize_gguf_tensor(tensor).float() - own[name]).norm() / own[name].norm()
-        assert error < 1e-3, name
+        assert error < 2e-3, name
     assert velocity(live).isfinite().all()
 
 
@@ -188,3 +190,26 @@ def test_without_the_package_it_says_which(base: Path, tmp_path: Path, monkeypat
     ((setting, fault),) = LoadTransformer(file=str(tmp_path / "t.gguf"), base=str(base)).problems()
     assert setting == "file"
     assert fault.endswith('needs gguf to be read (pip install "limner[gguf]")')
+
+
+def test_it_can_wait_group_by_group(base: Path, tmp_path: Path) -> None:
+    """In RAM, to the same bits; on disk only plain weights wait."""
+    write(tmp_path / "t.gguf", base, "Q8_0")
+    live, spec = load(tmp_path / "t.gguf", base)
+    waiting = Flux2Loader().load(spec, "cpu", Offload(mode="group", level="leaf"))
+    assert torch.equal(velocity(waiting), velocity(live))
+    with pytest.raises(ModelError, match="quantized weights wait in RAM, not on disk"):
+        Flux2Loader().load(spec, "cpu", Offload(mode="group", disk=str(tmp_path)))
+
+
+def test_the_plan_counts_blocks(base: Path, tmp_path: Path) -> None:
+    """The bytes of the file, and what its largest layer is unpacked to."""
+    write(tmp_path / "t.gguf", base, "Q8_0")
+    live, spec = load(tmp_path / "t.gguf", base)
+    assert weigh(spec, "cpu").weight_bytes == Flux2Loader().size_bytes(live)
+    assert weigh(spec, "cpu").immovable == {"disk"}
+    assert unpacked_bytes(spec, "cpu", 100) == max(layer.weight.numel() for layer in plain_layers(base)) * 4
+
+
+def plain_layers(base: Path) -> list[Any]:
+    return [layer for layer in plain(base).modules() if isinstance(layer, torch.nn.Linear)]

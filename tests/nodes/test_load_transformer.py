@@ -16,9 +16,11 @@ from single_files import bfl_transformer, bfl_vae, scaled_fp8, write
 from torch import Tensor
 
 from limner.engine.errors import ModelError
+from limner.engine.offload import Offload
 from limner.engine.testing import FakeContext
 from limner.nodes import LoadModel, LoadTransformer, LoadVAE, Quantize
 from limner.nodes._flux2.loader import Flux2Loader
+from limner.nodes._flux2.weigh import weigh
 
 KINDS = ("dev", "klein")
 Files = Callable[..., tuple[Path, Path]]
@@ -252,3 +254,28 @@ def test_a_base_of_another_kind(files: Files, tmp_path: Path) -> None:
     (base / "transformer" / "config.json").write_text(json.dumps({"num_attention_heads": "many"}))
     (fault,) = faults(file, base)
     assert fault.startswith("the base's transformer/config.json is not usable")
+
+
+@pytest.mark.parametrize("is_fp8", [False, True])
+def test_a_file_may_wait_on_disk(files: Files, tmp_path: Path, is_fp8: bool) -> None:
+    """Group by group, under the names of the module, to the same bits."""
+    file, base = files("klein", (lambda tensors: scaled_fp8(tensors, "weight_scale", True)) if is_fp8 else None)
+    spec = name(file, base)
+    waiting = Flux2Loader().load(spec, "cpu", Offload(mode="group", disk=str(tmp_path / "groups")))
+    (folder,) = (tmp_path / "groups").iterdir()
+    found = {}
+    for path in folder.rglob("*.safetensors"):
+        found |= {id(tensor): tensor for tensor in safetensors.torch.load_file(path).values()}
+    expected = load(spec)
+    assert sorted(t.float().sum().item() for t in found.values() if t.ndim == 2) == sorted(
+        t.float().sum().item() for n, t in expected.state_dict().items() if t.ndim == 2
+    )
+    assert waiting.model.dtype == torch.float32
+
+
+def test_the_plan_counts_a_file(files: Files) -> None:
+    """As it will be loaded, from its header."""
+    file, base = files("dev")
+    spec = name(file, base)
+    assert weigh(spec, "cpu").weight_bytes == Flux2Loader().size_bytes(load(spec))
+    assert weigh(spec, "cpu").origin == "headers"
