@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from limner.engine.errors import InputError, ModelError
+from limner.nodes._flux2.catalog import known_folder
 from limner.nodes._flux2.hub_file import HubFile, fetch, here, identify_file, locate
 from limner.nodes._flux2.index import read_json
 from limner.nodes._flux2.shapes import Shapes, transformer_shapes, vae_shapes
@@ -77,9 +78,14 @@ def _layout(component: Component, config: dict[str, Any]) -> tuple[Names, Shapes
 
 
 def _known_config(base: str, revision: str | None, folder: Path | None, component: Component) -> dict[str, Any] | None:
-    """The configuration of a component, if it is on this machine."""
+    """The configuration of a component, if it is on this machine or that of a released model."""
     path = folder / component / "config.json" if folder else here(HubFile(base, f"{component}/config.json"), revision)
-    return read_json(path) if path is not None and path.is_file() else None
+    if path is None:
+        try:
+            path = known_folder(base, revision, component) / component / "config.json"
+        except ModelError:
+            return None  # what is not downloaded yet is checked when it is
+    return read_json(path) if path.is_file() else None
 
 
 def _line(error: InputError) -> str:

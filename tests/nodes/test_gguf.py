@@ -69,7 +69,7 @@ def blocks(tensor: np.ndarray[Any, Any], kind: Any) -> np.ndarray[Any, Any]:
         size, width = gguf.GGML_QUANT_SIZES[kind]
         random = np.random.default_rng(int(tensor.size))
         quantized = random.integers(0, 256, (*tensor.shape[:-1], tensor.shape[-1] // size, width), dtype=np.uint8)
-        scales = np.array([0.001], np.float16).view(np.uint8)
+        scales = np.array([1e-4], np.float16).view(np.uint8)
         for offset in (0, 2) if kind.name == "Q4_K" else (width - 2,):
             quantized[..., offset : offset + 2] = scales
         quantized = quantized.reshape(*tensor.shape[:-1], -1)

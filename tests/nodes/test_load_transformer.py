@@ -178,6 +178,15 @@ def test_another_family_is_a_fault(files: Files) -> None:
     ]
 
 
+def test_a_released_model_is_known_before_it_is_downloaded(files: Files) -> None:
+    """Its configuration comes with Limner, so a file of another size is a fault with no hub."""
+    file, _ = files("klein")
+    node = LoadTransformer(file=str(file), base="black-forest-labs/FLUX.2-klein-4B", revision="no/such/branch")
+    (_, first), *_ = node.problems()
+    assert first.endswith("has 1 double and 1 single blocks, and the base 5 and 20")
+    assert list(LoadTransformer(file=str(file), base="someone/unknown").problems()) == []
+
+
 @pytest.mark.parametrize(
     ("settings", "setting", "fault"),
     [
