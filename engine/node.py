@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, TypeVar, Union,
 
 from pydantic import BaseModel, ConfigDict, create_model
 
+from limner.engine.device import Device
 from limner.engine.errors import NodeTypeError
 from limner.engine.offload import Offload
 
@@ -53,7 +54,7 @@ class Node(BaseModel):
         """
         return iter(())
 
-    def device_problems(self, device: str) -> Iterator[tuple[str, str]]:
+    def device_problems(self, device: Device) -> Iterator[tuple[str, str]]:
         """What of the settings cannot be had on the device that the node computes on, as (setting, message)."""
         return iter(())
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from limner.engine.checked import CheckedGraph, CheckedNode
-from limner.engine.device import DEVICE_NAME, HOST, DeviceTable, device_hint
+from limner.engine.device import DEVICE_NAME, HOST, Device, DeviceTable, device_hint
 from limner.engine.errors import Fault, GraphError
 from limner.engine.garbage import collector_paused
 from limner.engine.node import Node
@@ -77,7 +77,7 @@ def _make_plan(graph: CheckedGraph, devices: DeviceTable, default: str) -> Plan:
         else:
             faults += _offload_faults(node, lane, graph)
             if node.type.cls.on_device and node.node is not None:
-                faults += _device_faults(node.id, node.node, lane)
+                faults += _device_faults(node.id, node.node, devices[lane])
         lanes.append(lane)
     if faults:
         raise GraphError(faults)
@@ -124,7 +124,7 @@ def _offload_faults(node: CheckedNode, device: str, graph: CheckedGraph) -> Iter
                 yield Fault(f"offload: {message}", path, hint)
 
 
-def _device_faults(node_id: str, node: Node, device: str) -> Iterator[Fault]:
+def _device_faults(node_id: str, node: Node, device: Device) -> Iterator[Fault]:
     for name, message in node.device_problems(device):
         yield Fault(f"{name}: {message}", ("nodes", node_id, "settings", name))
 

@@ -61,8 +61,8 @@ def plan(
 def other_machine(given: dict[str, int]) -> DeviceTable:
     """The devices that ``--memory`` names, accelerators first, and a processor, which every machine has."""
     names = sorted(given, key=lambda name: name == "cpu")
-    devices = [Device(name, given[name]) for name in names]
-    return DeviceTable(devices if "cpu" in given else [*devices, Device("cpu")])
+    devices = [Device(name, given[name], is_here=False) for name in names]
+    return DeviceTable(devices if "cpu" in given else [*devices, Device("cpu", is_here=False)])
 
 
 def _show(made: Plan, remedies: Sequence[Remedy]) -> None:

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from pydantic import Field
 
 from limner.engine.context import Context
+from limner.engine.device import Device
 from limner.engine.forecast import Forecast
 from limner.engine.node import Keep, Node
 from limner.nodes._flux2 import needs
-from limner.nodes._flux2.attention import attention_faults, device_faults
+from limner.nodes._flux2.attention import device_faults, name_faults, package_faults
 from limner.nodes.sizes import PictureSizes, PromptSize
 from limner.nodes.values import Conditioning, Image, Latent, ReferenceLatents, Transformer
 
@@ -66,15 +67,18 @@ class Denoise(Node):
     )
 
     def problems(self, wired: Collection[str] = ()) -> Iterator[tuple[str, str]]:
-        """A batch that runs out of seeds, and an attention that is not to be had here."""
-        for message in attention_faults(self.attention):
+        """A batch that runs out of seeds, and an attention that nobody knows."""
+        for message in name_faults(self.attention):
             yield "attention", message
         if self.seed + self.batch > SEED_LIMIT:
             yield "seed", f"{self.batch} seeds from {self.seed} on go past {SEED_LIMIT - 1}"
 
-    def device_problems(self, device: str) -> Iterator[tuple[str, str]]:
-        """An attention that is written for other devices."""
-        for message in device_faults(self.attention, device):
+    def device_problems(self, device: Device) -> Iterator[tuple[str, str]]:
+        """An attention that is written for other devices, or that this machine has not."""
+        messages = [*device_faults(self.attention, device.name)]
+        if device.is_here and not messages:
+            messages = [*package_faults(self.attention)]
+        for message in messages:
             yield "attention", message
 
     def forecast(self, device: str, inputs: Mapping[str, Any]) -> Forecast | None:

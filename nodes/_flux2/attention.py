@@ -81,13 +81,15 @@ BACKENDS: Final[dict[str, Backend]] = {
 """By diffusers' names, of which those with an underscore may change."""
 
 
-def attention_faults(name: str) -> Iterator[str]:
-    """What is wrong with a name on any device of this machine: nobody knows it, or its package is not there."""
-    if not name:
-        return
-    if (backend := BACKENDS.get(name)) is None:
+def name_faults(name: str) -> Iterator[str]:
+    """Why a name is none."""
+    if name and name not in BACKENDS:
         yield f"no attention is called {name!r}; {suggest(name, BACKENDS)}"
-    elif not backend.is_installed:
+
+
+def package_faults(name: str) -> Iterator[str]:
+    """Why a known attention cannot be computed on this machine."""
+    if (backend := BACKENDS.get(name)) is not None and not backend.is_installed:
         yield f"{name} needs {backend.needs}; without it there are {', '.join(_installed())}"
 
 

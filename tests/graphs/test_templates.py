@@ -13,11 +13,17 @@ import safetensors.torch
 import torch
 
 from limner import Graph, GraphError, Session
+from limner.engine.device import Device, DeviceTable
+from limner.engine.document import Document
 from limner.engine.parameters import describe
+from limner.engine.plan import make_plan
 from limner.graphs import GraphLibrary
 from limner.nodes.values import Files, Table
 
 NAMES = GraphLibrary().names()
+FOR_A_CARD = {"cpu_offload_62gb", "flash_attention_3", "group_offload_8gb", "group_offload_low_ram_10gb"}
+"""Templates that say how a graphics card is to be used, which a processor cannot do."""
+CARD = DeviceTable([Device("cuda:0", 80 << 30, is_here=False), Device("cpu", 128 << 30, is_here=False)])
 SMALL = {"steps": 2, "width": 64, "height": 64}
 SHEETS = {"quantization_compare": (2 * (256 + 12) + 12, 5 * (256 + 2 * 24 + 12) + 24)}
 """Sizes of the pictures of templates that show more than one."""
@@ -45,22 +51,32 @@ def _in_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def values_for(session: Session, name: str) -> dict[str, Any]:
     """Values that make a template quick, and those that it cannot do without."""
     offered = {p.name for p in describe(session.document(name), session.registry, session.library)}
-    return {key: value for key, value in (SMALL | NEEDED).items() if key in offered}
+    return {key: value for key, value in (SMALL | NEEDED | {"model": "tiny"}).items() if key in offered}
 
 
 def services_for(name: str, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     """Values of a template that asks another machine: a service that is started for it."""
-    if "remote_encoder" not in name:
+    if "remote_encoder" not in name and "group_offload" not in name:
         return {}
     encoder = request.getfixturevalue("encoder")
     monkeypatch.setenv("LIMNER_TOKEN", encoder.token)
     return {"url": encoder.url}
 
 
+def for_a_processor(document: Document) -> Document:
+    """The same graph without offload and without an attention of its own."""
+    raw = json.loads(document.to_json())
+    for node in raw["nodes"].values():
+        node.pop("offload", None)
+        node.get("settings", {}).pop("attention", None)
+    return Document.model_validate(raw)
+
+
 def test_there_are_templates() -> None:
     """The main jobs have a template each."""
-    main = {"text_to_image", "edit_with_references", "lora", "lora_stack", "nf4_20gb", "remote_encoder_nf4_18gb"}
-    assert main <= set(NAMES)
+    plain = {"text_to_image", "edit_with_references", "klein_4b", "klein_9b", "klein_base_cfg"}
+    smaller = {"nf4_20gb", "remote_encoder_nf4_18gb", "quantization_compare"}
+    assert plain | smaller | {"lora", "lora_stack"} | FOR_A_CARD <= set(NAMES)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -90,11 +106,27 @@ def test_a_template_is_sound(session: Session, name: str) -> None:
 def test_a_template_draws(
     session: Session, name: str, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Every template runs to its end on the embedded model and leaves a picture."""
-    result = session.run(name, **values_for(session, name), **services_for(name, request, monkeypatch))
+    """Every template runs to its end on the embedded model and leaves a picture; what only a card can do is left out."""
+    graph = session.document(name)
+    if name in FOR_A_CARD:
+        graph = for_a_processor(graph)
+    result = session.run(graph, **values_for(session, name), **services_for(name, request, monkeypatch))
     (files,) = result.outputs["save"].values()
     with PIL.Image.open(files.paths[0]) as image:
         assert image.size == SHEETS.get(name, (64, 64))
+
+
+@pytest.mark.parametrize("name", sorted(FOR_A_CARD))
+def test_a_template_for_a_card_is_planned_for_one(session: Session, name: str) -> None:
+    """It is placed as its file says on a machine with a card, and refused with a reason on one without."""
+    graph = session.document(name)
+    plan = make_plan(session.check(name, {"model": "tiny"}), CARD)
+    said = {key: node.offload.mode for key, node in graph.nodes.items() if node.offload.mode != "auto"}
+    assert {step.node.id: step.offload.mode for step in plan.steps if step.node.id in said} == said
+    assert said or graph.nodes["denoise"].settings["attention"] == "_flash_3_hub"
+    with pytest.raises(GraphError) as caught:
+        make_plan(session.check(name, {"model": "tiny"}), DeviceTable([Device("cpu")]))
+    assert {fault.path[1] for fault in caught.value.faults} == set(said or ["denoise"])
 
 
 def test_a_picture_is_the_same_wherever_its_prompt_was_encoded(

@@ -58,11 +58,18 @@ def test_an_unknown_name_gets_the_nearest() -> None:
 def test_one_that_is_not_here_says_what_it_needs(monkeypatch: pytest.MonkeyPatch) -> None:
     """And which are, found without importing torch."""
     monkeypatch.setattr(attention, "find_spec", lambda package: None)
-    assert fault("_flash_3_hub") == (
+    assert fault("_flash_3_hub", "cuda:0") == (
         "attention: _flash_3_hub needs a Hopper GPU and the package kernels; without it there are "
         "native, flex, _native_math, _native_flash, _native_efficient, _native_cudnn"
     )
-    assert "needs cuda and the package flash-attn;" in fault("flash")
+    assert "needs cuda and the package flash-attn;" in fault("flash", "cuda:0")
+
+
+def test_another_machine_may_have_what_is_not_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is planned for a machine that is described is not held against the packages of this one."""
+    monkeypatch.setattr(attention, "find_spec", lambda package: None)
+    table = DeviceTable([Device("cuda:0", 80 << 30, is_here=False), Device("cpu", is_here=False)])
+    assert make_plan(Session().check(graph("_flash_3_hub", "cuda:0")), table).steps
 
 
 def test_one_for_other_devices_is_a_fault_of_the_plan(monkeypatch: pytest.MonkeyPatch) -> None:
