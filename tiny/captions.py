@@ -40,10 +40,10 @@ class Caption:
 def describe(rng: random.Random, scene: Scene, style: str | None = None, full: bool = False) -> Caption:
     """Caption a scene: style "plain" or "json" (by default 30 % JSON); ``full`` leaves nothing out."""
     terse = not full and len(scene.objects) == 1 and rng.random() < TERSE
-    if terse:
-        mentions = (_choose_terse(rng, scene.objects[0]),)
-    else:
-        mentions = tuple(_choose(rng, thing, full, len(scene.objects) > 1) for thing in scene.objects)
+    mentions = tuple(
+        _choose_terse(rng, thing) if terse else _choose(rng, thing, full, len(scene.objects) > 1)
+        for thing in scene.objects
+    )
     says_background = full or rng.random() < (0.3 if terse else 0.9)
     background = scene.background.word if says_background else None
     style = style or ("json" if rng.random() < 0.3 else "plain")

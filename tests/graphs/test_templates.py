@@ -106,7 +106,7 @@ def test_a_template_is_sound(session: Session, name: str) -> None:
 def test_a_template_draws(
     session: Session, name: str, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Every template runs to its end on the embedded model and leaves a picture; what only a card can do is left out."""
+    """Every template draws a picture on the embedded model; what only a card can do is left out."""
     graph = session.document(name)
     if name in FOR_A_CARD:
         graph = for_a_processor(graph)
