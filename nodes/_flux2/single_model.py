@@ -21,6 +21,8 @@ from limner.nodes._flux2.read_stored import read_stored, swapped
 from limner.nodes._flux2.single_file import Piece
 
 _GGML_FLOATS: Final = {"F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16}
+ALIGNMENT_BYTES: Final = 64
+"""What torch aligns its own memory to."""
 _quantizers: Any = DiffusersAutoQuantizer
 _gguf_config: Any = diffusers.GGUFQuantizationConfig
 _gguf_tensor: Any = gguf_utils.GGUFParameter
@@ -77,7 +79,11 @@ def _quantize(module: Any, tensors: Mapping[str, Tensor], dtype: torch.dtype, de
 
 
 def _placed(tensor: Tensor, dtype: torch.dtype, device: str) -> Tensor:
-    return tensor.to(device, dtype if tensor.is_floating_point() else None).contiguous()
+    """In its precision, on its device, and on a CPU where vectors begin: kernels round otherwise elsewhere, so what is
+    mapped from a file would be computed with differently than what was copied, and depend on the length of a header.
+    """
+    placed = tensor.to(device, dtype if tensor.is_floating_point() else None).contiguous()
+    return placed.clone() if device == "cpu" and placed.data_ptr() % ALIGNMENT_BYTES else placed
 
 
 def _gguf_tensors(checkpoint: Checkpoint) -> dict[str, Tensor]:

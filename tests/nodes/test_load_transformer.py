@@ -88,6 +88,13 @@ def test_it_says_what_its_checkpoint_says(load_model: Any, files: Files) -> None
     assert str(name(file, base)) == f"the transformer in {file}"
 
 
+def test_weights_begin_where_vectors_do(files: Files) -> None:
+    """Wherever they begin in the file: kernels round differently elsewhere, and a picture would depend on a header."""
+    file, base = files("klein")
+    found = load(name(file, base))
+    assert {parameter.data_ptr() % 64 for parameter in found.parameters()} == {0}
+
+
 def test_names_of_diffusers_do_too(load_model: Any, files: Files) -> None:
     file, base = files("klein", lambda _: load(load_model("klein").transformer).state_dict())
     assert same(load(name(file, base)), load(load_model("klein", "float32").transformer))
