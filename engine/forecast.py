@@ -39,6 +39,8 @@ class Weights:
     """The largest of its leaf modules."""
     block_bytes: tuple[int, ...] = ()
     """Its blocks, in order."""
+    making_bytes: int = 0
+    """What making them takes on the device that makes them (quantizes), besides themselves."""
     adapter_bytes: int = 0
     """What a variant (LoRA) adds while it is held."""
     origin: str = ""

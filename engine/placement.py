@@ -33,11 +33,11 @@ def placement(model: Weights, policy: Offload, device: str) -> Placement:
     """Where a model's bytes are on ``device`` under a policy, the same as in the pool. Pure."""
     weights, stored, moved = model.weight_bytes, model.stored_bytes, 0 if device == RAM else model.weight_bytes
     footprint = Footprint.of(weights, device, policy, group_bytes(model, policy))
+    footprint = _loaded(footprint, model, policy, device)
     if policy.mode == "model":
-        return Placement(_loaded(footprint, model, policy, device), stored, hold_bus_bytes=2 * moved)
+        return Placement(footprint, stored, hold_bus_bytes=2 * moved)
     if policy.mode == "group":
         read, written = (weights, weights) if policy.disk is not None else (0, 0)
-        footprint = _loaded(footprint, model, policy, device)
         return Placement(footprint, stored + written, pass_bus_bytes=moved, pass_disk_bytes=read)
     return Placement(footprint, stored, load_bus_bytes=moved)
 
@@ -46,7 +46,7 @@ def _loaded(footprint: Footprint, model: Weights, policy: Offload, device: str) 
     """With what loading needs: all weights where the device quantizes them, and a copy of all where they are pinned."""
     loading = {}
     if model.is_made_there:
-        loading[device] = model.weight_bytes
+        loading[device] = model.weight_bytes + model.making_bytes
     if policy.stream and policy.disk is None and not policy.low_cpu_mem:
         loading[RAM] = 2 * model.weight_bytes  # those that were copied from go only when their group first comes back
     return replace(footprint, loading=loading)

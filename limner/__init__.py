@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from limner.engine.registry import Registry
     from limner.engine.result import Result
     from limner.graph import Graph
-    from limner.session import Session, run
+    from limner.session import Session, plan, run
 
 _HOMES = {
     "limner.engine.check": ("check",),
@@ -51,7 +51,7 @@ _HOMES = {
     "limner.engine.registry": ("Registry",),
     "limner.engine.result": ("Result",),
     "limner.graph": ("Graph",),
-    "limner.session": ("Session", "run"),
+    "limner.session": ("Session", "plan", "run"),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
@@ -73,6 +73,7 @@ __all__ = [
     "Result",
     "Session",
     "check",
+    "plan",
     "run",
 ]
 

@@ -8,7 +8,6 @@ from typing import Annotated, Any
 
 import typer
 
-from limner.engine.device import Device, DeviceTable
 from limner.engine.document import Document
 from limner.engine.errors import GraphError, InputError
 from limner.engine.plan import Plan
@@ -17,7 +16,7 @@ from limner.engine.write import write_atomically
 from limner.memory_option import MemoryOption, read_memory
 from limner.options import DebugOption, DeviceOption, GraphArg, JsonOption, NodesOption, SetOption
 from limner.request import Request, faults_as_data, registry_with
-from limner.session import Session
+from limner.session import Session, machine_with
 from limner.terminal import FAILED, err, friendly, out, show
 
 
@@ -37,7 +36,7 @@ def plan(
 ) -> None:
     """Show where each node will run and what it takes, before anything loads; --memory plans for another machine."""
     given, faults = read_memory(memory or ())
-    devices = other_machine(given) if given else None
+    devices = machine_with(given) if given else None
     session = Session(registry=registry_with(nodes), device=device, budget_bytes=given, devices=devices)
     try:
         request = Request(session, graph, values or (), faults=faults)
@@ -56,13 +55,6 @@ def plan(
         _write(apply, request.document if fits else remedies[0].document)
     if not fits:
         raise typer.Exit(FAILED)
-
-
-def other_machine(given: dict[str, int]) -> DeviceTable:
-    """The devices that ``--memory`` names, accelerators first, and a processor, which every machine has."""
-    names = sorted(given, key=lambda name: name == "cpu")
-    devices = [Device(name, given[name], is_here=False) for name in names]
-    return DeviceTable(devices if "cpu" in given else [*devices, Device("cpu", is_here=False)])
 
 
 def _show(made: Plan, remedies: Sequence[Remedy]) -> None:

@@ -254,6 +254,30 @@ def default_session() -> Session:
         return _default
 
 
+def plan(graph: GraphLike, *, memory: Mapping[str, int] | None = None, **values: Any) -> Plan:
+    """Where each node of a graph would run and what it would take; nothing is loaded.
+
+    ``memory`` has the bytes that may be used of each device; the plan is then for a machine with these devices.
+    ``memory`` of what comes back says what is where when, ``steps`` what was decided. See ``limner plan``.
+
+    >>> found = plan("text_to_image", memory={"cuda:0": 24 * 10**9, "cpu": 64 * 10**9})
+    >>> found.memory.fits
+    True
+    """
+    if memory is None:
+        return default_session().plan(graph, values)
+    return Session(devices=machine_with(memory), budget_bytes=memory).plan(graph, values)
+
+
+def machine_with(memory: Mapping[str, int]) -> DeviceTable:
+    """The devices of a machine with so many bytes each, accelerators first, and a processor, which every one has."""
+    from limner.engine.device import Device, DeviceTable
+
+    names = sorted(memory, key=lambda name: name == "cpu")
+    devices = [Device(name, memory[name], is_here=False) for name in names]
+    return DeviceTable(devices if "cpu" in memory else [*devices, Device("cpu", is_here=False)])
+
+
 def run(graph: GraphLike, *, events: EventStream | None = None, **values: Any) -> Result:
     """Run a graph: a template's name, a path to a JSON file, or a composed ``Graph``.
 

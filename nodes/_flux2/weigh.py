@@ -20,6 +20,8 @@ from limner.nodes._flux2.stored_bytes import computed_bytes, linear_bytes
 from limner.nodes._flux2.weights import Stored
 from limner.nodes.specs import VAE, Flux2Spec, Quantizable, Quantization, TextEncoder, Transformer
 
+_CPU_STEPS: Final = {"nf4": 20, "fp4": 20, "int8": 16}
+"""Bytes for each weight of a layer while a CPU quantizes it: the float32 tensors of bitsandbytes' default kernels."""
 _KEPT: Final = ("lm_head", "embed_tokens")
 _CAST_KEPT: Final = ("norm", "pos_embed", "patch_embed")
 """Parts of names that layerwise casting leaves as they are."""
@@ -77,7 +79,8 @@ def _weigh(spec: TextEncoder | Transformer | VAE, kind: str) -> Weights:
         adapter_bytes=sum(map(_lora_bytes, spec.loras)) if isinstance(spec, Transformer) else 0,
         origin=component.origin,
         immovable=_immovable("gguf" if component.packed else quantization.method if quantization else None),
-        is_made_there=isinstance(spec, Quantizable) and spec.quantization is not None and kind != "cpu",
+        is_made_there=isinstance(spec, Quantizable) and spec.quantization is not None,
+        making_bytes=_making_bytes(component, quantization, kind) if quantization is not None else 0,
     )
 
 
@@ -105,6 +108,12 @@ def _bytes(name: str, tensor: Stored, itemsize: int, quantization: Quantization 
 def _immovable(method: str | None) -> frozenset[str]:
     """Ways of waiting that quantized weights do not allow."""
     return frozenset(way for way, policy in _WAYS.items() if offload_fault(method, policy) is not None)
+
+
+def _making_bytes(component: KnownComponent, quantization: Quantization, kind: str) -> int:
+    """What quantizing the largest layer takes. bitsandbytes' steps on a CPU each make a tensor; its kernels do not."""
+    quantized = (math.prod(t.shape) for n, t in component.tensors.items() if is_quantized_by(quantization, n, t.shape))
+    return max(quantized, default=0) * (_CPU_STEPS.get(quantization.method, 4) if kind == "cpu" else 4)
 
 
 def _lora_bytes(lora: Any) -> int:

@@ -214,6 +214,18 @@ def test_budgets_come_from_the_devices(session: Session) -> None:
     assert memory // 2 <= models.budget_bytes["cpu"] < memory
 
 
+def test_a_plan_is_one_object() -> None:
+    """``limner.plan`` and ``Session.plan`` say where each node runs, and what is in memory when, for any machine."""
+    machine = {"cuda:0": 24 * 10**9, "cpu": 64 * 10**9}
+    plan = limner.plan("text_to_image", memory=machine, model="black-forest-labs/FLUX.2-klein-4B")
+    assert plan.memory is not None
+    assert plan.memory.fits
+    assert [step.lane for step in plan.steps] == ["host", "cuda:0", "cuda:0", "cuda:0", "host"]
+    own = Session().plan("text_to_image").memory
+    assert own is not None
+    assert set(own.peak_bytes) <= set(Session().devices)
+
+
 def test_making_a_session_touches_nothing(tmp_path: Path) -> None:
     """A session makes no folder before it has something to keep."""
     with Session(cache_dir=tmp_path / "kept"):
