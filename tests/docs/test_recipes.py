@@ -11,7 +11,7 @@ import pytest
 from limner import Session
 from limner.graphs import GraphLibrary
 from limner.memory_option import read_memory
-from limner.plan_command import other_machine
+from limner.session import machine_with
 
 PAGE = (Path(__file__).parents[2] / "docs" / "recipes.md").read_text()
 _ROW = re.compile(
@@ -47,7 +47,7 @@ def test_every_template_of_this_page_has_its_line() -> None:
 def test_a_line_is_what_the_plan_computes(row: Row) -> None:
     """Peaks on the card and in RAM, to the digits that the page shows; and it fits."""
     given, _ = read_memory([f"cuda:0={row.card}", f"cpu={row.ram}"])
-    session = Session(devices=other_machine(given), budget_bytes=given)
+    session = Session(devices=machine_with(given), budget_bytes=given)
     memory = session.plan(row.template, {"model": row.model}).memory
     assert memory is not None
     assert memory.fits
