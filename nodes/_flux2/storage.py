@@ -52,9 +52,12 @@ def parse_series(kind: str, content: bytes, *, rank: int) -> list[Tensor]:
 def _parse(kind: str, content: bytes) -> dict[str, Tensor]:
     _check_header(kind, content)
     try:
-        return safetensors.torch.load(content)
+        tensors = safetensors.torch.load(content)
     except (SafetensorError, KeyError, ValueError, TypeError, RuntimeError) as error:
         raise ValueError(f"a broken stored {kind}: {error}") from error
+    # Copied to where torch begins its tensors: kernels of a CPU round by the place of a tensor in a cache line, and what
+    # was read has to give the bits of what was computed.
+    return {name: tensor.clone() for name, tensor in tensors.items()}
 
 
 def _check_header(kind: str, content: bytes) -> Mapping[str, object]:
