@@ -5,10 +5,10 @@ with the embedded model and once with a transformer of half a billion random wei
 
 On a GPU, what is measured is ``torch.cuda.max_memory_allocated``. On a CPU it is the largest anonymous resident memory
 (``RssAnon``, asked every millisecond) less what the process had before, after the embedded model has drawn once, so
-that frameworks and thread pools are not counted. Mapped files are not in it, because the system takes them back when
-it needs the room. Its noise of some MB is more than the embedded model weighs: for that one, every allocation of
-torch is followed instead (``torch.profiler``), and weights that are mapped from files are added. The profiler counts a
-file that is mapped while it is read as allocated (7.3 MB here), and does not see groups go that came from files.
+that frameworks and thread pools are not counted; live weights that are mapped from files are added, and files that are
+only mapped while they are read are not. Its noise of some MB is more than the embedded model weighs: for that one,
+every allocation of torch is followed instead (``torch.profiler``). It takes a file that is mapped while it is read
+for allocated (7.3 MB here), and does not see groups go that came from files.
 """
 
 from __future__ import annotations
@@ -151,10 +151,8 @@ def child(source: str, case: str, model: str, device: str, disk: str) -> dict[st
         draw(plan, pool)
         peak = torch.cuda.max_memory_allocated(device) - before
     else:
-        if model == "embedded":
-            peak = _peak_allocated(lambda: draw(plan, pool)) + _mapped_bytes(pool)
-        else:
-            peak = _peak_resident(lambda: draw(plan, pool))
+        measure = _peak_allocated if model == "embedded" else _peak_resident
+        peak = measure(lambda: draw(plan, pool)) + _mapped_bytes(pool)
     weights = next(one for one in pool.residents() if one.spec.component == "transformer")  # type: ignore[attr-defined]  # of FLUX.2
     return {"weights": Flux2Loader().size_bytes(weights.module), "peak": peak}
 

@@ -20,8 +20,8 @@ from limner.nodes._flux2.stored_bytes import computed_bytes, linear_bytes
 from limner.nodes._flux2.weights import Stored
 from limner.nodes.specs import VAE, Flux2Spec, Quantizable, Quantization, TextEncoder, Transformer
 
-_CPU_STEPS: Final = {"nf4": 20, "fp4": 20, "int8": 16}
-"""Bytes for each weight of a layer while a CPU quantizes it: the float32 tensors of bitsandbytes' default kernels."""
+_FILE_BYTES: Final = 10 * 10**9
+"""How large diffusers makes files at most."""
 _KEPT: Final = ("lm_head", "embed_tokens")
 _CAST_KEPT: Final = ("norm", "pos_embed", "patch_embed")
 """Parts of names that layerwise casting leaves as they are."""
@@ -111,9 +111,15 @@ def _immovable(method: str | None) -> frozenset[str]:
 
 
 def _making_bytes(component: KnownComponent, quantization: Quantization, kind: str) -> int:
-    """What quantizing the largest layer takes. bitsandbytes' steps on a CPU each make a tensor; its kernels do not."""
-    quantized = (math.prod(t.shape) for n, t in component.tensors.items() if is_quantized_by(quantization, n, t.shape))
-    return max(quantized, default=0) * (_CPU_STEPS.get(quantization.method, 4) if kind == "cpu" else 4)
+    """What quantizing takes: the largest layer in float32; on a CPU, diffusers has a whole file in memory beside it."""
+    tensors = component.tensors
+    largest = max(math.prod(t.shape) if is_quantized_by(quantization, n, t.shape) else 0 for n, t in tensors.items())
+    if kind != "cpu" or "single_transformer_blocks.0.attn.to_out.weight" not in tensors:
+        return largest * 4
+    files = Counter[str]()
+    for tensor in tensors.values():
+        files[str(tensor.path)] += tensor.size_bytes
+    return largest * 4 + min(max(files.values()), _FILE_BYTES)
 
 
 def _lora_bytes(lora: Any) -> int:
