@@ -55,8 +55,8 @@ def _parse(kind: str, content: bytes) -> dict[str, Tensor]:
         tensors = safetensors.torch.load(content)
     except (SafetensorError, KeyError, ValueError, TypeError, RuntimeError) as error:
         raise ValueError(f"a broken stored {kind}: {error}") from error
-    # Copied to where torch begins its tensors: kernels of a CPU round by the place of a tensor in a cache line, and what
-    # was read has to give the bits of what was computed.
+    # Copied to where torch begins its tensors: kernels of a CPU round by the place of a tensor in a cache line, and
+    # what was read must give the bits of what was computed.
     return {name: tensor.clone() for name, tensor in tensors.items()}
 
 
