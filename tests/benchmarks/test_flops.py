@@ -9,6 +9,8 @@ from flops import TEXT_TOKENS, image_tokens, step_flop
 from random_model import random_transformer
 from torch.utils.flop_counter import FlopCounterMode
 
+from limner.nodes._flux2.attending import with_attention
+
 
 @pytest.mark.parametrize(
     ("model", "tera"),
@@ -28,9 +30,9 @@ def test_the_formula_gives_the_known_figures(model: str, tera: dict[int, int]) -
 def test_the_formula_is_what_torch_counts() -> None:
     """On a small random model, up to what is computed once for all tokens."""
     live = random_transformer(Case("tiny-random"), "cpu", "cpu")
-    live.model.set_attention_backend("_native_math")  # the counter does not know the CPU's fused kernel
     text, image = 12, 20
-    with FlopCounterMode(display=False) as counter, torch.no_grad():
+    # The counter does not know the CPU's fused kernel.
+    with with_attention(live.model, "_native_math", "cpu"), FlopCounterMode(display=False) as counter, torch.no_grad():
         live.model(
             hidden_states=torch.randn(1, image, live.channels, dtype=torch.bfloat16),
             encoder_hidden_states=torch.randn(1, text, live.text_width, dtype=torch.bfloat16),

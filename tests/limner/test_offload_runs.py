@@ -6,7 +6,7 @@ import gc
 import json
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -15,6 +15,7 @@ import pytest
 
 from limner import Graph, Offload, Session
 from limner.engine.context import Context
+from limner.engine.forecast import Forecast
 from limner.engine.node import Node
 from limner.engine.registry import Registry
 from limner.nodes import LoadModel
@@ -54,6 +55,9 @@ class HoldTransformer(Node):
     on_device: ClassVar[bool] = True
     turn: int = 0
 
+    def forecast(self, device: str, inputs: Mapping[str, Any]) -> Forecast:
+        return Forecast()
+
     def run(self, ctx: Context, model: Transformer, before: int = 0) -> int:
         with ctx.hold(model):
             return self.turn
@@ -64,6 +68,9 @@ class HoldTextEncoder(Node):
 
     on_device: ClassVar[bool] = True
     turn: int = 0
+
+    def forecast(self, device: str, inputs: Mapping[str, Any]) -> Forecast:
+        return Forecast()
 
     def run(self, ctx: Context, model: TextEncoder, before: int = 0) -> int:
         with ctx.hold(model):
