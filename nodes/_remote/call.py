@@ -7,6 +7,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Literal
+from urllib.parse import urlsplit
 
 import aiohttp
 from pydantic import SecretStr
@@ -66,7 +67,7 @@ async def call(
     sent = None if body is None else json.dumps(body).encode()
     if sent is not None and len(sent) > MAX_REQUEST_BYTES:
         raise InputError(f"a request has at most {MAX_REQUEST_BYTES} bytes, and the prompt makes it {len(sent)}")
-    policy = AddressPolicy(service.allow_private, is_plain=service.url.startswith("http:"))
+    policy = AddressPolicy(service.allow_private, is_plain=urlsplit(service.url).scheme != "https")
     try:
         async with (
             _session(service, policy) as session,

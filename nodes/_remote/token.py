@@ -17,7 +17,8 @@ from limner.engine.user_path import user_path
 DEFAULT_ENV: Final = "LIMNER_TOKEN"
 HUB_ENV: Final = "HF_TOKEN"
 TOKEN_SUFFIX: Final = ".token"
-_HUB_HOSTS: Final = ("huggingface.co", "huggingface.cloud")
+_HUB_HOST: Final = "huggingface.co"
+"""And its subdomains. Under huggingface.cloud, anybody's endpoint may run."""
 _ENV_NAME: Final = re.compile(r"LIMNER_TOKEN(_[A-Z0-9_]+)?")
 _TOKEN: Final = re.compile(r"[\x21-\x7e]{1,4096}")
 
@@ -30,7 +31,7 @@ def token_faults(token_env: str | None, token_file: str | None, url: str) -> Ite
     """
     if token_env == HUB_ENV:
         if not is_hub(url):
-            yield "token_env", f"{HUB_ENV} is sent to huggingface.co and huggingface.cloud only, over https"
+            yield "token_env", f"{HUB_ENV} is sent to {_HUB_HOST} only, over https"
     elif token_env is not None and not _ENV_NAME.fullmatch(token_env):
         yield "token_env", f"{token_env} is not sent: name {DEFAULT_ENV}, {DEFAULT_ENV}_... or {HUB_ENV}"
     if token_file is not None and not token_file.endswith(TOKEN_SUFFIX):
@@ -75,7 +76,7 @@ def as_token(text: str, where: str) -> SecretStr:
 
 
 def is_hub(url: str) -> bool:
-    """Whether a URL is Hugging Face's."""
+    """Whether a URL is Hugging Face's own."""
     parts = urlsplit(url)
     host = parts.hostname or ""
-    return parts.scheme == "https" and any(host == hub or host.endswith(f".{hub}") for hub in _HUB_HOSTS)
+    return parts.scheme == "https" and (host == _HUB_HOST or host.endswith(f".{_HUB_HOST}"))

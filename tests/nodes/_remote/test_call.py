@@ -107,6 +107,14 @@ def test_allowed_this_machine_answers() -> None:
     with_server(use)
 
 
+@pytest.mark.parametrize("scheme", ["http", "HTTP", "hTTp"])
+def test_nothing_is_sent_readable_to_a_public_address(scheme: str) -> None:
+    """Also where http is written in capitals, and private addresses are allowed."""
+    service = Service(f"{scheme}://encoder.example:9", allow_private=True, resolver=Rebinding("8.8.8.8"))
+    with pytest.raises(InputError, match="use https://"):
+        with_server(lambda port, asked: ask(service))
+
+
 def test_a_proxy_of_the_environment_is_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
     """A proxy would connect in our place, without looking at addresses."""
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
