@@ -73,7 +73,9 @@ class Resident:
     turn: threading.RLock = field(default_factory=threading.RLock)
     """One thread at a time: what a variant adds is part of the module while it is held."""
     state: Literal["moving", "waiting", "held"] = "moving"
-    """Being loaded or moved; where it waits; or where it computes, which without offload is the same."""
+    """Being loaded or moved; where it waits; or where it computes, which without offload is the same. It changes, and
+    with it ``bytes_on``, only while the pool's lock is held: other lanes count it.
+    """
     held_as: ModelSpec[Any] | None = None
     users: int = 0
     """How often it is held at this moment."""
@@ -91,6 +93,10 @@ class Resident:
         if self.state == "moving":
             return self.footprint.peak
         return self.footprint.held if self.state == "held" else self.footprint.waiting
+
+
+Dropped = tuple[Resident, str, int]
+"""What made room: from which device, and how large it was there."""
 
 
 @dataclass
@@ -127,14 +133,23 @@ class ModelPool:
         waits for others to make room: a device has one lane, so that they would be waiting for this block. Only another
         thread that holds the same weights is waited for.
         """
-        resident = self._acquire((spec.base, device, offload), report)
-        try:
-            with resident.turn, self._variant(resident, spec, report):
-                self._free(resident, working_bytes, report)
-                yield resident.module
-        finally:
-            with self._lock:
-                resident.holders -= 1
+        with self._turn((spec.base, device, offload), report) as resident, self._variant(resident, spec, report):
+            self._free(resident, working_bytes, report)
+            yield resident.module
+
+    @contextmanager
+    def _turn(self, key: Key, report: Report) -> Iterator[Resident]:
+        """A resident that is alive, for this thread alone."""
+        while True:
+            resident = self._acquire(key, report)
+            try:
+                with resident.turn:
+                    if resident.module is not None:  # else whoever had it before had to drop it
+                        yield resident
+                        return
+            finally:
+                with self._lock:
+                    resident.holders -= 1
 
     @contextmanager
     def _variant(self, resident: Resident, spec: ModelSpec[Any], report: Report) -> Iterator[None]:
@@ -151,7 +166,7 @@ class ModelPool:
                     resident.adapters.enter_context(self.loader.adapt(resident.module, spec))
                     self._measure(resident)
             except BaseException:
-                self._put_back(resident)
+                self._undo(resident, spec)
                 raise
         resident.held_as = spec
         resident.users += 1
@@ -161,20 +176,30 @@ class ModelPool:
             resident.users -= 1
             if not resident.users:
                 resident.held_as = None
-                if spec != resident.spec:
-                    resident.adapters.close()
-                    self._measure(resident)
-                self._put_back(resident)
+                self._undo(resident, spec)
+
+    def _undo(self, resident: Resident, spec: ModelSpec[Any]) -> None:
+        """Take a variant off and put the weights back. A module of which that leaves only a part undone is dropped."""
+        try:
+            if spec != resident.spec:
+                resident.adapters.close()
+                self._measure(resident)
+            self._put_back(resident)
+        except BaseException:
+            self._discard(resident)
+            raise
 
     def _free(self, resident: Resident, working_bytes: int, report: Report) -> None:
         """Have so much free where a resident computes, besides its weights. Raises DeviceError."""
         with self._lock:
             needs = {resident.device: resident.bytes_on.get(resident.device, 0) + working_bytes}
             dropped = self._make_room(resident.spec, needs if working_bytes else {}, besides=resident)
-        _tell(dropped, report)
+        self._let_go(dropped, report)
 
     def _measure(self, resident: Resident) -> None:
-        resident.footprint = self.loader.footprint(resident.module, resident.device, resident.offload)
+        footprint = self.loader.footprint(resident.module, resident.device, resident.offload)
+        with self._lock:
+            resident.footprint = footprint
 
     def _bring(self, resident: Resident, report: Report) -> None:
         """Have a resident where it computes. Raises DeviceError where there is no room for it."""
@@ -184,29 +209,32 @@ class ModelPool:
             dropped = self._make_room(resident.spec, resident.footprint.held, besides=resident)
             resident.state = "moving"
         try:
-            _tell(dropped, report)
+            self._let_go(dropped, report)
             if resident.offload.mode == "model":
                 self.loader.place(resident.module, resident.device)
-            resident.state = "held"
         except BaseException:
-            self._put_back(resident)
+            self._undo(resident, resident.spec)
             raise
+        with self._lock:
+            resident.state = "held"
 
     def _put_back(self, resident: Resident) -> None:
         """Let the weights wait where their policy says. Where RAM has no room for them any more, they go."""
         if not _waits(resident.offload):
             return
-        with self._lock:
-            try:
-                self._make_room(resident.spec, resident.footprint.waiting, besides=resident)
-            except DeviceError:
-                if resident.holders == 1:  # else the next holder finds them on the device, and puts them back
-                    self._drop(resident)
-                return
-            resident.state = "moving"
+        try:
+            with self._lock:
+                dropped = self._make_room(resident.spec, resident.footprint.waiting, besides=resident)
+                resident.state = "moving"
+        except DeviceError:
+            if resident.holders == 1:  # else the next holder finds them on the device, and puts them back
+                self._discard(resident)
+            return
+        self._let_go(dropped)
         if resident.offload.mode == "model":
             self.loader.place(resident.module, "cpu")
-        resident.state = "waiting"
+        with self._lock:
+            resident.state = "waiting"
 
     def residents(self) -> list[Resident]:
         """What is alive, most recently used first."""
@@ -223,17 +251,18 @@ class ModelPool:
         base, device, offload = key
         with self._lock:
             loading = self._loading.setdefault(device, threading.Lock())
+            if (resident := self._residents.get(key)) is not None and resident.module is not None:
+                return self._use(resident)
+        self.loader.fetch(base, report)  # here, so that nobody waits for a download but who needs it
         with loading:
             with self._lock:
                 if (resident := self._residents.get(key)) is not None:
                     return self._use(resident)
-            self.loader.fetch(base, report)
             resident = Resident(base, device, offload, self.loader.expect(base, device, offload))
             try:
                 seconds = self._load(resident, report)
             except BaseException:
-                with self._lock:
-                    self._drop(resident)
+                self._discard(resident)
                 raise
             try:
                 report(ev.ModelLoaded, str(base), device, sum(resident.bytes_on.values()), seconds)
@@ -249,22 +278,24 @@ class ModelPool:
         with self._lock:
             dropped = self._make_room(base, resident.footprint.peak)
             self._residents[resident.key] = self._use(resident)
-        _tell(dropped, report)
+        self._let_go(dropped, report)
         needed = sum(resident.footprint.waiting.values())
         report(ev.ModelLoading, str(base), device, needed)
         started_at = time.perf_counter()
         module = self.loader.load(base, device, offload)
         seconds = time.perf_counter() - started_at
-        resident.footprint = self.loader.footprint(module, device, offload)
+        footprint = self.loader.footprint(module, device, offload)
         try:
             with self._lock:
-                dropped = self._make_room(base, resident.footprint.peak, besides=resident)  # no file tells of buffers
+                resident.footprint = footprint
+                dropped = self._make_room(base, footprint.peak, besides=resident)  # no file tells of buffers
         except DeviceError:
             del module  # before memory is given back
             raise
-        resident.module = module
-        resident.state = "waiting" if _waits(offload) else "held"
-        _tell(dropped, report)
+        self._let_go(dropped, report)
+        with self._lock:
+            resident.module = module
+            resident.state = "waiting" if _waits(offload) else "held"
         return seconds
 
     def _use(self, resident: Resident) -> Resident:
@@ -275,19 +306,20 @@ class ModelPool:
 
     def _make_room(
         self, base: ModelSpec[Any], needs: Mapping[str, int], besides: Resident | None = None
-    ) -> list[tuple[Resident, str, int]]:
+    ) -> list[Dropped]:
         """Drop what nobody holds until ``needs`` fit, and say what was dropped: from where, and how large it was.
 
         The same weights under another policy go first, then the least recently used. ``besides`` is the resident that
-        the needs are of. Drops nothing where that would not be enough: DeviceError. The lock is held.
+        the needs are of. Drops nothing where that would not be enough: DeviceError. The lock is held; whoever holds it
+        lets go of what was dropped after it, for collecting garbage takes long.
         """
         limited = {device: self.budget_bytes[device] for device in needs if device in self.budget_bytes}
         others = [resident for resident in self._residents.values() if resident is not besides]
         for device, budget in limited.items():
             held = [one for one in others if one.holders and one.bytes_on.get(device)]
-            if needs[device] and needs[device] + sum(one.bytes_on[device] for one in held) > budget:
+            if needs[device] and needs[device] + sum(one.bytes_on.get(device, 0) for one in held) > budget:
                 raise _does_not_fit(base, device, needs[device], budget, held)
-        dropped = []
+        dropped: list[Dropped] = []
         for device, budget in limited.items():
             for one in sorted(others, key=lambda one: (one.spec != base, one.last_use)):
                 if needs[device] + self.used_bytes(device, besides) <= budget:
@@ -299,11 +331,24 @@ class ModelPool:
         return dropped
 
     def _drop(self, resident: Resident) -> None:
-        devices = resident.bytes_on
+        """Forget a module. The lock is held."""
         if self._residents.get(resident.key) is resident:  # it may not have got a place yet
             del self._residents[resident.key]
         resident.module = None
-        for device in devices:
+
+    def _discard(self, resident: Resident) -> None:
+        with self._lock:
+            self._drop(resident)
+        self._release([resident])
+
+    def _let_go(self, dropped: list[Dropped], report: Report = unheard) -> None:
+        """Give back the memory of what was dropped, and tell. The lock is not held."""
+        self._release([resident for resident, _, _ in dropped])
+        for resident, device, size_bytes in dropped:
+            report(ev.ModelDropped, str(resident.spec), device, size_bytes)
+
+    def _release(self, residents: list[Resident]) -> None:
+        for device in dict.fromkeys(device for resident in residents for device in resident.bytes_on):
             self.loader.release(device)
 
 
@@ -312,16 +357,11 @@ def _waits(offload: Offload) -> bool:
     return offload.mode in ("model", "group")
 
 
-def _tell(dropped: list[tuple[Resident, str, int]], report: Report) -> None:
-    for resident, device, size_bytes in dropped:
-        report(ev.ModelDropped, str(resident.spec), device, size_bytes)
-
-
 def _does_not_fit(base: ModelSpec[Any], device: str, needed: int, budget: int, held: list[Resident]) -> DeviceError:
     message = f"{base} needs {_gigabytes(needed)}, and {device} has {_gigabytes(budget)} for models"
     if needed > budget:
         return DeviceError(message, hint="choose a smaller model, a smaller dtype, or a device with more memory")
-    names = " and ".join(f"{resident.spec} ({_gigabytes(resident.bytes_on[device])})" for resident in held)
+    names = " and ".join(f"{resident.spec} ({_gigabytes(resident.bytes_on.get(device, 0))})" for resident in held)
     return DeviceError(
         f"{message}, of which {names} cannot leave while in use",
         hint="hold one model after the other, or put one of them on another device",

@@ -6,7 +6,7 @@ import gc
 import threading
 import time
 import weakref
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -52,6 +52,10 @@ class FakeLoader:
 
     loads: list[tuple[str, str]] = field(default_factory=list)
     released: list[str] = field(default_factory=list)
+    releases: Callable[[], None] = lambda: None
+    """Called where memory is given back."""
+    fetches: Callable[[str], None] = lambda name: None
+    """Called where a model is downloaded."""
     alive: weakref.WeakSet[Module] = field(default_factory=weakref.WeakSet)
     fails: bool = False
     loading: int = 0
@@ -60,10 +64,13 @@ class FakeLoader:
     hidden_bytes: int = 0
     """What a module has besides what its files say."""
     placed: list[str] = field(default_factory=list)
+    places: Callable[[str], None] = lambda device: None
+    """Called where a module is moved."""
     loading_needs: dict[str, int] = field(default_factory=dict)
 
     def fetch(self, spec: Any, report: Report) -> None:
         report(ev.ModelFetching, spec.name, 0, spec.size)
+        self.fetches(spec.name)
 
     def expect(self, spec: Any, device: str, offload: Offload) -> Footprint:
         return replace(Footprint.of(spec.size, device, offload, GROUP), loading=self.loading_needs)
@@ -88,16 +95,20 @@ class FakeLoader:
         module.lora, module.size = spec.lora, module.size + 1
         self.worn.append(spec.lora)
         yield
+        if spec.lora == "sticky":
+            raise ModelError("it does not come off")
         module.lora, module.size = "", module.size - 1
 
     def place(self, module: Any, device: str) -> None:
         self.placed.append(device)
+        self.places(device)
 
     def footprint(self, module: Any, device: str, offload: Offload) -> Footprint:
         return Footprint.of(module.size, device, offload, GROUP)
 
     def release(self, device: str) -> None:
         self.released.append(device)
+        self.releases()
 
 
 @pytest.fixture
@@ -405,6 +416,133 @@ def test_what_loading_needs_elsewhere_is_made_room_for(loader: FakeLoader) -> No
         pass
     with pool.hold(Spec("a"), "cuda:0", offload=IN_RAM):
         assert names(pool) == ["a"]
+
+
+class Shifting(Footprint):
+    """Lets a move go on when another lane asks what it takes meanwhile, and gives it time to end."""
+
+    asked: Callable[[], None]
+
+    @property
+    def peak(self) -> dict[str, int]:  # type: ignore[override]  # asked anew each time
+        self.asked()
+        return super().peak
+
+
+def test_other_lanes_count_a_move_before_it_or_after_it(loader: FakeLoader) -> None:
+    """A model that arrives where it computes while another lane makes room in RAM does not change its figures there."""
+    pool, moves, asked = ModelPool(loader, {"cpu": 100}), threading.Event(), threading.Event()
+    main, seen = threading.current_thread(), list[int]()
+
+    def move() -> None:
+        with pool.hold(Spec("a"), "cuda:0", offload=WHOLE):
+            seen.append(pool.used_bytes("cuda:0"))
+
+    def wait(device: str) -> None:
+        moves.set()
+        assert asked.wait(10)
+
+    def ask() -> None:
+        if threading.current_thread() is main and moves.is_set() and not asked.is_set():
+            asked.set()
+            mover.join(0.3)
+
+    with pool.hold(Spec("a"), "cuda:0", offload=WHOLE):
+        pass
+    (resident,) = pool.residents()
+    shifting = Shifting(resident.footprint.waiting, resident.footprint.held)
+    object.__setattr__(shifting, "asked", ask)
+    resident.footprint = shifting
+    loader.places = lambda device: wait(device) if device != "cpu" else None
+    mover = threading.Thread(target=move)
+    mover.start()
+    assert moves.wait(10)
+    with pool.hold(Spec("b"), "cpu"):
+        assert asked.is_set()
+    mover.join(10)
+    assert seen == [10]
+
+
+@pytest.mark.parametrize("offload", [NONE, WHOLE])
+def test_a_variant_that_does_not_come_off_takes_its_module_along(loader: FakeLoader, offload: Offload) -> None:
+    """Nobody knows what is left on it: the error comes through, and the next holder gets a fresh module."""
+    pool = ModelPool(loader)
+    with (
+        pytest.raises(ModelError, match="does not come off"),
+        pool.hold(Spec("a", lora="sticky"), "cuda:0", offload=offload) as spoiled,
+    ):
+        pass
+    assert names(pool) == []
+    assert (pool.used_bytes("cuda:0"), pool.used_bytes("cpu")) == (0, 0)
+    with pool.hold(Spec("a"), "cuda:0", offload=offload) as fresh:
+        assert fresh is not spoiled
+        assert fresh.lora == ""
+
+
+def test_a_move_that_fails_takes_its_module_along(loader: FakeLoader) -> None:
+    """Half of it may be on the device: nothing of it is counted or given out any more."""
+    pool = ModelPool(loader)
+
+    def fail(device: str) -> None:
+        raise RuntimeError("the device is lost")
+
+    with pytest.raises(RuntimeError, match="lost"), pool.hold(Spec("a"), "cuda:0", offload=WHOLE):
+        loader.places = fail
+    assert (names(pool), pool.used_bytes("cuda:0"), pool.used_bytes("cpu")) == ([], 0, 0)
+
+
+def test_who_waited_for_a_module_that_was_dropped_gets_another(loader: FakeLoader) -> None:
+    pool, waits, seen = ModelPool(loader), threading.Event(), list[Any]()
+
+    def use() -> None:
+        with pool.hold(Spec("a"), "cpu") as module:
+            seen.append(module)
+
+    thread, turn = threading.Thread(target=use), pool.hold(Spec("a", lora="sticky"), "cpu")
+    spoiled = turn.__enter__()
+    (resident,) = pool.residents()
+    thread.start()
+    while resident.holders < 2:
+        waits.wait(0.001)
+    with pytest.raises(ModelError, match="does not come off"):
+        turn.__exit__(None, None, None)
+    thread.join(10)
+    assert len(seen) == 1
+    assert seen[0] is not None
+    assert seen[0] is not spoiled
+    assert pool.residents()[0].holders == 0
+
+
+def from_another_thread(ask: Callable[[], Any]) -> bool:
+    """Whether something is answered to another thread, or it would have to wait."""
+    thread = threading.Thread(target=ask, daemon=True)
+    thread.start()
+    thread.join(2)
+    return not thread.is_alive()
+
+
+def test_others_do_not_wait_for_a_download(loader: FakeLoader) -> None:
+    """What is resident is given out while the device's next model comes over the network."""
+    pool, answers = ModelPool(loader), list[bool]()
+    with pool.hold(Spec("a"), "cpu"):
+        pass
+
+    def use() -> None:
+        with pool.hold(Spec("a"), "cpu"):
+            pass
+
+    loader.fetches = lambda name: answers.append(from_another_thread(use))
+    with pool.hold(Spec("b"), "cpu"):
+        assert answers == [True]
+
+
+def test_others_do_not_wait_for_memory_that_is_given_back(loader: FakeLoader) -> None:
+    pool, answers = ModelPool(loader, {"cpu": 15}), list[bool]()
+    loader.releases = lambda: answers.append(from_another_thread(pool.residents))
+    for name in "ab":
+        with pool.hold(Spec(name), "cpu"):
+            pass
+    assert answers == [True]
 
 
 class Hold(Node):
