@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
+import traceback
 from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from functools import cached_property
 from typing import Any
@@ -132,15 +133,20 @@ class Run:
             return self._succeed(index, step, known)
         context = NodeContext(self, step, self.keys[index])
         context.begin()
+        if not step.node.type.is_async:
+            return self._end(index, step, context, self._run_node(step, context))
         try:
-            if step.node.type.is_async:
-                self._begin_async(index, step, context)
-                return ()
-            node, wires = self._bind(step)
-            values = checked_outputs(step.node.type, node.run(context, **wires))
-        except BaseException as error:  # also SystemExit: a node must not end the lane that it runs on
+            self._begin_async(index, step, context)
+        except BaseException as error:
             return self._fail(index, step, error)
-        return self._end(index, step, context, values)
+        return ()
+
+    def _run_node(self, step: Step, context: NodeContext) -> tuple[Any, ...] | BaseException:
+        try:
+            node, wires = self._bind(step)
+            return checked_outputs(step.node.type, node.run(context, **wires))
+        except BaseException as error:  # also SystemExit: a node must not end the lane that it runs on
+            return error
 
     def _begin_async(self, index: int, step: Step, context: NodeContext) -> None:
         async def work() -> tuple[Any, ...] | BaseException:
@@ -257,6 +263,7 @@ class Run:
     def _fail(self, index: int, step: Step, error: BaseException) -> Ready:
         """Skip what depends on a node that ended without outputs; the rest goes on."""
         node = step.node
+        _forget_locals(error)
         if isinstance(error, Cancelled):
             self.events.emit(ev.NodeSkipped, node.id, "cancelled")
         else:
@@ -305,3 +312,14 @@ class Run:
         self.events.emit(ev.RunFinished, status, seconds)
         self.events.close()
         self._done.set()
+
+
+def _forget_locals(error: BaseException) -> None:
+    """Let go of what the functions were at that an error came through: weights and activations, where a model ran."""
+    waiting, seen = [error], set[int]()
+    while waiting:
+        one = waiting.pop()
+        seen.add(id(one))
+        traceback.clear_frames(one.__traceback__)
+        chained = (one.__cause__, one.__context__)
+        waiting.extend(other for other in chained if other is not None and id(other) not in seen)

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import threading
+import traceback
+import weakref
 from pathlib import Path
 from typing import ClassVar
 
@@ -208,3 +211,48 @@ def test_keeping_what_an_async_node_gave_holds_up_no_other(lab: Lab) -> None:
     assert result.status == "completed"
     assert not lab.nodes(ev.NodeWarned)
     assert sorted(lab.nodes(ev.NodeFinished)) == ["a", "b"]
+
+
+class Tensor:
+    """Something large."""
+
+
+SEEN: list[weakref.ref[Tensor]] = []
+
+
+def fall(*tensors: Tensor) -> None:
+    SEEN.extend(map(weakref.ref, tensors))
+    raise ValueError("out of memory")
+
+
+def use_up(weights: Tensor) -> None:
+    try:
+        fall(weights, Tensor())
+    except ValueError as error:
+        activations = Tensor()
+        SEEN.append(weakref.ref(activations))
+        raise RuntimeError("in the third block") from error
+
+
+class UseUp(Node):
+    def run(self, ctx: Context) -> int:
+        use_up(Tensor())
+        return 1
+
+
+class AsyncUseUp(Node):
+    async def run(self, ctx: Context) -> int:
+        use_up(Tensor())
+        return 1
+
+
+@pytest.mark.parametrize("kind", [UseUp, AsyncUseUp])
+def test_a_failure_keeps_nothing_that_the_node_used(lab: Lab, kind: type[Node]) -> None:
+    """Who keeps the result, to show what went wrong, keeps the error and where it was raised, and no tensor."""
+    SEEN.clear()
+    result = lab.add(kind).run(graph({"n": node(kind.__name__)}))
+    gc.collect()
+    assert [tensor() for tensor in SEEN] == [None] * 3
+    shown = "".join(traceback.format_exception(result.failures["n"]))
+    assert "in use_up" in shown
+    assert "in fall" in shown
