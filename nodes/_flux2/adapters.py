@@ -12,6 +12,7 @@ from diffusers.models.transformers.transformer_flux2 import Flux2Transformer2DMo
 from torch import Tensor
 
 from limner.engine.errors import ModelError
+from limner.nodes._flux2.disk_groups import check_groups
 from limner.nodes._flux2.hub_file import HubFile, commit_of, fetch
 from limner.nodes._flux2.lora_file import ENDINGS, identify_lora, lora_source
 from limner.nodes._flux2.lora_weights import read_lora
@@ -23,7 +24,8 @@ from limner.nodes.specs import LoRA
 def with_loras(model: Flux2Transformer2DModel, loras: Sequence[LoRA]) -> Iterator[None]:
     """Add LoRAs to a transformer for the length of a block. Their order is theirs: sorted, sums round alike.
 
-    Raises ModelError that names file and keys, with the transformer as it was.
+    Raises ModelError that names file and keys, with the transformer as it was; and, at the end of the block, where
+    groups of it waited on disk and their files have gone: it is not usable any more.
     """
     adapted: Any = model  # diffusers leaves the methods of its PEFT mixin untyped
     weights = [read_lora(_unchanged(lora), model) for lora in loras]
@@ -38,6 +40,7 @@ def with_loras(model: Flux2Transformer2DModel, loras: Sequence[LoRA]) -> Iterato
         yield
     finally:
         adapted.unload_lora()
+        check_groups(model)  # that has put their hooks on anew
 
 
 def _load(model: Any, adapter: str, tensors: Mapping[str, Tensor]) -> None:

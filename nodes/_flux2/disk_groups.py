@@ -8,29 +8,29 @@ from __future__ import annotations
 
 import hashlib
 import json
-import shutil
-import tempfile
-import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+import os
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
+from dataclasses import asdict
 from pathlib import Path
 from typing import Final
 
 import diffusers
 import torch
-from safetensors import safe_open
+import transformers
+from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
 from limner.engine.errors import ModelError
 from limner.engine.offload import Offload
 from limner.engine.user_path import user_path
-from limner.nodes._flux2.group_files import Layout, intact_groups, write_groups
+from limner.nodes._flux2.group_files import Layout, intact_groups, new_groups, write_groups
 from limner.nodes._flux2.offloading import group_part, named_groups, outside_groups, parts
 from limner.nodes._flux2.read_stored import read_stored
 from limner.nodes._flux2.weights import Stored
 
-_STALE_S: Final = 24 * 3600.0
-"""How old an unfinished folder is when it is taken for what a process left that is gone."""
+_FORMAT: Final = 1
+"""To be raised when what is written changes, for the same weights."""
 
 Build = Callable[[], nn.Module]
 """Makes a module on the meta device, but for buffers that no file has."""
@@ -49,11 +49,17 @@ def load_on_disk(
     layout = intact_groups(folder)
     if layout is None:
         layout = _make_files(folder, build(), stored, dtype, offload)
+    with suppress(OSError):
+        os.utime(folder)  # the time of its last use, for who clears up
     _replace_meta(module, lambda tensor: torch.empty(tensor.shape, dtype=_as(tensor.dtype, dtype)))
-    for name, part in parts(module):
-        group_part(part, device, offload, str(folder / name))
+    try:
+        for name, part in parts(module):
+            group_part(part, device, offload, str(folder / name))
+    except (OSError, SafetensorError) as error:
+        raise ModelError(f"{folder} is not usable: {error}") from error
     if _layout_of(module, folder) != layout:
         raise ModelError(f"{folder} holds other groups than diffusers makes here", hint="remove that folder")
+    check_groups(module)
     names = {id(tensor): name for name, tensor in _named_tensors(module)}
     for tensor in outside_groups(module):
         if (name := names[id(tensor)]) in stored:
@@ -61,60 +67,58 @@ def load_on_disk(
     return module.eval()
 
 
+def check_groups(module: nn.Module) -> None:
+    """Raise ModelError where groups wait on disk and their files are not those that were written.
+
+    To be asked when hooks have been put on: what diffusers does not find then, it writes, from tensors without content.
+    """
+    for folder in {Path(path).parent for _, group in named_groups(module) if (path := group.offload_to_disk_path)}:
+        if intact_groups(folder) != _layout_of(module, folder):
+            raise ModelError(f"{folder} was removed or changed while it was in use", hint="run again: it is made anew")
+
+
 def _folder(module: nn.Module, stored: Mapping[str, Stored], dtype: torch.dtype, offload: Offload) -> Path:
-    """One folder for every class, source, precision and way of grouping: none reads what another wrote."""
+    """One folder for all that decides on the bytes and on the way of grouping: none reads what another wrote.
+
+    Of a configuration, that is what is computed from it: the tensors that no file has. Raises ModelError.
+    """
     assert offload.disk is not None, "the policy names a disk"
-    files = sorted({tensor.path for tensor in stored.values()})
     try:
-        stamps = [(str(path.resolve()), path.stat().st_size, path.stat().st_mtime_ns) for path in files]
+        paths = {path: str(path.resolve()) for path in {tensor.path for tensor in stored.values()}}
+        stamps = sorted((paths[path], path.stat().st_size, path.stat().st_mtime_ns) for path in paths)
     except OSError as error:
         raise ModelError(f"{error.filename} cannot be read: {error.strerror or error}") from error
-    what = [type(module).__name__, stamps, str(dtype), offload.level, offload.blocks_per_group, diffusers.__version__]
-    return user_path(offload.disk) / hashlib.sha256(json.dumps(what).encode()).hexdigest()[:24]
+    tensors = {name: asdict(tensor) | {"path": paths[tensor.path]} for name, tensor in stored.items()}
+    computed = {name: _sha256(tensor) for name, tensor in _named_tensors(module) if name not in stored}
+    versions = [_FORMAT, diffusers.__version__, transformers.__version__]
+    what = [versions, type(module).__name__, str(dtype), offload.level, offload.blocks_per_group, stamps]
+    text = json.dumps([what, tensors, computed], sort_keys=True)
+    return user_path(offload.disk) / hashlib.sha256(text.encode()).hexdigest()[:24]
+
+
+def _sha256(tensor: Tensor) -> str:
+    return hashlib.sha256(tensor.contiguous().reshape(-1).view(torch.uint8).numpy().tobytes()).hexdigest()
 
 
 def _make_files(
     folder: Path, module: nn.Module, stored: Mapping[str, Stored], dtype: torch.dtype, offload: Offload
 ) -> Layout:
-    """Fill the folder; it is there as a whole or not at all. What diffusers calls the files, and what goes into each,
-    is seen from those that it writes of a module whose weights have no content.
+    """Fill the folder, unless somebody else has by now; it is there as a whole or not at all.
+
+    What diffusers calls the files, and what goes into each, is seen from those that it writes of a module whose weights
+    have no content.
     """
     computed = {name: tensor.clone() for name, tensor in _named_tensors(module) if name not in stored}
     _replace_meta(module, lambda tensor: torch.empty(0, dtype=_as(tensor.dtype, dtype)))
     plain = offload.model_copy(update={"stream": False, "record_stream": False})
-    with _unfinished(folder) as made:
+    with new_groups(folder) as made:
+        if isinstance(made, dict):
+            return made
         for name, part in parts(module):
             group_part(part, "cpu", plain, str(made / name))
         layout = _layout_of(module, made)
         write_groups(made, layout, lambda name: _read(stored[name], dtype) if name in stored else computed[name])
     return layout
-
-
-@contextmanager
-def _unfinished(folder: Path) -> Iterator[Path]:
-    """A folder to fill, which takes its name when it is complete. Raises ModelError where the disk refuses."""
-    made = None
-    try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        _remove_left_over(folder)
-        made = Path(tempfile.mkdtemp(prefix=f"{folder.name}.", suffix=".part", dir=folder.parent))
-        yield made
-        shutil.rmtree(folder, ignore_errors=True)  # what was there is broken
-        made.rename(folder)
-    except OSError as error:
-        raise ModelError(
-            f"groups of layers cannot be kept in {folder.parent}: {error.strerror or error}",
-            hint="make room there, or name another folder under offload.disk",
-        ) from error
-    finally:
-        if made is not None:
-            shutil.rmtree(made, ignore_errors=True)
-
-
-def _remove_left_over(folder: Path) -> None:
-    for left in folder.parent.glob(f"{folder.name}.*.part"):
-        if time.time() - left.stat().st_mtime > _STALE_S:
-            shutil.rmtree(left, ignore_errors=True)
 
 
 def _check_names(module: nn.Module, stored: Mapping[str, Stored]) -> None:
@@ -153,18 +157,22 @@ def _as(own: torch.dtype, wanted: torch.dtype) -> torch.dtype:
 
 
 def _read(stored: Stored, dtype: torch.dtype) -> Tensor:
-    """A tensor as loading gives it: mapped where its precision is the file's, else copied."""
-    with safe_open(stored.path, framework="pt") as file:
-        tensor = read_stored(file, stored)
+    """A tensor as loading gives it: mapped where its precision is the file's, else copied. Raises ModelError."""
+    try:
+        with safe_open(stored.path, framework="pt") as file:
+            tensor = read_stored(file, stored)
+    except (OSError, SafetensorError) as error:
+        raise ModelError(f"{stored.path} cannot be read: {error}") from error
     return tensor.to(_as(tensor.dtype, dtype))
 
 
 def _layout_of(module: nn.Module, folder: Path) -> Layout:
-    """What diffusers will look for in which file."""
+    """What diffusers will look for in which file. With a stream, it has a group of nothing for its own use."""
     names = {id(tensor): name for name, tensor in _named_tensors(module)}
     return {
         Path(group.safetensors_file_path).relative_to(folder).as_posix(): {
             key: names[id(tensor)] for tensor, key in group.tensor_to_key.items()
         }
         for _, group in named_groups(module)
+        if group.tensor_to_key
     }

@@ -7,12 +7,16 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
 import torch
+from filelock import FileLock
 from torch import Tensor
+
+from limner.engine.errors import ModelError
 
 CACHE_LINE: Final = 64
 MANIFEST: Final = "groups.json"
@@ -42,6 +46,38 @@ def intact_groups(folder: Path) -> Layout | None:
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         pass
     return None
+
+
+@contextmanager
+def new_groups(folder: Path) -> Iterator[Path | Layout]:
+    """A folder to fill, which takes its name when it is complete; or what the folder holds, if somebody has filled it.
+
+    One process, and one thread of it, is in here at a time. A folder that is intact may be in use, and stays.
+    Raises ModelError where the disk refuses.
+    """
+    made, broken = (folder.with_name(f"{folder.name}.{kind}") for kind in ("part", "broken"))
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(folder.with_name(f"{folder.name}.lock")):
+            if (layout := intact_groups(folder)) is not None:
+                yield layout
+                return
+            try:
+                for left in (made, broken):  # by a process that was killed: nobody else is at work
+                    shutil.rmtree(left, ignore_errors=True)
+                made.mkdir()
+                yield made
+                if folder.exists():
+                    folder.rename(broken)
+                made.rename(folder)
+            finally:
+                for left in (made, broken):
+                    shutil.rmtree(left, ignore_errors=True)
+    except OSError as error:
+        raise ModelError(
+            f"groups of layers cannot be kept in {folder.parent}: {error.strerror or error}",
+            hint="make room there, or name another folder under offload.disk",
+        ) from error
 
 
 def _is_unchanged(path: Path, entry: Mapping[str, Any]) -> bool:

@@ -6,15 +6,20 @@ import json
 import os
 import resource
 import shutil
+import subprocess
 import sys
+import threading
+import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import safetensors.torch
 import torch
+from diffusers.hooks import group_offloading
 from lora_files import random_pairs, split, write
 
 from limner.engine.errors import ModelError
@@ -22,7 +27,10 @@ from limner.engine.offload import Offload
 from limner.engine.pool import ModelPool
 from limner.engine.testing import FakeContext
 from limner.nodes import ApplyLoRA, LoadModel
+from limner.nodes._flux2 import disk_groups
+from limner.nodes._flux2.checkpoint import find_checkpoint
 from limner.nodes._flux2.loader import Flux2Loader
+from limner.nodes._flux2.single_file import Piece
 from limner.nodes._flux2.size import module_bytes
 
 LEVELS: dict[str, dict[str, Any]] = {
@@ -63,8 +71,14 @@ def compute(live: Any, component: str) -> torch.Tensor:
 
 
 def files(folder: Path) -> dict[str, int]:
-    """Every file below a folder, with the time it was written."""
-    return {str(path.relative_to(folder)): path.stat().st_mtime_ns for path in folder.rglob("*") if path.is_file()}
+    """Every file below a folder, with the time it was written; without locks, which hold nothing."""
+    paths = [path for path in folder.rglob("*") if path.is_file() and path.suffix != ".lock"]
+    return {str(path.relative_to(folder)): path.stat().st_mtime_ns for path in paths}
+
+
+def folders(folder: Path) -> list[Path]:
+    """What lies in a folder, but for locks."""
+    return sorted(path for path in folder.iterdir() if path.suffix != ".lock")
 
 
 @pytest.fixture
@@ -120,7 +134,7 @@ def test_no_two_models_share_a_file(load_model: Callable[..., Any], loader: Flux
     specs = [load_model("dev").transformer, load_model("klein").transformer, load_model("dev", "bfloat16").transformer]
     for number, (spec, level) in enumerate([*((spec, "leaf") for spec in specs), (specs[0], "block")], start=1):
         loader.load(spec, "cpu", on_disk(tmp_path, level))
-        assert len(list(tmp_path.iterdir())) == number
+        assert len(folders(tmp_path)) == number
 
 
 def cut(path: Path) -> None:
@@ -185,7 +199,7 @@ def test_a_disk_that_is_full_leaves_nothing_behind(
     with file_limit(2000), pytest.raises(ModelError, match=r"cannot be kept in .*: File too large") as caught:
         loader.load(spec, "cpu", on_disk(tmp_path))
     assert "offload.disk" in str(caught.value)
-    assert not list(tmp_path.iterdir())
+    assert not folders(tmp_path)
     assert torch.equal(
         compute(loader.load(spec, "cpu", on_disk(tmp_path)), "transformer"),
         compute(loader.load(spec, "cpu"), "transformer"),
@@ -198,7 +212,7 @@ def test_room_is_looked_for_before_writing(
     monkeypatch.setattr(shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(10, 0, 10))
     with pytest.raises(ModelError, match="No space left on device"):
         loader.load(load_model("klein").transformer, "cpu", on_disk(tmp_path))
-    assert not list(tmp_path.iterdir())
+    assert not folders(tmp_path)
 
 
 def test_a_folder_that_cannot_be_made(load_model: Callable[..., Any], loader: Flux2Loader, tmp_path: Path) -> None:
@@ -210,17 +224,207 @@ def test_a_folder_that_cannot_be_made(load_model: Callable[..., Any], loader: Fl
 def test_what_a_killed_process_left_is_removed(
     load_model: Callable[..., Any], loader: Flux2Loader, tmp_path: Path
 ) -> None:
-    """After a day; what is young may be another process at work."""
+    """Both what it had not finished, and what it had taken away and not yet removed."""
     spec = load_model("klein").transformer
     loader.load(spec, "cpu", on_disk(tmp_path))
-    (folder,) = tmp_path.iterdir()
+    (folder,) = folders(tmp_path)
     shutil.rmtree(folder)
-    old, young = (tmp_path / f"{folder.name}.{name}.part" for name in ("old", "young"))
-    for left in (old, young):
-        left.mkdir()
-    os.utime(old, (1, 1))
+    for kind in ("part", "broken"):
+        (tmp_path / f"{folder.name}.{kind}").mkdir()
     loader.load(spec, "cpu", on_disk(tmp_path))
-    assert sorted(tmp_path.iterdir()) == sorted([folder, young])
+    assert folders(tmp_path) == [folder]
+
+
+def test_threads_that_begin_together_write_once(
+    load_model: Callable[..., Any], loader: Flux2Loader, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who comes second reads what the first has written, and deletes nothing that is in use."""
+    spec, results, written = load_model("klein").transformer, [], []
+    wanted = compute(loader.load(spec, "cpu"), "transformer")
+    begun, seen = threading.Barrier(2), threading.local()
+    intact, write_groups = disk_groups.intact_groups, disk_groups.write_groups
+
+    def together(folder: Path) -> Any:
+        found = intact(folder)
+        if not hasattr(seen, "one"):
+            seen.one = begun.wait(60)
+        return found
+
+    def counted(folder: Path, *rest: Any) -> None:
+        written.append(folder)
+        write_groups(folder, *rest)
+
+    monkeypatch.setattr(disk_groups, "intact_groups", together)
+    monkeypatch.setattr(disk_groups, "write_groups", counted)
+
+    def load() -> None:
+        results.append(loader.load(spec, "cpu", on_disk(tmp_path)))
+
+    threads = [threading.Thread(target=load) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(written) == 1
+    assert [torch.equal(compute(live, "transformer"), wanted) for live in results] == [True, True]
+
+
+PROCESS = """
+import sys, time
+from pathlib import Path
+from limner.engine.offload import Offload
+from limner.engine.testing import FakeContext
+from limner.nodes import LoadModel
+from limner.nodes._flux2 import disk_groups
+from limner.nodes._flux2.loader import Flux2Loader
+
+source, disk, own, other = sys.argv[1:]
+intact, write_groups = disk_groups.intact_groups, disk_groups.write_groups
+
+def together(folder):
+    found = intact(folder)
+    Path(own).touch()
+    while not Path(other).exists():
+        time.sleep(0.01)
+    return found
+
+def counted(*arguments):
+    print("written")
+    write_groups(*arguments)
+
+disk_groups.intact_groups, disk_groups.write_groups = together, counted
+spec = LoadModel(source=source).run(FakeContext()).transformer
+Flux2Loader().load(spec, "cpu", Offload(mode="group", disk=disk))
+print("loaded")
+"""
+
+
+def test_processes_that_begin_together_write_once(load_model: Callable[..., Any], tmp_path: Path) -> None:
+    """As threads do: the lock is a file's."""
+    marks = [str(tmp_path / name) for name in ("one", "two")]
+    call = [sys.executable, "-c", PROCESS, str(load_model("klein").transformer.source), str(tmp_path / "disk")]
+    processes = [subprocess.Popen([*call, *order], stdout=subprocess.PIPE, text=True) for order in (marks, marks[::-1])]
+    said = [process.communicate(timeout=300)[0].split() for process in processes]
+    assert sorted(said) == [["loaded"], ["written", "loaded"]]
+
+
+def test_files_that_go_before_the_hooks_are_on_are_missed(
+    load_model: Callable[..., Any], loader: Flux2Loader, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Others would be written in their place, of tensors without content; the next time, all is well."""
+    spec, make_files = load_model("klein").transformer, disk_groups._make_files
+
+    def lose(folder: Path, *rest: Any) -> Any:
+        layout = make_files(folder, *rest)
+        shutil.rmtree(folder)
+        return layout
+
+    with monkeypatch.context() as patch:
+        patch.setattr(disk_groups, "_make_files", lose)
+        with pytest.raises(ModelError, match="was removed or changed while it was in use"):
+            loader.load(spec, "cpu", on_disk(tmp_path))
+    wanted = compute(loader.load(spec, "cpu"), "transformer")
+    assert torch.equal(compute(loader.load(spec, "cpu", on_disk(tmp_path)), "transformer"), wanted)
+
+
+def test_files_that_go_under_a_lora_are_missed(load_model: Callable[..., Any], tmp_path: Path) -> None:
+    """Taking it off puts diffusers' hooks on anew, which would write what they do not find."""
+    base, loader = load_model("klein").transformer, Flux2Loader()
+    live = loader.load(base, "cpu", on_disk(tmp_path / "disk"))
+    file = write(tmp_path / "lora.safetensors", split(random_pairs(loader.load(base, "cpu").model)))
+    spec = ApplyLoRA(path=str(file)).run(FakeContext(), base)
+    with pytest.raises(ModelError, match="was removed or changed while it was in use"), loader.adapt(live, spec):
+        shutil.rmtree(tmp_path / "disk")
+
+
+class NoStream:
+    """A stream of a device that has none."""
+
+    def synchronize(self) -> None:
+        """Nothing is under way."""
+
+
+class StreamingBackend:
+    """What diffusers asks a device for."""
+
+    Stream = NoStream
+
+    def __init__(self, device: Any) -> None:
+        pass
+
+    def stream(self, stream: NoStream) -> Any:
+        return nullcontext()
+
+    def current_stream(self) -> NoStream:
+        return NoStream()
+
+
+@pytest.mark.parametrize("level", ["leaf", "block"])
+@pytest.mark.parametrize("component", ["text_encoder", "transformer", "vae"])
+def test_streams_use_the_same_files(
+    load_model: Callable[..., Any],
+    loader: Flux2Loader,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    component: str,
+    level: str,
+) -> None:
+    """With a stream, diffusers has one group more, of no tensors: it is not missed in the list."""
+    monkeypatch.setattr(group_offloading, "TorchDeviceBackend", StreamingBackend)
+    spec, offload = getattr(load_model("klein", "bfloat16"), component), on_disk(tmp_path, level)
+    loader.load(spec, "cpu", offload)
+    (listed,) = tmp_path.rglob("groups.json")
+    before = listed.stat().st_mtime_ns
+    loader.load(spec, "meta", offload.model_copy(update={"stream": True}))
+    assert [path.stat().st_mtime_ns for path in tmp_path.rglob("groups.json")] == [before]
+
+
+def test_what_is_computed_from_a_configuration_has_a_folder_of_its_own(
+    load_model: Callable[..., Any], loader: Flux2Loader, tmp_path: Path
+) -> None:
+    """Weights alone do not make the files: frequencies of positions are in them too."""
+    folder = tmp_path / "model"
+    shutil.copytree(load_model("klein").text_encoder.source, folder)
+    spec = LoadModel(source=str(folder)).run(FakeContext()).text_encoder
+    before = compute(loader.load(spec, "cpu", on_disk(tmp_path / "disk")), "text_encoder")
+    path = folder / "text_encoder" / "config.json"
+    config = json.loads(path.read_text())
+    config["rope_parameters"]["rope_theta"] = 123.0
+    path.write_text(json.dumps(config))
+    wanted = compute(loader.load(spec, "cpu"), "text_encoder")
+    assert not torch.equal(wanted, before)
+    assert torch.equal(compute(loader.load(spec, "cpu", on_disk(tmp_path / "disk")), "text_encoder"), wanted)
+    assert len(folders(tmp_path / "disk")) == 2
+
+
+def test_how_tensors_are_made_is_part_of_the_folders_name(
+    load_model: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another piece of a file, and another version of what computes the rest, are another folder."""
+    checkpoint = find_checkpoint(load_model("klein").transformer)
+    name, stored = max(checkpoint.tensors.items(), key=lambda item: item[1].size_bytes)
+    piece = Piece(**vars(stored))
+    ways = [stored, piece, replace(piece, rows=(1, 3)), replace(piece, is_swapped=True), replace(piece, scale="s")]
+
+    def folder(way: Any) -> Path:
+        tensors = {**checkpoint.tensors, name: way}
+        return disk_groups._folder(torch.nn.Module(), tensors, torch.float32, on_disk(tmp_path))
+
+    found = {folder(way) for way in ways}
+    monkeypatch.setattr(disk_groups.transformers, "__version__", "0.0.0")
+    assert len(found | {folder(stored)}) == len(ways) + 1
+
+
+def test_the_time_of_a_folder_is_that_of_its_last_use(
+    load_model: Callable[..., Any], loader: Flux2Loader, tmp_path: Path
+) -> None:
+    """So that what nobody uses any more can be found."""
+    spec = load_model("klein").transformer
+    loader.load(spec, "cpu", on_disk(tmp_path))
+    (folder,) = folders(tmp_path)
+    os.utime(folder, (1, 1))
+    loader.load(spec, "cpu", on_disk(tmp_path))
+    assert time.time() - folder.stat().st_mtime < 3600
 
 
 def test_weights_that_are_not_the_modules_are_refused(
