@@ -79,9 +79,9 @@ def _say_ready(url: str, model: EncoderModel) -> None:
 
 
 def _token(token_file: Path | None) -> SecretStr | None:
-    from limner.nodes._remote.token import DEFAULT_ENV, find_token, read_token
+    from limner.nodes._remote.token import DEFAULT_ENV, env_token, read_token
 
-    return read_token(token_file) if token_file is not None else find_token(None, None, DEFAULT_ENV)
+    return read_token(token_file) if token_file is not None else env_token(DEFAULT_ENV)
 
 
 def _quantization(method: QuantizationMethod, *, double_quant: bool) -> Quantization:

@@ -76,7 +76,7 @@ class RemoteEncode(Node):
     token_env: str | None = Field(
         default=None,
         description="The environment variable that holds the token: LIMNER_TOKEN, LIMNER_TOKEN_..., HF_TOKEN. Empty: "
-        "LIMNER_TOKEN, or for Hugging Face HF_TOKEN, where that is set.",
+        "LIMNER_TOKEN for private addresses and hosts in LIMNER_ENCODERS, HF_TOKEN for huggingface.co, if it is set.",
     )
     token_file: str | None = Field(
         default=None, min_length=1, description="A file that holds the token alone; its name ends in .token."

@@ -132,7 +132,7 @@ async def _refusal(service: Service, response: aiohttp.ClientResponse) -> Except
     said = await _message(service, response)
     if status in (401, 403):
         what = "refuses the token" if service.token is not None else "wants a token"
-        hint = "token_env or token_file names the one to send"
+        hint = "token_env or token_file names the one to send; LIMNER_TOKEN goes to hosts that LIMNER_ENCODERS lists"
         return InputError(f"{url} {what} ({status}{said})", hint=hint)
     if status == 404:
         return InputError(f"{url} has no encoder (404{said})", hint="give the address without a path, or the protocol")

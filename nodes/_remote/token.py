@@ -13,9 +13,12 @@ from pydantic import SecretStr
 
 from limner.engine.errors import InputError
 from limner.engine.user_path import user_path
+from limner.nodes._remote.address import AddressPolicy, address_of
 
 DEFAULT_ENV: Final = "LIMNER_TOKEN"
 HUB_ENV: Final = "HF_TOKEN"
+HOSTS_ENV: Final = "LIMNER_ENCODERS"
+"""The hosts, separated by commas, that get ``LIMNER_TOKEN`` although they are public."""
 TOKEN_SUFFIX: Final = ".token"
 _HUB_HOST: Final = "huggingface.co"
 """And its subdomains. Under huggingface.cloud, anybody's endpoint may run."""
@@ -27,11 +30,14 @@ def token_faults(token_env: str | None, token_file: str | None, url: str) -> Ite
     """Faults of the settings that name a token, as (setting, message).
 
     A graph may come from anyone. So it can name only variables and files that are meant to be sent, and not, say, a
-    password in another variable.
+    password in another variable; and it cannot choose who gets the tokens that every user may have set.
     """
     if token_env == HUB_ENV:
         if not is_hub(url):
             yield "token_env", f"{HUB_ENV} is sent to {_HUB_HOST} only, over https"
+    elif token_env == DEFAULT_ENV:
+        if not is_trusted(url):
+            yield "token_env", f"{DEFAULT_ENV} is sent to private addresses, and to hosts that {HOSTS_ENV} lists"
     elif token_env is not None and not _ENV_NAME.fullmatch(token_env):
         yield "token_env", f"{token_env} is not sent: name {DEFAULT_ENV}, {DEFAULT_ENV}_... or {HUB_ENV}"
     if token_file is not None and not token_file.endswith(TOKEN_SUFFIX):
@@ -43,17 +49,22 @@ def token_faults(token_env: str | None, token_file: str | None, url: str) -> Ite
 def find_token(token_env: str | None, token_file: str | None, url: str) -> SecretStr | None:
     """The token to send, None for none. Raises InputError where a named one is missing, without ever quoting it.
 
-    Where nothing is named, it is ``LIMNER_TOKEN``, and for Hugging Face ``HF_TOKEN``, if that is set.
+    Where nothing is named, it is ``LIMNER_TOKEN`` for trusted hosts, and ``HF_TOKEN`` for Hugging Face, if that is set.
     """
     if token_file is not None:
         return read_token(user_path(token_file))
-    name = token_env or (HUB_ENV if is_hub(url) else DEFAULT_ENV)
-    found = os.environ.get(name)
-    if not found:
-        if token_env is None:
-            return None
+    if (name := token_env or _default_env(url)) is None:
+        return None
+    found = env_token(name)
+    if found is None and token_env is not None:
         raise InputError(f"the environment variable {name} is not set", hint="it holds the token of the service")
-    return as_token(found, f"the environment variable {name}")
+    return found
+
+
+def env_token(name: str) -> SecretStr | None:
+    """The token in an environment variable; None where it is empty or not set. Raises InputError."""
+    found = os.environ.get(name)
+    return as_token(found, f"the environment variable {name}") if found else None
 
 
 def read_token(path: Path) -> SecretStr:
@@ -73,6 +84,28 @@ def as_token(text: str, where: str) -> SecretStr:
     if not _TOKEN.fullmatch(text):
         raise InputError(f"{where} holds no token", hint="one line of printable ASCII without spaces")
     return SecretStr(text)
+
+
+def is_trusted(url: str) -> bool:
+    """Whether ``LIMNER_TOKEN`` may go to a URL: one that only leads to private addresses, or whose host the user lists.
+
+    Over plain http only private addresses are ever connected to, wherever a name leads; over https, public ones too.
+    """
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    if host in {listed.strip().lower() for listed in os.environ.get(HOSTS_ENV, "").split(",")} - {""}:
+        return True
+    if parts.scheme == "http" or host == "localhost":
+        return True
+    address = address_of(host)
+    return address is not None and AddressPolicy(allow_private=True, is_plain=True).fault(address) is None
+
+
+def _default_env(url: str) -> str | None:
+    """The variable whose token a URL gets unasked."""
+    if is_trusted(url):
+        return DEFAULT_ENV
+    return HUB_ENV if is_hub(url) else None
 
 
 def is_hub(url: str) -> bool:

@@ -53,7 +53,7 @@ def _alone(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(remote_encode, "_known_models", remote_encode.KnownModels())
     monkeypatch.setattr("limner.nodes._remote.retry.FIRST_WAIT_S", 0.02)
     monkeypatch.setattr("limner.nodes._remote.retry.LONGEST_WAIT_S", 0.2)
-    for name in ("LIMNER_TOKEN", "HF_TOKEN"):
+    for name in ("LIMNER_TOKEN", "HF_TOKEN", "LIMNER_ENCODERS"):
         monkeypatch.delenv(name, raising=False)
 
 
@@ -517,8 +517,9 @@ def test_pickle_is_read_in_that_form_only(liar: str, blobs: Path) -> None:
         ({"url": "https://localhost"}, "url", "allow_private"),
         ({"token_env": "AWS_SECRET_ACCESS_KEY"}, "token_env", "is not sent"),
         ({"token_env": "HF_TOKEN"}, "token_env", "huggingface.co"),
+        ({"token_env": "LIMNER_TOKEN"}, "token_env", "LIMNER_ENCODERS lists"),
         ({"token_file": "~/.ssh/id_ed25519"}, "token_file", "*.token"),
-        ({"token_file": "a.token", "token_env": "LIMNER_TOKEN"}, "token_file", "keep one"),
+        ({"token_file": "a.token", "token_env": "LIMNER_TOKEN_A"}, "token_file", "keep one"),
         ({"protocol": "huggingface", "max_length": 5}, "max_length", "512"),
         ({"protocol": "huggingface", "expect": "sha256:" + "0" * 64}, "expect", "does not say"),
     ],

@@ -24,6 +24,7 @@ NOT_HUB = [
 def _tokens(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HF_TOKEN", "of-the-hub")
     monkeypatch.setenv("LIMNER_TOKEN", "of-limner")
+    monkeypatch.delenv("LIMNER_ENCODERS", raising=False)
 
 
 def sent(url: str, token_env: str | None = None) -> str | None:
@@ -50,3 +51,49 @@ def test_an_endpoint_gets_the_token_that_is_named_for_it(url: str, monkeypatch: 
     monkeypatch.setenv("LIMNER_TOKEN_OF_IT", "its-own")
     assert list(token_faults("LIMNER_TOKEN_OF_IT", None, url)) == []
     assert sent(url, "LIMNER_TOKEN_OF_IT") == "its-own"
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://127.0.0.1:8765",
+        "https://127.0.0.1",
+        "https://localhost:8765",
+        "https://[::1]",
+        "https://10.1.2.3",
+        "https://[fd00::1]",
+        "http://gpu-box:8765",
+    ],
+)
+def test_a_private_address_gets_the_token_unasked(url: str) -> None:
+    """So does any name over plain http, which is never connected to another address."""
+    assert sent(url) == sent(url, "LIMNER_TOKEN") == "of-limner"
+    assert list(token_faults("LIMNER_TOKEN", None, url)) == []
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://of-anybody.example",
+        "https://8.8.8.8",
+        "https://[2001:4860:4860::8888]",
+        "https://[::ffff:8.8.8.8]",
+        "https://localhost.example",
+        "https://encoder.example.org.evil.example",
+        "https://169.254.169.254",
+    ],
+)
+def test_a_public_address_gets_it_only_where_the_user_lists_it(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A graph of somebody else cannot name itself the receiver."""
+    monkeypatch.setenv("LIMNER_ENCODERS", "encoder.example.org, ")
+    assert sent(url) is None
+    assert [setting for setting, _ in token_faults("LIMNER_TOKEN", None, url)] == ["token_env"]
+
+
+@pytest.mark.parametrize("listed", ["encoder.example.org", "gpu-box, Encoder.Example.org", "encoder.example.org,"])
+def test_a_listed_host_gets_the_token(listed: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In capitals or not, among others or alone; its subdomains are other hosts."""
+    monkeypatch.setenv("LIMNER_ENCODERS", listed)
+    assert sent("https://encoder.EXAMPLE.org:8443") == "of-limner"
+    assert list(token_faults("LIMNER_TOKEN", None, "https://encoder.example.org")) == []
+    assert sent("https://a.encoder.example.org") is None
