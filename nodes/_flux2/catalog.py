@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from pathlib import Path
 from typing import Final
 
 from limner.engine.errors import ModelError
+from limner.nodes._flux2.shards import missing_files, weight_files
 from limner.nodes._flux2.source import local_folder
+from limner.nodes._flux2.text_layers import has_text_tensors
 from limner.nodes.specs import Component
 
 CONFIGS: Final = Path(__file__).with_name("configs")
@@ -23,7 +26,7 @@ _FOLDERS: Final = {
 
 
 def known_folder(source: str, revision: str | None, component: Component) -> Path:
-    """Where to read of a component: its files where they are on this machine, else its configuration.
+    """Where to read of a component: its files where they are all on this machine, else its configuration.
 
     Asks no network. Raises ModelError where neither is there.
     """
@@ -31,15 +34,30 @@ def known_folder(source: str, revision: str | None, component: Component) -> Pat
     if folder is not None:
         return folder
     downloaded = _downloaded(source, revision)
-    if downloaded is not None and any((downloaded / component).glob("*.safetensors")):
+    if downloaded is not None and has_weights(downloaded, component):
         return downloaded
     known = {name.casefold(): folder for name, folder in _FOLDERS.items()}
     if (name := known.get(source.casefold())) is not None:
         return CONFIGS / name
+    if downloaded is not None and (downloaded / component / "config.json").is_file():
+        return downloaded
     raise ModelError(
         f"{source} is not on this machine, so nothing is known of its size",
         hint=f"download it, or plan with one of {', '.join(_FOLDERS)}",
     )
+
+
+def has_weights(folder: Path, component: Component) -> bool:
+    """Whether all weights of a component that are read lie in a model folder. Raises ModelError for a broken index."""
+    return _has_weights(folder, component, weight_files(folder / component))
+
+
+@lru_cache(maxsize=64)
+def _has_weights(folder: Path, component: Component, files: tuple[str, ...]) -> bool:
+    """``files`` are those that are there: where more come, this is asked anew."""
+    if component == "text_encoder":
+        return has_text_tensors(folder)
+    return bool(files) and not missing_files(folder / component)
 
 
 def _downloaded(source: str, revision: str | None) -> Path | None:

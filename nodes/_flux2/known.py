@@ -11,11 +11,12 @@ from typing import Any, Final, Literal
 
 from limner.engine.errors import ModelError
 from limner.nodes._flux2.base import ENDINGS, single_file_tensors
-from limner.nodes._flux2.catalog import known_folder
+from limner.nodes._flux2.catalog import has_weights, known_folder
 from limner.nodes._flux2.hub_file import here, locate
 from limner.nodes._flux2.index import ModelIndex, read_index, read_json
 from limner.nodes._flux2.settings import ModelSettings, read_settings
 from limner.nodes._flux2.shapes import text_encoder_shapes, transformer_shapes, vae_shapes
+from limner.nodes._flux2.shards import weight_files
 from limner.nodes._flux2.text_layers import kept_name, layers_to_keep, text_tensors
 from limner.nodes._flux2.weights import Stored, read_folder
 from limner.nodes.specs import Component, Flux2Spec, Quantization
@@ -28,7 +29,7 @@ _SHAPES: Final = {"transformer": transformer_shapes, "text_encoder": text_encode
 _RELEASED_AS: Final = "BF16"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class KnownComponent:
     """One component of a checkpoint, by what its files say, or its configuration."""
 
@@ -90,7 +91,9 @@ class KnownComponent:
 
 def known(spec: Flux2Spec[Any]) -> KnownComponent:
     """What is known of a component. Raises ModelError where nothing is."""
-    return _known(spec.source, spec.revision, spec.component, spec.identity, spec.file, spec.file_revision)
+    folder = known_folder(spec.source, spec.revision, spec.component)
+    files = weight_files(folder / spec.component)
+    return _known(folder, files, spec.component, spec.identity, spec.file, spec.file_revision)
 
 
 def is_stored_quantized(spec: Flux2Spec[Any]) -> bool:
@@ -100,10 +103,16 @@ def is_stored_quantized(spec: Flux2Spec[Any]) -> bool:
 
 @lru_cache(maxsize=64)
 def _known(
-    source: str, revision: str | None, component: Component, identity: str, file: str | None, file_revision: str | None
+    folder: Path,
+    files: tuple[str, ...],
+    component: Component,
+    identity: str,
+    file: str | None,
+    file_revision: str | None,
 ) -> KnownComponent:
-    """``identity`` says what the source held: where it changes, this is asked anew."""
-    folder = known_folder(source, revision, component)
+    """``identity`` says what the source held, and ``files`` how much was downloaded: where one changes, this is asked
+    anew.
+    """
     path = folder / component / "config.json"
     config = read_json(path)
     if file is not None:
@@ -111,7 +120,7 @@ def _known(
             raise ModelError(f"{file} is not on this machine, so nothing is known of its size", hint="download it")
         tensors = single_file_tensors(component, weights, folder / component)
         return KnownComponent(folder, config, tensors, "headers", is_file=True)
-    if any((folder / component).glob("*.safetensors")):
+    if has_weights(folder, component):
         tensors = text_tensors(folder) if component == "text_encoder" else read_folder(folder / component)
         return KnownComponent(folder, config, tensors, "headers")
     try:

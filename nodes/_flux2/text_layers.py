@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from pathlib import Path
 
 from limner.engine.errors import ModelError
 from limner.nodes._flux2.index import read_index, read_json
 from limner.nodes._flux2.settings import read_settings
+from limner.nodes._flux2.shards import missing_files, shards, weight_files
 from limner.nodes._flux2.weights import Stored, read_tensors
 
 DEFAULT_LAYERS = 32
@@ -60,24 +60,24 @@ def needed_files(folder: Path) -> list[str]:
     if not (folder / "text_encoder" / INDEX).is_file():
         return ["*.safetensors"]
     layers = layers_to_keep(folder)
-    shards = _shards(folder / "text_encoder" / INDEX)
-    return sorted({shard for key, shard in shards.items() if kept_name(key, layers)})
+    names = shards(folder / "text_encoder" / INDEX)
+    return sorted({shard for key, shard in names.items() if kept_name(key, layers)})
+
+
+def has_text_tensors(folder: Path) -> bool:
+    """Whether every file that holds tensors that are read is on this machine. Raises ModelError."""
+    weights = folder / "text_encoder"
+    if (weights / INDEX).is_file():
+        return set(needed_files(folder)) <= set(weight_files(weights))
+    return bool(weight_files(weights)) and not missing_files(weights)
 
 
 def _files(weights: Path, layers: int) -> list[Path]:
     """As ``needed_files``, of which all must be there."""
     if not (weights / INDEX).is_file():
         return sorted(weights.glob("*.safetensors"))
-    shards = _shards(weights / INDEX)
-    return [weights / shard for shard in sorted({shard for key, shard in shards.items() if kept_name(key, layers)})]
-
-
-def _shards(index: Path) -> Mapping[str, str]:
-    """File names by tensor. Only plain names: an index points at nothing outside its folder."""
-    shards = read_json(index).get("weight_map")
-    if not isinstance(shards, dict) or not all(isinstance(name, str) and "/" not in name for name in shards.values()):
-        raise ModelError(f"{index} names no files", hint="download it again")
-    return shards
+    names = shards(weights / INDEX)
+    return [weights / name for name in sorted({name for key, name in names.items() if kept_name(key, layers)})]
 
 
 def kept_name(key: str, layers: int) -> str | None:

@@ -39,7 +39,8 @@ def weigh(spec: ModelSpec[Any], device: str) -> Weights:
     """The weights of a spec of FLUX.2 on a device. Raises ModelError, InputError."""
     if not isinstance(spec, (TextEncoder, Transformer, VAE)):
         raise ModelError(f"{type(spec).__name__} is not a model of FLUX.2")
-    return _weigh(spec, "cpu" if device == "cpu" else "accelerator")
+    adapter_bytes = sum(map(_lora_bytes, spec.loras)) if isinstance(spec, Transformer) else 0
+    return _weigh(spec, "cpu" if device == "cpu" else "accelerator", known(spec), adapter_bytes)
 
 
 def unpacked_bytes(spec: Flux2Spec[Any], device: str, tokens: int) -> int:
@@ -60,8 +61,7 @@ def unpacked_bytes(spec: Flux2Spec[Any], device: str, tokens: int) -> int:
 
 
 @lru_cache(maxsize=256)
-def _weigh(spec: TextEncoder | Transformer | VAE, kind: str) -> Weights:
-    component = known(spec)
+def _weigh(spec: TextEncoder | Transformer | VAE, kind: str, component: KnownComponent, adapter_bytes: int) -> Weights:
     quantization = _quantization(spec, component)
     itemsize = component.itemsize(spec, kind)
     leaves: Counter[str] = Counter()
@@ -76,7 +76,7 @@ def _weigh(spec: TextEncoder | Transformer | VAE, kind: str) -> Weights:
         stored_bytes=leaves.total() if component.quantization is not None else component.stored_bytes,
         leaf_bytes=max(leaves.values()),
         block_bytes=tuple(size for _, size in sorted(blocks.items(), key=lambda item: (item[0][0][0] == "s", item[0]))),
-        adapter_bytes=sum(map(_lora_bytes, spec.loras)) if isinstance(spec, Transformer) else 0,
+        adapter_bytes=adapter_bytes,
         origin=component.origin,
         immovable=_immovable("gguf" if component.packed else quantization.method if quantization else None),
         is_made_there=isinstance(spec, Quantizable) and spec.quantization is not None,

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from limner.engine.errors import ModelError
+from limner.nodes._flux2.shards import missing_files
 
 MAX_HEADER_BYTES = 100_000_000
 _FLOAT_BYTES = {"F64": 8, "F32": 4, "F16": 2, "BF16": 2, "F8_E4M3": 1, "F8_E5M2": 1}
@@ -61,7 +62,9 @@ class StoredWeights:
 
 
 def read_folder(folder: Path) -> dict[str, Stored]:
-    """Every tensor of a component's files. Raises ModelError where one is not safetensors or there is none."""
+    """Every tensor of a component's files. Raises ModelError where one is not safetensors, or missing."""
+    if missing := missing_files(folder):
+        raise ModelError(f"{folder} lacks {shorten(missing)}", hint="its download was not finished: download it again")
     found = {}
     for path in sorted(folder.glob("*.safetensors")):
         found.update(read_tensors(path))
