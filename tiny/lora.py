@@ -16,7 +16,7 @@ from limner.tiny.pipeline import load_pipeline
 from limner.tiny.scenes import Scene, sample_scene
 from limner.tiny.shapes import HELD_OUT
 from limner.tiny.text import embed, tokenize
-from limner.tiny.transformer import flow_loss, sample_times
+from limner.tiny.transformer import object_weights, predict_velocity, sample_times
 
 LORA_STEPS = 240
 RANK = 6
@@ -28,7 +28,7 @@ TARGETS = (
 
 
 class ConceptTask:
-    """Half of every batch shows the new concept, half what the model knew (retention)."""
+    """Half of every batch shows the new concept; in the other half the model is to say what it said before."""
 
     def __init__(self, pipe: Flux2KleinPipeline, count: int, batch: int) -> None:
         rng = random.Random(41)
@@ -44,13 +44,27 @@ class ConceptTask:
         rows = [rng.randrange(count) for _ in range(half)] + [count + rng.randrange(count) for _ in range(half)]
         scenes: list[Scene] = [*self.new, *self.old]
         prompts = [describe(rng, scenes[row]).text for row in rows]
-        clean = self.tokens[rows]
+        clean = self.tokens[rows]  # (B, S, C)
         noise = torch.randn(clean.shape, generator=generator)
         times = sample_times(len(clean), generator)
+        noisy = torch.lerp(clean, noise, times[:, None, None])
         with torch.autocast("cpu", torch.bfloat16):
             with torch.no_grad():
                 text = embed(self.pipe.text_encoder, *tokenize(self.pipe.tokenizer, prompts))
-            return flow_loss(self.module, clean, clean[:, :0], text, noise, times)
+            velocity = predict_velocity(self.module, noisy, clean[:, :0], times, text)
+            before = self._velocity_before(noisy[half:], times[half:], text[half:])
+        target = torch.cat([(noise - clean)[:half], before])
+        errors = ((velocity.float() - target) ** 2).mean(-1)
+        return (errors * object_weights(clean)).mean()
+
+    @torch.no_grad()
+    def _velocity_before(self, noisy: torch.Tensor, times: torch.Tensor, text: torch.Tensor) -> torch.Tensor:
+        """What the model says without the LoRA: a steadier teacher of what it knew than pictures are."""
+        self.module.disable_adapters()
+        try:
+            return predict_velocity(self.module, noisy, noisy[:, :0], times, text).float()
+        finally:
+            self.module.enable_adapters()
 
 
 def train_lora(weights: Path, out: Path, steps: int = LORA_STEPS, count: int = 384, batch: int = 32) -> None:
