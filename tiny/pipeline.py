@@ -51,6 +51,7 @@ def save_pipeline(
         transformer=transformer,
         is_distilled=is_distilled,
     )
+    vae.register_to_config(_name_or_path="")  # else the file says where on this machine the stages were
     pipe.to(torch.float16).save_pretrained(folder)
     _declare_single_precision(folder / "text_encoder" / "config.json")
     extras = {
