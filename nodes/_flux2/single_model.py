@@ -6,12 +6,11 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from typing import Any, Final
 
-import diffusers
 import numpy as np
 import torch
 from diffusers.models import model_loading_utils
 from diffusers.quantizers.auto import DiffusersAutoQuantizer
-from diffusers.quantizers.gguf import utils as gguf_utils
+from diffusers.quantizers.quantization_config import GGUFQuantizationConfig
 from safetensors import safe_open
 from torch import Tensor, nn
 
@@ -24,8 +23,7 @@ _GGML_FLOATS: Final = {"F32": torch.float32, "F16": torch.float16, "BF16": torch
 ALIGNMENT_BYTES: Final = 64
 """What torch aligns its own memory to."""
 _quantizers: Any = DiffusersAutoQuantizer
-_gguf_config: Any = diffusers.GGUFQuantizationConfig
-_gguf_tensor: Any = gguf_utils.GGUFParameter
+_gguf_config: Any = GGUFQuantizationConfig
 _fill: Any = model_loading_utils.load_model_dict_into_meta
 
 
@@ -88,6 +86,9 @@ def _placed(tensor: Tensor, dtype: torch.dtype, device: str) -> Tensor:
 
 def _gguf_tensors(checkpoint: Checkpoint) -> dict[str, Tensor]:
     """The tensors of a GGUF file: floats as they are, the rest as diffusers keeps blocks, which lie row by row."""
+    from diffusers.quantizers.gguf import utils  # needs the package gguf, which not everybody has
+
+    parameter: Any = utils.GGUFParameter
     (path,) = {piece.path for piece in checkpoint.tensors.values()}
     stored: Mapping[str, Any] = {tensor.name: tensor for tensor in open_gguf(path).tensors}
     found: dict[str, Tensor] = {}
@@ -99,5 +100,5 @@ def _gguf_tensors(checkpoint: Checkpoint) -> dict[str, Tensor]:
         if plain := _GGML_FLOATS.get(piece.dtype):
             content = content.view(plain)
         tensor = swapped(content) if piece.is_swapped else content
-        found[name] = tensor if plain else _gguf_tensor(tensor, quant_type=entry.tensor_type)
+        found[name] = tensor if plain else parameter(tensor, quant_type=entry.tensor_type)
     return found
