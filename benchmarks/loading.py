@@ -52,7 +52,7 @@ if method:
     tiny = getattr(LoadModel().run(FakeContext()), component)
     loader.load(Quantize(method=method).run(FakeContext(), tiny), "cpu")
     spec = Quantize(method=method).run(FakeContext(), spec)
-stored = find_checkpoint(spec).stored.total_bytes
+stored = find_checkpoint(spec).component.stored_bytes
 print("ready", flush=True)
 sys.stdin.readline()
 live = loader.load(spec, "cpu")

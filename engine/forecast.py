@@ -49,6 +49,8 @@ class Weights:
     """Ways of waiting that these weights do not allow: ``model``, ``group``, ``disk``."""
     is_made_there: bool = False
     """Whether the device makes them as they are (quantizes), so that all are there once, whatever the policy."""
+    loaded_bytes: int = 0
+    """What they take at first, where that is more: some are read whole, and then cast."""
 
     @property
     def rest_bytes(self) -> int:

@@ -44,12 +44,20 @@ def placement(model: Weights, policy: Offload, device: str) -> Placement:
 
 def _loaded(footprint: Footprint, model: Weights, policy: Offload, device: str) -> Footprint:
     """With what loading needs: all weights where the device quantizes them, and a copy of all where they are pinned."""
-    loading = {}
+    loading = {reading_device(policy, device, model.is_made_there): model.loaded_bytes}
     if model.is_made_there:
         loading[device] = model.weight_bytes + model.making_bytes
     if policy.stream and policy.disk is None and not policy.low_cpu_mem:
-        loading[RAM] = 2 * model.weight_bytes  # those that were copied from go only when their group first comes back
-    return replace(footprint, loading=loading)
+        # those that were copied from go only when their group first comes back
+        loading[RAM] = max(model.loaded_bytes, 2 * model.weight_bytes)
+    return replace(footprint, loading={name: size for name, size in loading.items() if size})
+
+
+def reading_device(policy: Offload, device: str, is_made_there: bool) -> str:
+    """Where weights are read to. Those that wait elsewhere go there at once, but for those that the device quantizes:
+    a CPU would round them differently.
+    """
+    return RAM if policy.mode in ("model", "group") and not is_made_there else device
 
 
 def group_bytes(model: Weights, policy: Offload) -> int:

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 from limner.nodes._flux2.base import find_file, single_file_tensors
 from limner.nodes._flux2.index import ModelIndex, read_index, read_json
+from limner.nodes._flux2.known import KnownComponent
 from limner.nodes._flux2.settings import ModelSettings, read_settings
 from limner.nodes._flux2.source import find
 from limner.nodes._flux2.text_layers import text_tensors
-from limner.nodes._flux2.weights import Stored, StoredWeights, read_folder
+from limner.nodes._flux2.weights import Stored, read_folder
 from limner.nodes.specs import Flux2Spec, TextEncoder
 
 if TYPE_CHECKING:
@@ -37,11 +38,6 @@ class Checkpoint:
         """What holds the weights: a folder or a file."""
         return self.file or self.config
 
-    @cached_property
-    def stored(self) -> StoredWeights:
-        """Their bytes by dtype."""
-        return StoredWeights.of(self.tensors.values())
-
     @property
     def is_gguf(self) -> bool:
         """Whether the file is GGUF."""
@@ -53,6 +49,12 @@ class Checkpoint:
         if self.file is not None:
             return self.is_gguf
         return bool(read_json(self.config / "config.json").get("quantization_config"))
+
+    @cached_property
+    def component(self) -> KnownComponent:
+        """What a plan may know of it. Raises ModelError where there is no configuration."""
+        config = read_json(self.config / "config.json")
+        return KnownComponent(self.folder, config, self.tensors, "headers", is_file=self.file is not None)
 
     @property
     def index(self) -> ModelIndex:

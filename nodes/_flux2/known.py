@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
@@ -78,15 +79,19 @@ class KnownComponent:
 
     def itemsize(self, spec: Flux2Spec[Any], device: str) -> int:
         """Bytes of a weight that is not quantized, as ``spec`` is loaded on a device."""
+        return _ITEMSIZES[self.dtype(spec, device)]
+
+    def dtype(self, spec: Flux2Spec[Any], device: str) -> str:
+        """Its dtype in torch's words. ``auto`` is that of most stored bytes, but float32 for small weights on a CPU."""
         if spec.dtype != "auto":
-            return _ITEMSIZES[spec.dtype]
+            return spec.dtype
         if device == "cpu" and self.stored_bytes <= SMALL_BYTES:
-            return 4
-        sizes: dict[str, int] = {}
+            return "float32"
+        sizes = Counter[str]()
         for tensor in self.tensors.values():
-            sizes[tensor.dtype] = sizes.get(tensor.dtype, 0) + tensor.size_bytes
+            sizes[tensor.dtype] += tensor.size_bytes
         main = max(sizes, key=lambda dtype: (sizes[dtype], dtype))
-        return 4 if main == "F32" else 2
+        return {"F32": "float32", "F16": "float16"}.get(main, "bfloat16")
 
 
 def known(spec: Flux2Spec[Any]) -> KnownComponent:

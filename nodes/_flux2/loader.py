@@ -5,10 +5,9 @@ from __future__ import annotations
 import gc
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any, Final, cast
+from typing import Any, cast
 
 import diffusers
 import torch
@@ -25,6 +24,7 @@ from limner.engine.events import ModelFetching
 from limner.engine.footprint import Footprint
 from limner.engine.models import ModelSpec, Report
 from limner.engine.offload import NONE, Offload
+from limner.engine.placement import placement, reading_device
 from limner.nodes._flux2.adapters import with_loras
 from limner.nodes._flux2.bitsandbytes_cpu import keep_portable
 from limner.nodes._flux2.checkpoint import Checkpoint, find_checkpoint
@@ -33,28 +33,17 @@ from limner.nodes._flux2.live import LiveTextEncoder, LiveTransformer
 from limner.nodes._flux2.movable import offload_fault, stored_method
 from limner.nodes._flux2.offloading import footprint, place, put_hooks
 from limner.nodes._flux2.preview import LatentPreview
-from limner.nodes._flux2.quantization import bytes_to_load, plan_load, stored_arguments
+from limner.nodes._flux2.quantization import plan_load, stored_arguments
 from limner.nodes._flux2.settings import PreviewMap
 from limner.nodes._flux2.single_model import load_single_file
 from limner.nodes._flux2.size import module_bytes
 from limner.nodes._flux2.source import find
 from limner.nodes._flux2.text_model import load_text_model, meta_model
 from limner.nodes._flux2.tokenizer import load_tokenizer
-from limner.nodes.specs import VAE, Dtype, Flux2Spec, Quantizable, TextEncoder, Transformer
+from limner.nodes._flux2.weigh import is_made_there, weights_of
+from limner.nodes.specs import VAE, Flux2Spec, Quantizable, TextEncoder, Transformer
 
 Live = LiveTextEncoder | LiveTransformer | AutoencoderKLFlux2
-
-SMALL_BYTES: Final = 1 << 30
-"""On a CPU, weights up to this size are widened to float32 by ``dtype="auto"``: half precision is slow there."""
-
-_DTYPES: Final[Mapping[str, torch.dtype]] = {
-    "float32": torch.float32,
-    "bfloat16": torch.bfloat16,
-    "float16": torch.float16,
-    "F32": torch.float32,
-    "BF16": torch.bfloat16,
-    "F16": torch.float16,
-}
 
 
 class Flux2Loader:
@@ -70,20 +59,10 @@ class Flux2Loader:
         find_checkpoint(spec, partial(report, ModelFetching, str(spec)))
 
     def expect(self, spec: ModelSpec[Any], device: str, offload: Offload = NONE) -> Footprint:
-        """What the weights will take of each device. Raises ModelError."""
-        size_bytes = self.stored_bytes(spec, device)
-        expected = Footprint.of(size_bytes, device, offload)
-        at = _load_at(_flux2(spec), device, offload)
-        return expected if at == "cpu" else replace(expected, loading={at: size_bytes})
-
-    def stored_bytes(self, spec: ModelSpec[Any], device: str) -> int:
-        """Bytes of the weights as they are loaded, from the headers; quantized, a close guess. Raises ModelError."""
+        """What the weights will take of each device, from the headers: what the plan says. Raises ModelError."""
         spec = _flux2(spec)
-        checkpoint = find_checkpoint(spec)
-        itemsize = _dtype(checkpoint, spec.dtype, device).itemsize
-        if isinstance(spec, Quantizable) and spec.quantization is not None:
-            return bytes_to_load(checkpoint, spec.quantization, itemsize)
-        return checkpoint.stored.bytes_as(itemsize)
+        weights = weights_of(find_checkpoint(spec).component, spec, device)
+        return placement(weights, offload, device).footprint
 
     def load(self, spec: ModelSpec[Any], device: str, offload: Offload = NONE) -> Live:
         """The component that a base spec describes, to compute on ``device``. Raises ModelError, DeviceError."""
@@ -165,11 +144,11 @@ def _load_transformer(spec: Transformer, device: str, offload: Offload) -> LiveT
 
 def _load_module(cls: Any, checkpoint: Checkpoint, spec: Flux2Spec[Any], device: str, offload: Offload) -> Any:
     """One module of diffusers or transformers, with its weights where its policy lets them wait."""
-    dtype = _dtype(checkpoint, spec.dtype, device)
+    dtype: torch.dtype = getattr(torch, checkpoint.component.dtype(spec, device))
     _check_movable(checkpoint, spec, offload)
     if offload.disk is not None:
         return load_on_disk(partial(_meta_module, cls, checkpoint), checkpoint.tensors, dtype, device, offload)
-    module = _read_module(cls, checkpoint, spec, dtype, _load_at(spec, device, offload))
+    module = _read_module(cls, checkpoint, spec, dtype, reading_device(offload, device, is_made_there(spec)))
     put_hooks(module, device, offload)
     return module
 
@@ -182,16 +161,6 @@ def _meta_module(cls: Any, checkpoint: Checkpoint) -> nn.Module:
         return cast(nn.Module, model)
     with torch.device("meta"):
         return cast(nn.Module, cls.from_config(cls.load_config(checkpoint.config, local_files_only=True)))
-
-
-def _load_at(spec: Flux2Spec[Any], device: str, offload: Offload) -> str:
-    """Where weights are read to. Those that wait elsewhere go there at once, but for those that the device quantizes:
-    a CPU would round them differently.
-    """
-    if offload.mode not in ("model", "group"):
-        return device
-    quantization = spec.quantization if isinstance(spec, Quantizable) else None
-    return "cpu" if quantization is None or quantization.method == "layerwise-fp8" else device
 
 
 def _check_movable(checkpoint: Checkpoint, spec: Flux2Spec[Any], offload: Offload) -> None:
@@ -240,16 +209,6 @@ def _read_module(cls: Any, checkpoint: Checkpoint, spec: Flux2Spec[Any], dtype: 
     if device == "cpu":
         keep_portable(module)
     return module
-
-
-def _dtype(checkpoint: Checkpoint, dtype: Dtype, device: str) -> torch.dtype:
-    """``auto`` is the dtype of the file, but float32 for small weights on a CPU."""
-    if dtype != "auto":
-        return _DTYPES[dtype]
-    stored = checkpoint.stored
-    if device == "cpu" and stored.total_bytes <= SMALL_BYTES:
-        return torch.float32
-    return _DTYPES.get(stored.main_dtype, torch.bfloat16)
 
 
 def _scheduler_config(folder: Path) -> Mapping[str, Any]:

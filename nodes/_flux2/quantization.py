@@ -16,15 +16,10 @@ from limner.engine.errors import DeviceError, ModelError, suggest
 from limner.nodes._flux2.bitsandbytes_cpu import CPU_MAP, allow_bitsandbytes_on_cpu
 from limner.nodes._flux2.checkpoint import Checkpoint
 from limner.nodes._flux2.text_model import meta_model
-from limner.nodes._flux2.weights import quantized_bytes
 from limner.nodes.specs import Quantization, QuantizationMethod
 
 BITSANDBYTES: Final = ("nf4", "fp4", "int8")
 EMBEDDING: Final = "embed_tokens"
-_BITS: Final = {"nf4": 4.5, "fp4": 4.5, "quanto-int4": 4.5}
-"""Bits a weight with the scales of its block; the other methods have 8, and a scale a row."""
-_BITS_DOUBLE: Final = 4.13
-_BITS_8: Final = 8.02
 _TORCHAO: Final = {
     "int8-wo": "Int8WeightOnlyConfig",
     "fp8-wo": "Float8WeightOnlyConfig",
@@ -119,17 +114,6 @@ def plan_load(
     if quantization.method.startswith("quanto-"):
         _check_last_names(kept, linears)
     return QuantizedLoad(quantization, dtype, tuple(sorted(kept)))
-
-
-def bytes_to_load(checkpoint: Checkpoint, quantization: Quantization, itemsize: int) -> int:
-    """About how many bytes a component will have, from its headers; for ``layerwise-fp8`` before it is cast.
-
-    ``itemsize`` is that of the other weights.
-    """
-    if quantization.method == "layerwise-fp8":
-        return checkpoint.stored.bytes_as(itemsize)
-    bits = _BITS_DOUBLE if quantization.double_quant else _BITS.get(quantization.method, _BITS_8)
-    return quantized_bytes(checkpoint.tensors, itemsize, bits, (EMBEDDING, *quantization.skip))
 
 
 def stored_arguments() -> dict[str, Any]:

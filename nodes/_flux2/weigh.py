@@ -39,8 +39,19 @@ def weigh(spec: ModelSpec[Any], device: str) -> Weights:
     """The weights of a spec of FLUX.2 on a device. Raises ModelError, InputError."""
     if not isinstance(spec, (TextEncoder, Transformer, VAE)):
         raise ModelError(f"{type(spec).__name__} is not a model of FLUX.2")
+    return weights_of(known(spec), spec, device)
+
+
+def weights_of(component: KnownComponent, spec: Flux2Spec[Any], device: str) -> Weights:
+    """The same, of a component whose files were found. Raises InputError."""
     adapter_bytes = sum(map(_lora_bytes, spec.loras)) if isinstance(spec, Transformer) else 0
-    return _weigh(spec, "cpu" if device == "cpu" else "accelerator", known(spec), adapter_bytes)
+    return _weigh(spec, "cpu" if device == "cpu" else "accelerator", component, adapter_bytes)
+
+
+def is_made_there(spec: Flux2Spec[Any]) -> bool:
+    """Whether the device that computes makes the weights: quantizes them. Layerwise, a CPU casts them just as well."""
+    quantization = spec.quantization if isinstance(spec, Quantizable) else None
+    return quantization is not None and quantization.method != "layerwise-fp8"
 
 
 def unpacked_bytes(spec: Flux2Spec[Any], device: str, tokens: int) -> int:
@@ -61,9 +72,10 @@ def unpacked_bytes(spec: Flux2Spec[Any], device: str, tokens: int) -> int:
 
 
 @lru_cache(maxsize=256)
-def _weigh(spec: TextEncoder | Transformer | VAE, kind: str, component: KnownComponent, adapter_bytes: int) -> Weights:
+def _weigh(spec: Flux2Spec[Any], kind: str, component: KnownComponent, adapter_bytes: int) -> Weights:
     quantization = _quantization(spec, component)
     itemsize = component.itemsize(spec, kind)
+    is_cast = quantization is not None and quantization.method == "layerwise-fp8"
     leaves: Counter[str] = Counter()
     blocks: Counter[tuple[str, int]] = Counter()
     for name, tensor in component.tensors.items():
@@ -79,7 +91,8 @@ def _weigh(spec: TextEncoder | Transformer | VAE, kind: str, component: KnownCom
         adapter_bytes=adapter_bytes,
         origin=component.origin,
         immovable=_immovable("gguf" if component.packed else quantization.method if quantization else None),
-        is_made_there=isinstance(spec, Quantizable) and spec.quantization is not None,
+        is_made_there=is_made_there(spec),
+        loaded_bytes=sum(_bytes(n, t, itemsize, None) for n, t in component.tensors.items()) if is_cast else 0,
         making_bytes=_making_bytes(component, quantization, kind) if quantization is not None else 0,
     )
 

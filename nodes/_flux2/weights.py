@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import math
-from collections import Counter
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +12,6 @@ from limner.engine.errors import ModelError
 from limner.nodes._flux2.shards import missing_files
 
 MAX_HEADER_BYTES = 100_000_000
-_FLOAT_BYTES = {"F64": 8, "F32": 4, "F16": 2, "BF16": 2, "F8_E4M3": 1, "F8_E5M2": 1}
 
 
 @dataclass(frozen=True)
@@ -27,38 +24,6 @@ class Stored:
     """In the words of safetensors: ``BF16``, ``F32``, ..."""
     shape: tuple[int, ...]
     size_bytes: int
-
-
-@dataclass(frozen=True)
-class StoredWeights:
-    """The bytes of a component's weights by safetensors dtype (``BF16``, ``F32``, ...)."""
-
-    bytes_by_dtype: dict[str, int]
-
-    @classmethod
-    def of(cls, tensors: Iterable[Stored]) -> StoredWeights:
-        """Add tensors up."""
-        counts: Counter[str] = Counter()
-        for tensor in tensors:
-            counts[tensor.dtype] += tensor.size_bytes
-        return cls(dict(counts))
-
-    @property
-    def total_bytes(self) -> int:
-        """All bytes of all files."""
-        return sum(self.bytes_by_dtype.values())
-
-    def bytes_as(self, itemsize: int) -> int:
-        """All bytes once floating-point weights are widened or narrowed to ``itemsize`` bytes each; others stay."""
-        return sum(
-            size * itemsize // _FLOAT_BYTES[dtype] if dtype in _FLOAT_BYTES else size
-            for dtype, size in self.bytes_by_dtype.items()
-        )
-
-    @property
-    def main_dtype(self) -> str:
-        """The dtype that most bytes have."""
-        return max(self.bytes_by_dtype, key=lambda dtype: (self.bytes_by_dtype[dtype], dtype))
 
 
 def read_folder(folder: Path) -> dict[str, Stored]:
@@ -83,19 +48,6 @@ def read_tensors(path: Path) -> dict[str, Stored]:
         }
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise _broken(path, error) from error
-
-
-def quantized_bytes(tensors: Mapping[str, Stored], itemsize: int, bits: float, kept: Collection[str]) -> int:
-    """Bytes of a component with ``bits`` a weight of linear layers, scales included, and ``itemsize`` bytes elsewhere.
-
-    ``kept`` are names, or parts of names, of layers that are not quantized.
-    """
-    total = 0.0
-    for name, tensor in tensors.items():
-        is_kept = any(f".{part}." in f".{name}" for part in kept)
-        is_linear = name.endswith(".weight") and len(tensor.shape) == 2 and not is_kept
-        total += math.prod(tensor.shape) * (bits / 8 if is_linear else itemsize)
-    return math.ceil(total)
 
 
 def shorten(names: Iterable[str]) -> str:

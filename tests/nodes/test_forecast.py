@@ -6,18 +6,20 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
 from limner.engine.device import Device, DeviceTable
 from limner.engine.errors import ModelError
 from limner.engine.memory_plan import MemoryPlan
+from limner.engine.offload import Offload
+from limner.engine.placement import placement
 from limner.nodes import Quantize
 from limner.nodes._flux2.known import known
 from limner.nodes._flux2.weigh import weigh
 from limner.nodes.sizes import PictureSizes, as_reference
-from limner.nodes.specs import VAE, Quantization, TextEncoder, Transformer
+from limner.nodes.specs import VAE, Quantization, QuantizationMethod, TextEncoder, Transformer
 from limner.session import Session
 
 DEV = "black-forest-labs/FLUX.2-dev"
@@ -80,6 +82,42 @@ def test_plain_weights_are_exact() -> None:
     loader = Flux2Loader()
     for spec in (Transformer("tiny"), VAE("tiny")):
         assert weigh(spec, "cpu").weight_bytes == loader.size_bytes(loader.load(spec, "cpu"))
+
+
+POLICIES = (
+    Offload(mode="none"),
+    Offload(mode="model"),
+    Offload(mode="group"),
+    Offload(mode="group", level="block", blocks_per_group=2),
+    Offload(mode="group", stream=True),
+    Offload(mode="group", stream=True, low_cpu_mem=True),
+    Offload(mode="group", disk="groups"),
+)
+
+
+@pytest.mark.parametrize("policy", POLICIES, ids=str)
+@pytest.mark.parametrize("method", [None, *get_args(QuantizationMethod)])
+@pytest.mark.parametrize("device", ["cpu", "cuda:0"])
+def test_the_pool_expects_what_the_plan_says(device: str, method: Any, policy: Offload) -> None:
+    """One estimate, for each method under each policy: a graph that fits by the plan is not refused when it runs."""
+    from limner.nodes._flux2.loader import Flux2Loader
+
+    quantization = None if method is None else Quantization(method)
+    for spec in (Transformer("tiny", quantization=quantization), TextEncoder("tiny", quantization=quantization)):
+        said = placement(weigh(spec, device), policy, device).footprint
+        assert Flux2Loader().expect(spec, device, policy) == said
+
+
+def test_a_layerwise_cast_is_read_whole_first() -> None:
+    """Where it waits, which need not be the device; what quantizes is made by the device."""
+    plain = weigh(Transformer("tiny"), "cuda:0").weight_bytes
+    cast = weigh(Transformer("tiny", quantization=Quantization("layerwise-fp8")), "cuda:0")
+    needs = {policy: placement(cast, policy, "cuda:0").footprint for policy in POLICIES[:5]}
+    assert [needs[policy].loading for policy in POLICIES[:4]] == [{"cuda:0": plain}, *[{"cpu": plain}] * 3]
+    assert needs[POLICIES[4]].loading == {"cpu": 2 * cast.weight_bytes}, "that is more: they are pinned once cast"
+    assert needs[POLICIES[1]].peak == {"cpu": plain, "cuda:0": cast.weight_bytes}
+    made = weigh(Transformer("tiny", quantization=Quantization("nf4")), "cuda:0")
+    assert placement(made, POLICIES[1], "cuda:0").footprint.loading.keys() == {"cuda:0"}
 
 
 def test_an_unknown_model_says_so() -> None:

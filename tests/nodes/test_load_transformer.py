@@ -75,7 +75,7 @@ def test_a_file_is_the_folder_to_the_bit(load_model: Any, files: Files, kind: st
     assert same(found, load(load_model(kind, dtype).transformer))
     assert found.dtype == getattr(torch, dtype)
     assert not found.training
-    assert Flux2Loader().stored_bytes(spec, "cpu") == Flux2Loader().size_bytes(found)
+    assert Flux2Loader().expect(spec, "cpu").waiting["cpu"] == Flux2Loader().size_bytes(found)
 
 
 def test_it_says_what_its_checkpoint_says(load_model: Any, files: Files) -> None:
@@ -123,7 +123,7 @@ def test_scaled_fp8_is_multiplied_out(load_model: Any, files: Files, suffix: str
     scale, fp8 = weights[f"double_blocks.0.img_attn.qkv.{suffix}"], weights["double_blocks.0.img_attn.qkv.weight"]
     key = fp8.float() * (scale[:, None] if by_row else scale)
     assert torch.equal(found["transformer_blocks.0.attn.to_k.weight"], key.chunk(3)[1])
-    assert Flux2Loader().stored_bytes(spec, "cpu") == sum(tensor.nbytes for tensor in found.values())
+    assert Flux2Loader().expect(spec, "cpu").waiting["cpu"] == sum(tensor.nbytes for tensor in found.values())
 
 
 @pytest.mark.parametrize("method", ["nf4", "int8", "layerwise-fp8"])

@@ -56,7 +56,7 @@ def test_auto_on_a_cpu_widens_small_weights(copy: Path, monkeypatch: pytest.Monk
     """Half precision is slow on CPUs; weights of more than a gigabyte stay as stored."""
     rewrite(copy, "vae", lambda tensors: {name: tensor.to(torch.bfloat16) for name, tensor in tensors.items()})
     assert Flux2Loader().load(specs(copy).vae, "cpu").dtype == torch.float32
-    monkeypatch.setattr("limner.nodes._flux2.loader.SMALL_BYTES", 100)
+    monkeypatch.setattr("limner.nodes._flux2.known.SMALL_BYTES", 100)
     assert Flux2Loader().load(specs(copy).vae, "cpu").dtype == torch.bfloat16
 
 
@@ -80,8 +80,8 @@ def test_what_a_load_needs_is_told_from_the_files(model_folder: Any, kind: str, 
     live = loader.load(spec, "cpu")
     module = live if component == "vae" else live.model
     stored = {id(tensor): tensor.nbytes for tensor in module.state_dict(keep_vars=True).values()}
-    assert loader.stored_bytes(spec, "cpu") == sum(stored.values())
-    assert loader.stored_bytes(spec, "cpu") <= loader.size_bytes(live)
+    assert loader.expect(spec, "cpu").waiting["cpu"] == sum(stored.values())
+    assert loader.expect(spec, "cpu").waiting["cpu"] <= loader.size_bytes(live)
 
 
 def test_a_folder_is_not_fetched(model_folder: Any) -> None:

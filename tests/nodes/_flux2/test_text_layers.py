@@ -33,7 +33,7 @@ def load(folder: Path, **quantization: Any) -> Any:
     spec = LoadModel(source=str(folder), dtype="float32").run(FakeContext()).text_encoder
     if quantization:
         spec = Quantize(**quantization).run(FakeContext(), spec)
-    return Flux2Loader().load(spec, "cpu"), Flux2Loader().stored_bytes(spec, "cpu")
+    return Flux2Loader().load(spec, "cpu"), Flux2Loader().expect(spec, "cpu").waiting["cpu"]
 
 
 def whole(folder: Path, kind: str) -> Any:

@@ -11,15 +11,18 @@ import safetensors.torch
 import torch
 
 from limner.engine.errors import ModelError
-from limner.nodes._flux2.weights import StoredWeights, read_folder
+from limner.nodes._flux2.weights import read_folder
 
 
 def test_bytes_are_counted_over_all_files(tmp_path: Path) -> None:
     safetensors.torch.save_file({"a": torch.zeros(10, dtype=torch.bfloat16)}, tmp_path / "1.safetensors")
     safetensors.torch.save_file({"b": torch.zeros(7), "c": torch.zeros(2)}, tmp_path / "2.safetensors")
-    stored = StoredWeights.of(read_folder(tmp_path).values())
-    assert stored.bytes_by_dtype == {"BF16": 20, "F32": 36}
-    assert (stored.total_bytes, stored.main_dtype) == (56, "F32")
+    stored = read_folder(tmp_path)
+    assert {name: (tensor.dtype, tensor.size_bytes) for name, tensor in stored.items()} == {
+        "a": ("BF16", 20),
+        "b": ("F32", 28),
+        "c": ("F32", 8),
+    }
 
 
 def with_header(document: object) -> bytes:
