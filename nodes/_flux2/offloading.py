@@ -34,7 +34,7 @@ def put_hooks(module: nn.Module, device: str, offload: Offload) -> None:
     elif offload.mode == "group":
         for _, part in parts(module):
             group_part(part, device, offload)
-        for layer in module.modules():
+        for layer in module.modules() if torch.device(device).type != "cpu" else ():
             if isinstance(layer, Linear4bit):
                 HookRegistry.check_if_exists_or_initialize(layer).register_hook(_StateFollows(device), _STATE_HOOK)
 
@@ -62,6 +62,7 @@ def group_part(part: nn.Module, device: str, offload: Offload, folder: str | Non
         low_cpu_mem_usage=offload.low_cpu_mem,
         offload_to_disk_path=folder,
     )
+    part.register_forward_hook(_leave_after_error, always_call=True)
 
 
 def place(module: nn.Module, device: str) -> None:
@@ -146,14 +147,54 @@ def _grouped(group: Any) -> Iterable[Tensor]:
     return on_disk or _tensors(group)
 
 
+def _leave_after_error(part: nn.Module, args: Any, output: Any) -> None:
+    """Let all groups wait again when a call has raised: their own hooks hear only of calls that return."""
+    if output is not None:
+        return
+    for group in {id(group): group for _, group in named_groups(part)}.values():
+        group.offload_()
+    for module in part.modules():
+        registry: HookRegistry | None = getattr(module, "_diffusers_hook", None)
+        for hook in registry.hooks.values() if registry is not None else ():
+            if isinstance(hook, _StateFollows):
+                hook.put_back()
+            elif isinstance(hook, _groups.LazyPrefetchGroupOffloadingHook):
+                hook.execution_order.clear()  # the next call begins the list anew
+
+
 class _StateFollows(ModelHook):
-    """Brings what 4-bit weights are unpacked with to where that happens: it is no parameter, so no group has it."""
+    """Brings what 4-bit weights are unpacked with to where that happens, and back: it is no parameter, so no group has it.
+
+    A hundredth of the weights with double quantization, a ninth without. With a stream, groups leave by taking the
+    tensors in RAM up again; so does this, and nothing is copied back.
+    """
 
     def __init__(self, device: str) -> None:
         super().__init__()  # type: ignore[no-untyped-call]  # diffusers leaves its hooks untyped
         self._device = torch.device(device)
+        self._waiting: list[tuple[Any, str, Tensor]] = []
+
+    def initialize_hook(self, module: Any) -> Any:
+        """Let the state wait on the CPU from now on."""
+        state = module.weight.quant_state
+        state.to(torch.device("cpu"))
+        for one in (state, state.state2) if state.nested else (state,):
+            for name in ("absmax", "code", "offset"):
+                if isinstance(tensor := getattr(one, name), Tensor):
+                    self._waiting.append((one, name, tensor))
+        return module
 
     def pre_forward(self, module: Any, *args: Any, **kwargs: Any) -> tuple[tuple[Any, ...], dict[str, Any]]:
-        """Move the state, which is a hundredth of the weights with double quantization, a ninth without."""
+        """Copy the state to the device."""
         module.weight.quant_state.to(self._device)
         return args, kwargs
+
+    def post_forward(self, module: Any, output: Any) -> Any:
+        """Let the copy go."""
+        self.put_back()
+        return output
+
+    def put_back(self) -> None:
+        """Take up what waited."""
+        for state, name, tensor in self._waiting:
+            setattr(state, name, tensor)

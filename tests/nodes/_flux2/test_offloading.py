@@ -12,6 +12,9 @@ from typing import Any
 import pytest
 import torch
 from accelerate.hooks import AlignDevicesHook, add_hook_to_module
+from bitsandbytes.nn.modules import Linear4bit
+from diffusers.hooks.group_offloading import ModuleGroup
+from diffusers.hooks.hooks import HookRegistry
 from lora_files import random_pairs, split, write
 
 from limner import Session
@@ -23,8 +26,8 @@ from limner.engine.pool import ModelPool
 from limner.engine.testing import FakeContext
 from limner.nodes import ApplyLoRA, LoadModel
 from limner.nodes._flux2.loader import Flux2Loader
-from limner.nodes._flux2.offloading import place, put_hooks
-from limner.nodes._flux2.size import module_bytes
+from limner.nodes._flux2.offloading import _StateFollows, group_part, place, put_hooks
+from limner.nodes._flux2.size import module_bytes, tensors_bytes
 from limner.nodes.specs import Flux2Spec, Quantization
 
 POLICIES = {
@@ -195,3 +198,55 @@ def test_hooks_that_loading_leaves_are_not_in_the_way(load_model: Callable[..., 
     assert torch.equal(predict(model), wanted)
     if policy == "model":
         place(model, "cpu")
+
+
+class Chain(torch.nn.Module):
+    """Two layers and a weight of its own, for a hidden state of four numbers."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.second = torch.nn.Linear(4, 4), torch.nn.Linear(4, 4)
+        self.scale = torch.nn.Parameter(torch.ones(4))
+
+    def forward(self, hidden: torch.Tensor) -> torch.Tensor:
+        """The second raises for a hidden state that is not finite, as a device does that has no room."""
+        hidden = self.first(hidden * self.scale)
+        if not hidden.isfinite().all():
+            hidden = hidden[..., :3]
+        return self.second(hidden)
+
+
+@pytest.mark.parametrize("level", ["leaf", "block"])
+def test_groups_leave_the_device_after_an_error(level: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also those that were there when it was raised, whose own hooks hear only of calls that return."""
+    there: set[Any] = set()
+    onload, offload = ModuleGroup.onload_, ModuleGroup.offload_
+    monkeypatch.setattr(ModuleGroup, "onload_", lambda group: (there.add(group), onload(group)))
+    monkeypatch.setattr(ModuleGroup, "offload_", lambda group: (offload(group), there.discard(group)))
+    module, at_work = Chain(), []
+    group_part(module, "cpu", Offload(mode="group", level=level))
+    module.first.register_forward_hook(lambda *_: at_work.append(len(there)))
+    with pytest.raises(RuntimeError, match="shapes cannot be multiplied"):
+        module(torch.full((1, 4), torch.nan))
+    assert at_work[0] > 0
+    assert not there
+    assert module(torch.ones(1, 4)).isfinite().all()
+    assert not there
+
+
+@pytest.mark.parametrize("is_nested", [True, False])
+def test_the_state_of_4_bit_weights_waits_in_ram(is_nested: bool) -> None:
+    """It is on the device while its layer computes, and after that it is what waited, not a copy."""
+    layer: Any = Linear4bit(64, 64, bias=False, compress_statistics=is_nested, quant_type="nf4")
+    layer = layer.to("cpu")
+    state, seen = layer.weight.quant_state, []
+    scales = state.absmax
+    layer.forward = lambda hidden: seen.append((state.absmax.device.type, state.code.device.type)) or hidden
+    HookRegistry.check_if_exists_or_initialize(layer).register_hook(_StateFollows("meta"), "state")
+    size_bytes = tensors_bytes([layer.weight])
+    for _ in range(2):
+        layer(torch.ones(1, 64))
+        assert state.absmax is scales
+        assert state.nested is is_nested
+    assert seen == [("meta", "meta")] * 2
+    assert tensors_bytes([layer.weight]) == size_bytes
