@@ -163,7 +163,7 @@ def _leave_after_error(part: nn.Module, args: Any, output: Any) -> None:
 
 
 class _StateFollows(ModelHook):
-    """Brings what 4-bit weights are unpacked with to where that happens, and back: it is no parameter, so no group has it.
+    """Brings what 4-bit weights are unpacked with to where that happens, and back: no parameter, so no group has it.
 
     A hundredth of the weights with double quantization, a ninth without. With a stream, groups leave by taking the
     tensors in RAM up again; so does this, and nothing is copied back.
