@@ -8,6 +8,7 @@ from pathlib import Path
 
 from limner.engine.device import Device, DeviceTable
 from limner.engine.garbage import collector_paused
+from limner.nodes._flux2.cgroup import memory_limit
 
 _DRIVERS = ("/dev/nvidiactl", "/dev/nvidia0", "/dev/dxg", "/dev/kfd")
 """What Linux shows of NVIDIA's driver, of Windows' GPUs inside WSL, and of AMD's driver."""
@@ -39,6 +40,7 @@ def _accelerators() -> list[Device]:
 
 def _ram_bytes() -> int | None:
     try:
-        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+        there = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     except (AttributeError, ValueError, OSError):  # Windows has no sysconf
         return None
+    return min(there, memory_limit() or there)
