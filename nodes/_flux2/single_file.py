@@ -17,7 +17,9 @@ _PREFIXES: Final = ("model.diffusion_model.", "diffusion_model.", "first_stage_m
 """What ComfyUI and trainers put before every name."""
 _SCALES: Final = (".scale_weight", ".weight_scale")
 """ComfyUI's older name, and the one of BFL and newer ComfyUI: what fp8 weights are to be multiplied by."""
-_BESIDE: Final = (".scale_input", ".input_scale", ".comfy_quant", "scaled_fp8")
+_SCALED: Final = "scaled_fp8"
+"""ComfyUI's mark of a file whose fp8 weights all have scales; newer ones mark each layer with ``.comfy_quant``."""
+_BESIDE: Final = (".scale_input", ".input_scale", ".comfy_quant", _SCALED)
 """For multiplying in fp8, and marks; weights that are unpacked need neither."""
 FLOATS: Final = ("F64", "F32", "F16", "BF16", "F8_E4M3", "F8_E5M2")
 
@@ -35,17 +37,31 @@ class Piece(Stored):
     scale_shape: tuple[int, ...] = ()
 
 
+@dataclass(frozen=True)
+class _Found:
+    """What a file gives a module."""
+
+    pieces: Mapping[str, Stored]
+    """By their names in the module."""
+    unknown: list[str]
+    """Names that belong to nothing."""
+    twice: list[str]
+    """Names of pieces that another name gives too."""
+    unscaled: list[str]
+    """Names of fp8 weights that are marked as scaled, and have no scale."""
+
+
 def find_pieces(path: Path, names: Names, expected: Shapes) -> dict[str, Stored]:
     """Every tensor of a module, in a file. Raises ModelError where the file is not exactly that module's weights."""
-    pieces, unknown = _pieces(_read(path), names, expected)
-    for fault in _faults(path, pieces, unknown, expected):
+    found = _find(_read(path), names, expected)
+    for fault in _faults(path, found, expected):
         raise ModelError(fault, hint="give the base that the file was made for")
-    return pieces
+    return dict(found.pieces)
 
 
 def file_faults(path: Path, names: Names, expected: Shapes) -> Iterator[str]:
     """Everything that makes a file not exactly a module's weights. Raises ModelError where it cannot be read."""
-    return _faults(path, *_pieces(_read(path), names, expected), expected)
+    return _faults(path, _find(_read(path), names, expected), expected)
 
 
 def _read(path: Path) -> dict[str, Stored]:
@@ -60,21 +76,30 @@ def _read(path: Path) -> dict[str, Stored]:
     return {name.removeprefix(prefix): tensor for name, tensor in tensors.items()}
 
 
-def _pieces(tensors: Mapping[str, Stored], names: Names, expected: Shapes) -> tuple[dict[str, Stored], list[str]]:
-    """The pieces by name, and what belongs to none."""
+def _find(tensors: Mapping[str, Stored], names: Names, expected: Shapes) -> _Found:
     pieces: dict[str, Stored] = {}
-    unknown = []
+    unknown, twice, unscaled = [], [], []
     for key, tensor in tensors.items():
         if key.endswith((*_SCALES, *_BESIDE)):
             continue
         targets = [key] if key in expected else names(key)
         scale = next((tensors[s] for s in _scale_names(key) if s in tensors), None)
+        twice += [key for target in targets if target in pieces][:1]
         for index, target in enumerate(targets):
             pieces[target] = _piece(tensor, (index, len(targets)), target, scale)
         if not targets:
             unknown.append(key)
+        elif scale is None and _needs_scale(key, tensors):
+            unscaled.append(key)
     unknown += [key for key in tensors if key.endswith(_SCALES) and f"{key.rpartition('.')[0]}.weight" not in tensors]
-    return pieces, unknown
+    return _Found(pieces, unknown, twice, unscaled)
+
+
+def _needs_scale(key: str, tensors: Mapping[str, Stored]) -> bool:
+    """Whether a weight in fp8 is marked as scaled: without its scale it would be another number."""
+    layer, _, kind = key.rpartition(".")
+    is_marked = _SCALED in tensors or f"{layer}.comfy_quant" in tensors
+    return is_marked and kind == "weight" and tensors[key].dtype.startswith("F8")
 
 
 def _scale_names(key: str) -> Iterator[str]:
@@ -101,13 +126,18 @@ def _piece(tensor: Stored, rows: tuple[int, int], target: str, scale: Stored | N
     )
 
 
-def _faults(path: Path, pieces: Mapping[str, Stored], unknown: list[str], expected: Shapes) -> Iterator[str]:
+def _faults(path: Path, file: _Found, expected: Shapes) -> Iterator[str]:
     """All that is wrong, the most telling first: another size of model explains every shape that differs."""
+    pieces = file.pieces
     found, wanted = _size(pieces), _size(expected)
     if found[:2] != wanted[:2] and pieces:
         yield f"{path} has {found[0]} double and {found[1]} single blocks, and the base {wanted[0]} and {wanted[1]}"
-    if unknown:
-        yield f"{path} has unknown weights: {shorten(unknown)}"
+    if file.unknown:
+        yield f"{path} has unknown weights: {shorten(file.unknown)}"
+    if file.twice:
+        yield f"{path} has weights that another name gives too: {shorten(file.twice)}"
+    if file.unscaled:
+        yield f"{path} is marked as scaled and lacks the scales of {shorten(file.unscaled)}"
     if missing := [name for name in expected if name not in pieces]:
         yield f"{path} lacks weights: {shorten(missing)}"
     if extra := [name for name in pieces if name not in expected]:

@@ -143,6 +143,14 @@ def other_size(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
     return tensors | {n.replace("blocks.0", "blocks.1"): t.clone() for n, t in tensors.items() if "single" in n}
 
 
+def without(tensors: dict[str, Tensor], key: str) -> dict[str, Tensor]:
+    return {name: tensor for name, tensor in tensors.items() if name != key}
+
+
+MARK = torch.zeros(8, dtype=torch.uint8)
+SCALED = {"scaled_fp8": torch.zeros(2, dtype=torch.float8_e4m3fn)}
+
+
 @pytest.mark.parametrize(
     ("change", "fault"),
     [
@@ -162,9 +170,33 @@ def other_size(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
             lambda t: scaled_fp8(t, "weight_scale") | {"img_in.weight_scale": torch.ones(16, 2)},
             r"FILE has scales that are not read: img_in\.weight_scale",
         ),
+        (
+            lambda t: without(scaled_fp8(t, "scale_weight"), "img_in.scale_weight") | SCALED,
+            r"FILE is marked as scaled and lacks the scales of img_in\.weight",
+        ),
+        (
+            lambda t: without(scaled_fp8(t, "weight_scale"), "img_in.weight_scale") | {"img_in.comfy_quant": MARK},
+            r"FILE is marked as scaled and lacks the scales of img_in\.weight",
+        ),
+        (
+            lambda t: t | {"x_embedder.weight": t["img_in.weight"] + 1},
+            r"FILE has weights that another name gives too: (img_in|x_embedder)\.weight",
+        ),
         (lambda t: {"lora.weight": torch.ones(2)}, r"FILE has unknown weights: lora\.weight"),
     ],
-    ids=["size", "missing", "unknown", "scale", "shape", "packed", "block scales", "other"],
+    ids=[
+        "size",
+        "missing",
+        "unknown",
+        "scale",
+        "shape",
+        "packed",
+        "block scales",
+        "no scale",
+        "no scale of a layer",
+        "twice",
+        "other",
+    ],
 )
 def test_what_misfits_is_named(files: Files, change: Any, fault: str) -> None:
     """While checking, from the header alone; and again before a weight is read."""
