@@ -14,7 +14,7 @@ FRESH_S: Final = 5.0
 
 @dataclass
 class KnownModels:
-    """The identity of the model behind each URL."""
+    """The identity of the model behind each URL, while it is fresh."""
 
     clock: Callable[[], float] = time.monotonic
     _known: dict[str, tuple[str, float]] = field(default_factory=dict)
@@ -27,6 +27,8 @@ class KnownModels:
         return identity if identity and self.clock() - heard_at < FRESH_S else None
 
     def put(self, url: str, identity: str) -> None:
-        """Remember what the service has just said."""
+        """Remember what the service has just said, and forget what is no longer believed of any."""
         with self._lock:
-            self._known[url] = identity, self.clock()
+            now = self.clock()
+            self._known = {other: known for other, known in self._known.items() if now - known[1] < FRESH_S}
+            self._known[url] = identity, now
