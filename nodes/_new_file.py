@@ -3,12 +3,27 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import count
 from pathlib import Path
 from uuid import uuid4
 
+from limner.engine.errors import InputError
+from limner.engine.user_path import user_path
 from limner.engine.write import write_atomically
+
+
+def file_faults(name: str, suffixes: Sequence[str]) -> Iterator[str]:
+    """Why a file that is to be written cannot have a name: an ending that is no format, or a folder in its place."""
+    try:
+        path = user_path(name)
+    except InputError as error:
+        yield error.message
+        return
+    if path.suffix.lower() not in suffixes:
+        yield f"{name} must end in {', '.join(suffixes[:-1])} or {suffixes[-1]}"
+    elif path.is_dir():
+        yield f"{name} is a folder"
 
 
 def write_new(names: Iterable[Path], content: bytes) -> Path:

@@ -13,7 +13,7 @@ from limner.engine.errors import InputError
 from limner.engine.node import Node
 from limner.engine.user_path import user_path
 from limner.engine.write import write_atomically
-from limner.nodes._new_file import numbered, write_new
+from limner.nodes._new_file import file_faults, numbered, write_new
 from limner.nodes.values import Files, Image
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
@@ -41,15 +41,7 @@ class SaveImage(Node):
 
     def problems(self, wired: Collection[str] = ()) -> Iterator[tuple[str, str]]:
         """A format that cannot be written, or a folder in the place of the file."""
-        try:
-            path = user_path(self.path)
-        except InputError as error:
-            yield "path", error.message
-            return
-        if path.suffix.lower() not in SUFFIXES:
-            yield "path", f"{self.path} must end in {', '.join(SUFFIXES[:-1])} or {SUFFIXES[-1]}"
-        elif path.is_dir():
-            yield "path", f"{self.path} is a folder"
+        yield from (("path", fault) for fault in file_faults(self.path, SUFFIXES))
 
     def run(self, ctx: Context, images: Image) -> Files:
         """Write every picture of the batch. Raises InputError where the disk does not take it."""
