@@ -310,7 +310,7 @@ def test_a_file_may_wait_on_disk(files: Files, tmp_path: Path, is_fp8: bool) -> 
     file, base = files("klein", (lambda tensors: scaled_fp8(tensors, "weight_scale", True)) if is_fp8 else None)
     spec = name(file, base)
     waiting = Flux2Loader().load(spec, "cpu", Offload(mode="group", disk=str(tmp_path / "groups")))
-    (folder,) = (tmp_path / "groups").iterdir()
+    (folder,) = (path for path in (tmp_path / "groups").iterdir() if path.is_dir())
     found = {}
     for path in folder.rglob("*.safetensors"):
         found |= {id(tensor): tensor for tensor in safetensors.torch.load_file(path).values()}
