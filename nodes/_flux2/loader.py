@@ -97,6 +97,8 @@ class Flux2Loader:
     def release(self, device: str) -> None:
         """Give memory of modules that nobody holds any more back to the device."""
         gc.collect()
+        if (accelerator := torch.accelerator.current_accelerator(True)) and accelerator.type in ("cuda", "xpu"):
+            torch.accelerator.empty_host_cache()  # pinned RAM, of what waited there for a stream
         if device.startswith("cuda"):
             with torch.cuda.device(device):
                 torch.cuda.empty_cache()

@@ -84,6 +84,17 @@ def test_what_a_load_needs_is_told_from_the_files(model_folder: Any, kind: str, 
     assert loader.expect(spec, "cpu").waiting["cpu"] <= loader.size_bytes(live)
 
 
+@pytest.mark.parametrize(("kind", "times"), [("cuda", 1), ("xpu", 1), ("mps", 0), (None, 0)])
+def test_pinned_memory_is_given_back(monkeypatch: pytest.MonkeyPatch, kind: str | None, times: int) -> None:
+    """Torch keeps it for later, which no other program or model could then use; only some accelerators pin at all."""
+    emptied: list[str] = []
+    accelerator = None if kind is None else torch.device(kind)
+    monkeypatch.setattr(torch.accelerator, "current_accelerator", lambda check_available: accelerator)
+    monkeypatch.setattr(torch.accelerator, "empty_host_cache", lambda: emptied.append("host"))
+    Flux2Loader().release("cpu")
+    assert len(emptied) == times
+
+
 def test_a_folder_is_not_fetched(model_folder: Any) -> None:
     """Nothing is said of what lies on this machine."""
     Flux2Loader().fetch(specs(model_folder("klein")).vae, lambda *news: pytest.fail(str(news)))
