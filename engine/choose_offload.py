@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
+from limner.engine.errors import Fault, GraphError, LimnerError
 from limner.engine.forecast import Seen, Weigh, forecasts
 from limner.engine.memory_plan import MemoryPlan, Overflow, simulate
 from limner.engine.models import ModelSpec
@@ -50,14 +51,29 @@ class Chooser:
             return self._faster(policies, memory, ladders)
         return policies, memory
 
+    def faults(self) -> Iterator[Fault]:
+        """Policies that the graph names and its models do not allow."""
+        for index, step in enumerate(self.plan.steps):
+            for spec in self.holds(index):
+                if ways(step.node.offload) & self._immovable(spec, step.device):
+                    message = f"offload: {spec} cannot wait like that, because of how it is quantized"
+                    hint = "leave disk out" if step.node.offload.disk else "offload none, or another quantization"
+                    yield Fault(message, ("nodes", step.node.id, "offload"), hint)
+
     def _is_free(self, index: int) -> bool:
         return self.plan.steps[index].node.offload == AUTO and bool(self.holds(index))
 
     def _ladder(self, index: int) -> list[Offload]:
         """The policies that a step's device and all its models allow."""
         step, holds = self.plan.steps[index], self.holds(index)
-        immovable = frozenset[str]().union(*(self.weigh(spec, step.device).immovable for spec in holds))
+        immovable = frozenset[str]().union(*(self._immovable(spec, step.device) for spec in holds))
         return [policy for policy in ladder(step, self.disk) if not ways(policy) & immovable]
+
+    def _immovable(self, spec: ModelSpec[Any], device: str) -> frozenset[str]:
+        try:
+            return self.weigh(spec, device).immovable
+        except LimnerError:  # what is wrong with it is said where it is weighed
+            return frozenset()
 
     def holds(self, index: int) -> tuple[ModelSpec[Any], ...]:
         """The models that a step holds, as far as is known."""
@@ -119,10 +135,15 @@ def ladder(step: Step, disk: str | None) -> list[Offload]:
 
 
 def with_memory(plan: Plan, weigh: Weigh, usable: Mapping[str, int], disk: str | None = None) -> Plan:
-    """The plan with a policy for each step and the memory it takes. Free where no node of it foretells anything."""
+    """The plan with a policy for each step and the memory it takes. Free where no node of it foretells anything.
+
+    Raises GraphError for policies that the models do not allow.
+    """
     if all(step.node.type.cls.forecast is Node.forecast for step in plan.steps):
         return plan
     chooser = Chooser(plan, forecasts(plan), weigh, usable, disk)
+    if faults := list(chooser.faults()):
+        raise GraphError(faults)
     policies, memory = chooser.choose()
     steps = []
     for step, seen, policy in zip(plan.steps, chooser.seen, policies, strict=True):

@@ -51,8 +51,8 @@ def save_pipeline(
         transformer=transformer,
         is_distilled=is_distilled,
     )
-    # else the file says where on this machine the stages were
-    vae.register_to_config(_name_or_path="")  # type: ignore[no-untyped-call]  # theirs
+    # Else the file says where the stages were.
+    vae.register_to_config(_name_or_path="")  # type: ignore[no-untyped-call]  # diffusers leaves it untyped
     pipe.to(torch.float16).save_pretrained(folder)
     _declare_single_precision(folder / "text_encoder" / "config.json")
     extras = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from dataclasses import replace
@@ -11,7 +12,7 @@ from typing import Any, get_args
 import pytest
 
 from limner.engine.device import Device, DeviceTable
-from limner.engine.errors import ModelError
+from limner.engine.errors import GraphError, ModelError
 from limner.engine.memory_plan import MemoryPlan
 from limner.engine.offload import Offload
 from limner.engine.placement import placement
@@ -181,3 +182,17 @@ def test_planning_imports_no_torch() -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert "16.6 GB" in done.stdout
+
+
+def test_what_is_stored_quantized_is_offered_no_disk() -> None:
+    """It cannot wait there: a graph that asks for it is at fault, and no remedy does."""
+    session = Session(
+        devices=DeviceTable([Device("cuda:0", is_here=False), Device("cpu", is_here=False)]),
+        budget_bytes={"cuda:0": 8 * 10**9, "cpu": 10**10},
+    )
+    document = json.loads(session.document("text_to_image", {"model": "diffusers/FLUX.2-dev-bnb-4bit"}).to_json())
+    document["nodes"]["denoise"]["offload"] = {"mode": "group", "stream": True, "disk": "groups"}
+    with pytest.raises(GraphError) as caught:
+        session.plan(document)
+    (fault,) = caught.value.faults
+    assert (fault.path, fault.hint) == (("nodes", "denoise", "offload"), "leave disk out")
