@@ -31,6 +31,8 @@ _UNITS: Final = {
     "gib": 1 << 30,
     "tib": 1 << 40,
 }
+LEAST_BYTES = 1 << 16
+"""No model needs less: a smaller number has lost its unit."""
 _SIZE = re.compile(r"(\d{1,18}(?:\.\d{1,18})?)\s*([a-z]*)", re.ASCII | re.IGNORECASE)
 
 
@@ -53,6 +55,8 @@ def read_memory(pairs: Iterable[str]) -> tuple[dict[str, int], list[Fault]]:
             faults.append(Fault(f"--memory {pair}: {device!r} is no device", hint=EXAMPLE))
         elif not size_bytes:
             faults.append(Fault(f"--memory {pair}: {size!r} is no size of memory", hint=EXAMPLE))
+        elif size.isdecimal() and size_bytes < LEAST_BYTES:
+            faults.append(Fault(f"--memory {pair}: that is {size_bytes} bytes, too little to be meant", hint=EXAMPLE))
         elif device in sizes:
             faults.append(Fault(f"--memory {pair}: {device} has a size already", hint="give each device one"))
         else:

@@ -68,6 +68,9 @@ def read_lora(path: Path, model: nn.Module) -> Weights:
         line = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise ModelError(f"{path} could not be read as a LoRA: {line[:300]}", hint=_HINT) from error
     _check_fit(path, weights, model)
+    for name, tensor in weights.items():
+        if not tensor.float().isfinite().all():
+            raise ModelError(f"{path}: {name} has numbers that are not finite", hint="download it, or train it, again")
     return weights
 
 

@@ -45,6 +45,9 @@ def save_component(live: Any, spec: Flux2Spec[Any], folder: Path) -> None:
         raise ModelError(f"{spec}: {away[0]} is not in memory", hint='set "offload": "none" on the node that saves it')
     saved: Any = model
     saved.save_pretrained(folder / spec.component, max_shard_size=SHARD_SIZE)
+    mode = (folder / spec.component).stat().st_mode & 0o666
+    for path in (folder / spec.component).glob("*.safetensors"):
+        path.chmod(mode)  # safetensors makes files that only their owner may read
     if beside := _BESIDE.get(spec.component):
         shutil.copytree(find_checkpoint(spec).folder / beside, folder / beside)
 

@@ -44,6 +44,7 @@ def test_a_size_is_read_to_the_byte(size: str, size_bytes: int) -> None:
         ("cpu=0", "'0' is no size of memory"),
         ("cpu=1e9", "'1e9' is no size of memory"),
         ("cpu=٨GB", "'٨GB' is no size of memory"),
+        ("cpu=8", "that is 8 bytes, too little to be meant"),
         ("cpu=8=GB", "'8=GB' is no size of memory"),
     ],
 )

@@ -219,8 +219,9 @@ def other_shape(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
         (renamed("blocks.0", "blocks.7"), r"transformer_blocks\.7\..*: this transformer has no such layers"),
         (renamed("attn.to_q.lora_A", "attn.norm_q.lora_A"), "no such layers"),
         (lambda tensors: dict(sorted(tensors.items())[1:]), r"to_out\.lora_B\.weight: the other half is missing"),
+        (lambda tensors: {name: tensor * torch.nan for name, tensor in tensors.items()}, "numbers that are not finite"),
     ],
-    ids=["shape", "block", "layer", "half"],
+    ids=["shape", "block", "layer", "half", "nan"],
 )
 def test_a_lora_of_another_model_names_its_keys(
     pool: ModelPool, base: Transformer, files: list[Path], tmp_path: Path, change: Any, fault: str

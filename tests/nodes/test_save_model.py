@@ -74,6 +74,16 @@ def test_what_is_saved_is_read_again(
     assert torch.equal(*(encode_prompt(live, "a red circle", None, "cpu") for live in encoders))
 
 
+def test_who_may_read_the_folder_may_read_the_weights(
+    load_model: Any, new_context: Any, path: Path, tmp_path: Path
+) -> None:
+    """All of its files have the rights that new files have here."""
+    (tmp_path / "new").touch()
+    SaveModel(path=str(path)).run(new_context(), vae=load_model("klein").vae)
+    modes = {file.stat().st_mode for file in path.rglob("*") if file.is_file()}
+    assert modes == {(tmp_path / "new").stat().st_mode}
+
+
 def test_diffusers_reads_it_too(load_model: Any, new_context: Any, path: Path, stock_encode: Any) -> None:
     """Plain weights are a pipeline, whose embeddings are those of the whole one."""
     from diffusers import Flux2KleinPipeline
