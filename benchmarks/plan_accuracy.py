@@ -1,14 +1,21 @@
 """What ``limner plan`` predicts against what is measured: weights, and the peak of a whole graph.
 
 Run with ``python benchmarks/plan_accuracy.py [--json]``. Each case is ``text_to_image`` in a process of its own, once
-with the embedded model and once with a transformer of half a billion random weights in its place.
+with the embedded model and once with a transformer of half a billion random weights in its place, after the embedded
+model has drawn once, so that frameworks and thread pools are not counted.
 
-On a GPU, what is measured is ``torch.cuda.max_memory_allocated``. On a CPU it is the largest anonymous resident memory
-(``RssAnon``, asked every millisecond) less what the process had before, after the embedded model has drawn once, so
-that frameworks and thread pools are not counted; live weights that are mapped from files are added, and files that are
-only mapped while they are read are not. Its noise of some MB is more than the embedded model weighs: for that one,
-every allocation of torch is followed instead (``torch.profiler``). It takes a file that is mapped while it is read
-for allocated (7.3 MB here), and does not see groups go that came from files.
+On a GPU, what is measured is ``torch.cuda.max_memory_allocated``. On a CPU it is the most that was alive at once of:
+
+- what torch's allocator gave out, which is what the plan speaks of: every allocation and its end, by
+  ``torch.profiler``, in the thread that draws;
+- groups that are mapped from their files, from when they come to when they go;
+- weights that are alive at the end and that this thread did not allocate: those that stay mapped from the checkpoint,
+  and those that transformers reads in threads of its own. A checkpoint that is only mapped while it is read is the
+  system's cache.
+
+*Grown by* is what the system sees: the largest anonymous resident memory (``RssAnon``, asked every millisecond), less
+what the process had. It has freed memory that malloc keeps for later, Python's objects and the notes of the profiler,
+so it changes from run to run; mapped files are not in it. It is shown beside the peak, and no goal is held to it.
 """
 
 from __future__ import annotations
@@ -22,11 +29,11 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from limner.engine.document import Document, parse
 from limner.engine.offload import NONE, Offload
@@ -37,7 +44,9 @@ from limner.engine.testing import FakeContext
 from limner.session import Session
 
 GOALS: Final = {"weights": 0.05, "peak": 0.15}
-CASES: Final = ("none", "model", "group", "group, disk", "nf4", "int8")
+FIRST, AGAIN = "group, disk, first time", "group, disk, again"
+"""One writes the files of the groups, the other finds them."""
+CASES: Final = ("none", "nf4", "int8", FIRST, AGAIN, "model", "group")
 SIZES: Final = {"embedded": (128, 2), "synthetic": (512, 1)}
 """Pixels a side and steps."""
 PROMPT: Final = "a red circle on a #203040 background"
@@ -53,6 +62,7 @@ class Row:
     peak_predicted: int
     weights_measured: int | None = None
     peak_measured: int | None = None
+    grown_by: int | None = None
 
     @property
     def errors(self) -> tuple[float, float] | None:
@@ -60,6 +70,17 @@ class Row:
         if not self.weights_measured or not self.peak_measured:
             return None
         return self.weights_predicted / self.weights_measured - 1, self.peak_predicted / self.peak_measured - 1
+
+
+class Block(NamedTuple):
+    """Memory that was taken, or given back where the size is negative."""
+
+    start_ns: int
+    size_bytes: int
+    place: int
+    """Its address."""
+    total_bytes: int
+    """What the allocator says that it has given out by then."""
 
 
 def document(source: str, case: str, model: str, device: str, disk: str) -> Document:
@@ -138,6 +159,7 @@ def child(source: str, case: str, model: str, device: str, disk: str) -> dict[st
     import torch
 
     from limner.nodes._flux2.loader import Flux2Loader
+    from limner.nodes._flux2.size import module_bytes
 
     session = Session()
     warm = session.plan(document("tiny", case, "embedded", device, disk + "-warm"))
@@ -149,70 +171,83 @@ def child(source: str, case: str, model: str, device: str, disk: str) -> dict[st
         torch.cuda.reset_peak_memory_stats(device)
         before = torch.cuda.memory_allocated(device)
         draw(plan, pool)
-        peak = torch.cuda.max_memory_allocated(device) - before
+        found = {"peak": torch.cuda.max_memory_allocated(device) - before}
     else:
-        measure = _peak_allocated if model == "embedded" else _peak_resident
-        peak = measure(lambda: draw(plan, pool)) + _mapped_bytes(pool)
-    weights = next(one for one in pool.residents() if one.spec.component == "transformer")  # type: ignore[attr-defined]  # of FLUX.2
-    return {"weights": Flux2Loader().size_bytes(weights.module), "peak": peak}
+        blocks, grown_by = _watched(lambda: draw(plan, pool))
+        groups = {path.stat().st_size for path in Path(disk).rglob("*.safetensors")}
+        peak, places = followed(blocks, groups)
+        found = {"peak": peak + _unseen_bytes(pool, places), "grown_by": grown_by}
+    live = next(one.module.model for one in pool.residents() if one.spec.component == "transformer")  # type: ignore[attr-defined]  # of FLUX.2
+    tensors = (*live.parameters(), *live.buffers())
+    on_disk = policy(case, disk).disk is not None  # what waits there has a size, and no memory
+    return {"weights": sum(one.nbytes for one in tensors) if on_disk else module_bytes(live)} | found
 
 
-def _peak_resident(compute: Callable[[], None]) -> int:
-    """The largest anonymous memory of this process, less what it had."""
-    ctypes.CDLL(None).malloc_trim(0)
-    before = peak = _status("RssAnon")
-    done = threading.Event()
-
-    def watch() -> None:
-        nonlocal peak
-        while not done.wait(0.001):
-            peak = max(peak, _status("RssAnon"))
-
-    watcher = threading.Thread(target=watch)
-    watcher.start()
-    try:
-        compute()
-    finally:
-        done.set()
-        watcher.join()
-    return peak - before
-
-
-def _status(name: str) -> int:
-    lines = Path("/proc/self/status").read_text().splitlines()
-    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith(f"{name}:"))
-
-
-def _peak_allocated(compute: Callable[[], None]) -> int:
-    """The most bytes of torch's allocator that were alive at once."""
+def _watched(compute: Callable[[], None]) -> tuple[list[Block], int]:
+    """All that torch allocated meanwhile, and by how much the anonymous memory of this process had grown at most."""
     from torch.profiler import ProfilerActivity, profile
 
     with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as profiled:
-        compute()
+        ctypes.CDLL(None).malloc_trim(0)
+        before = peak = _resident()
+        done = threading.Event()
+
+        def watch() -> None:
+            nonlocal peak
+            while not done.wait(0.001):
+                peak = max(peak, _resident())
+
+        watcher = threading.Thread(target=watch)
+        watcher.start()
+        try:
+            compute()
+        finally:
+            done.set()
+            watcher.join()
     results: Any = profiled.profiler
-    events = [event for event in results.kineto_results.events() if event.name() == "[memory]"]
-    alive = peak = 0
-    for event in sorted(events, key=lambda event: event.start_ns()):
-        alive += event.nbytes()
-        peak = max(peak, alive)
-    return peak
+    return sorted(_blocks(results.kineto_results.experimental_event_tree())), peak - before
 
 
-def _mapped_bytes(pool: ModelPool) -> int:
-    """Bytes of live weights that lie in mapped files, which no allocator sees."""
-    ranges = []
-    for line in Path("/proc/self/maps").read_text().splitlines():
-        parts = line.split(maxsplit=5)
-        if len(parts) == 6 and parts[5].endswith(".safetensors"):
-            begin, end = (int(part, 16) for part in parts[0].split("-"))
-            ranges.append((begin, end))
-    total = 0
-    for resident in pool.residents():
-        module = getattr(resident.module, "model", resident.module)
-        for tensor in (*module.parameters(), *module.buffers()):
-            if any(begin <= tensor.data_ptr() < end for begin, end in ranges):
-                total += tensor.nbytes
-    return total
+def _blocks(events: Sequence[Any]) -> Iterator[Block]:
+    """What the profiler notes of memory, below all that it notes of operations."""
+    pending = list(events)
+    while pending:
+        event = pending.pop()
+        pending.extend(event.children)
+        kind, fields = event.typed
+        if kind.name == "Allocation":
+            yield Block(event.start_time_ns, fields.alloc_size, fields.ptr, fields.total_allocated)
+
+
+def followed(blocks: Iterable[Block], groups: Collection[int]) -> tuple[int, set[int]]:
+    """The most that was alive at once, of torch's allocator and of mapped files that are as long as a group's; and
+    where the allocator's blocks lie that are alive at the end.
+
+    A mapping is known by the allocator's own count of what it gave out, which does not change with it.
+    """
+    places: set[int] = set()
+    allocated = mapped = peak = 0
+    for block in blocks:
+        if block.total_bytes == allocated + block.size_bytes:
+            allocated += block.size_bytes
+            (places.add if block.size_bytes > 0 else places.discard)(block.place)
+        elif abs(block.size_bytes) in groups:
+            mapped += block.size_bytes
+        peak = max(peak, allocated + mapped)
+    return peak, places
+
+
+def _resident() -> int:
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("RssAnon:"))
+
+
+def _unseen_bytes(pool: ModelPool, places: Collection[int]) -> int:
+    """Bytes of live weights that do not lie where the allocator gave something out to this thread."""
+    modules = [getattr(resident.module, "model", resident.module) for resident in pool.residents()]
+    tensors = [tensor for module in modules for tensor in (*module.parameters(), *module.buffers())]
+    unseen = {one.data_ptr(): one.nbytes for one in tensors if one.untyped_storage().data_ptr() not in places}
+    return sum(unseen.values())
 
 
 def build(folder: Path) -> None:
@@ -237,10 +272,13 @@ def can_run(case: str, device: str) -> bool:
     return device != "cpu" or case not in ("model", "group")
 
 
-def rows(device: str, folder: Path, cases: Sequence[str]) -> Iterator[Row]:
-    """Every case of both models."""
-    build(folder / "synthetic")
-    for model, source in (("embedded", "tiny"), ("synthetic", str(folder / "synthetic"))):
+def rows(device: str, folder: Path, cases: Sequence[str], models: Sequence[str]) -> Iterator[Row]:
+    """Every case of each model."""
+    sources = {"embedded": "tiny", "synthetic": str(folder / "synthetic")}
+    if "synthetic" in models:
+        build(folder / "synthetic")
+    for model in models:
+        source = sources[model]
         for case in cases:
             disk = str(folder / f"groups-{model}")
             where = device if can_run(case, device) else "cuda:0"
@@ -250,17 +288,14 @@ def rows(device: str, folder: Path, cases: Sequence[str]) -> Iterator[Row]:
                 command = [sys.executable, __file__, "--child", source, case, model, device, disk]
                 done = subprocess.run(command, capture_output=True, text=True, check=True)
                 measured = json.loads(done.stdout.splitlines()[-1])
-            yield Row(model, case, *predicted, measured.get("weights"), measured.get("peak"))
+            yield Row(model, case, *predicted, *map(measured.get, ("weights", "peak", "grown_by")))
 
 
 def line(row: Row) -> str:
     """A row of the table."""
-    cells = [row.model, row.case, f"{row.weights_predicted / 1e6:,.1f}"]
-    cells += ["" if row.weights_measured is None else f"{row.weights_measured / 1e6:,.1f}"]
-    cells += [
-        f"{row.peak_predicted / 1e6:,.1f}",
-        "" if row.peak_measured is None else f"{row.peak_measured / 1e6:,.1f}",
-    ]
+    predicted, measured = (row.weights_predicted, row.peak_predicted), (row.weights_measured, row.peak_measured)
+    sizes = [size for pair in zip(predicted, measured, strict=True) for size in pair]
+    cells = [row.model, row.case, *("" if size is None else f"{size / 1e6:,.1f}" for size in (*sizes, row.grown_by))]
     if row.errors is None:
         return f"| {' | '.join(cells)} | | planned only, for a GPU |"
     weights, peak = row.errors
@@ -273,6 +308,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--json", action="store_true", help="print data instead of a table")
     parser.add_argument("--only", nargs="*", help="some of the cases")
+    parser.add_argument("--models", nargs="*", default=list(SIZES), choices=list(SIZES), help="one of the models")
     parser.add_argument("--child", nargs=5, help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.child:
@@ -282,11 +318,12 @@ def main() -> None:
 
     device = find_devices().default
     if not given.json:
-        print("| model | case | weights: planned, MB | measured | peak: planned, MB | measured | errors | goal |")
-        print("|---|---|--:|--:|--:|--:|--:|---|")
+        titles = ["model", "case", "weights: planned, MB", "measured", "peak: planned, MB", "measured", "grown by"]
+        print(f"| {' | '.join(titles)} | errors | goal |")
+        print("|---|---|--:|--:|--:|--:|--:|--:|---|")
     found = []
     with tempfile.TemporaryDirectory() as folder:
-        for row in rows(device, Path(folder), given.only or CASES):
+        for row in rows(device, Path(folder), given.only or CASES, given.models):
             found.append(row)
             if not given.json:
                 print(line(row), flush=True)

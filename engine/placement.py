@@ -43,8 +43,12 @@ def placement(model: Weights, policy: Offload, device: str) -> Placement:
 
 
 def _loaded(footprint: Footprint, model: Weights, policy: Offload, device: str) -> Footprint:
-    """With what loading needs: all weights where the device quantizes them, and a copy of all where they are pinned."""
+    """With what loading needs: all weights where the device quantizes them, a copy of all where they are pinned, and
+    in RAM the largest group where its file is written.
+    """
     loading = {reading_device(policy, device, model.is_made_there): model.loaded_bytes}
+    if policy.disk is not None:
+        loading[RAM] = group_bytes(model, policy.model_copy(update={"stream": False}))
     if model.is_made_there:
         loading[device] = model.weight_bytes + model.making_bytes
     if policy.stream and policy.disk is None and not policy.low_cpu_mem:

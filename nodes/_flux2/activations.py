@@ -68,8 +68,9 @@ def text_terms(config: Mapping[str, Any], layers: int, tokens: int, itemsize: in
 
 
 def decode_bytes(config: Mapping[str, Any], pixels: int, itemsize: int) -> int:
-    """Latents to pictures of so many pixels in all."""
-    return _sum("vae_decode", vae_terms(config, pixels, itemsize))
+    """Latents to pictures of so many pixels in all, by a decoder that may have channels of its own."""
+    own = config.get("decoder_block_out_channels")
+    return _sum("vae_decode", vae_terms({"block_out_channels": own} if own else config, pixels, itemsize))
 
 
 def encode_bytes(config: Mapping[str, Any], pixels: int, itemsize: int) -> int:

@@ -25,7 +25,7 @@ from limner.engine.errors import ModelError
 from limner.engine.offload import Offload
 from limner.engine.user_path import user_path
 from limner.nodes._flux2.group_files import Layout, intact_groups, new_groups, write_groups
-from limner.nodes._flux2.offloading import group_part, named_groups, outside_groups, parts
+from limner.nodes._flux2.offloading import group_part, named_groups, outside_groups, parts, wait_as_nothing
 from limner.nodes._flux2.read_stored import read_stored
 from limner.nodes._flux2.weights import Stored
 
@@ -51,7 +51,8 @@ def load_on_disk(
         layout = _make_files(folder, build(), stored, dtype, offload)
     with suppress(OSError):
         os.utime(folder)  # the time of its last use, for who clears up
-    _replace_meta(module, lambda tensor: torch.empty(tensor.shape, dtype=_as(tensor.dtype, dtype)))
+    shapes = {name: tensor.shape for name, tensor in _named_tensors(module)}
+    _replace_meta(module, lambda tensor: torch.empty(0, dtype=_as(tensor.dtype, dtype)))
     try:
         for name, part in parts(module):
             group_part(part, device, offload, str(folder / name))
@@ -61,6 +62,8 @@ def load_on_disk(
         raise ModelError(f"{folder} holds other groups than diffusers makes here", hint="remove that folder")
     check_groups(module)
     names = {id(tensor): name for name, tensor in _named_tensors(module)}
+    for _, group in named_groups(module):
+        wait_as_nothing(group, {tensor: shapes[names[id(tensor)]] for tensor in group.tensor_to_key})
     for tensor in outside_groups(module):
         if (name := names[id(tensor)]) in stored:
             tensor.data = _read(stored[name], dtype)

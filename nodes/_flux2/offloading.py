@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
 import torch
@@ -65,6 +65,25 @@ def group_part(part: nn.Module, device: str, offload: Offload, folder: str | Non
     part.register_forward_hook(_leave_after_error, always_call=True)
 
 
+def wait_as_nothing(group: Any, shapes: Mapping[Tensor, torch.Size]) -> None:
+    """Let the tensors of a group whose file is complete wait without memory: a shape and a dtype, and one number.
+
+    diffusers puts an empty tensor of full size in the place of each. It is never written to, but it is allocated: all
+    of them together are as large as the model, and those that malloc puts between other blocks keep it from reusing or
+    giving back what is around them.
+    """
+    stand_ins = {tensor: torch.zeros((), dtype=tensor.dtype).expand(shape) for tensor, shape in shapes.items()}
+
+    def let_go() -> None:
+        if group.stream is not None and not group.record_stream:  # what computes may still read the tensors
+            group._torch_accelerator_module.current_stream().synchronize()
+        for tensor, stand_in in stand_ins.items():
+            tensor.data = stand_in
+
+    group._offload_to_disk = let_go
+    let_go()
+
+
 def place(module: nn.Module, device: str) -> None:
     """Move a module with the hook of ``model``: to the device that it computes on, or to wait on the CPU."""
     hook: Any = module._hf_hook
@@ -109,7 +128,7 @@ def group_bytes(module: nn.Module, offload: Offload) -> int:
     The group of a module stays there while those of its submodules come and go; with a stream, the next is there too.
     """
     found: dict[str, Any] = dict(named_groups(module))
-    sizes = {id(group): tensors_bytes(_tensors(group)) for group in found.values()}
+    sizes = {id(group): _group_size(group) for group in found.values()}
     most = 0
     for name in found:
         atoms = name.split(".")
@@ -132,6 +151,12 @@ def _tensors(group: Any) -> Iterator[Tensor]:
         yield from module.buffers()
     yield from group.parameters
     yield from group.buffers
+
+
+def _group_size(group: Any) -> int:
+    """Bytes of a group when it is there; on disk, that is what its tensors will have, not what they have now."""
+    on_disk: Iterable[Tensor] = getattr(group, "tensor_to_key", ())
+    return sum(tensor.nbytes for tensor in on_disk) or tensors_bytes(_tensors(group))
 
 
 def outside_groups(module: nn.Module) -> list[Tensor]:

@@ -20,8 +20,6 @@ from limner.nodes._flux2.stored_bytes import computed_bytes, linear_bytes
 from limner.nodes._flux2.weights import Stored
 from limner.nodes.specs import VAE, Flux2Spec, Quantizable, Quantization, TextEncoder, Transformer
 
-_FILE_BYTES: Final = 10 * 10**9
-"""How large diffusers makes files at most."""
 _KEPT: Final = ("lm_head", "embed_tokens")
 _CAST_KEPT: Final = ("norm", "pos_embed", "patch_embed")
 """Parts of names that layerwise casting leaves as they are."""
@@ -93,7 +91,7 @@ def _weigh(spec: Flux2Spec[Any], kind: str, component: KnownComponent, adapter_b
         immovable=_immovable("gguf" if component.packed else quantization.method if quantization else None),
         is_made_there=is_made_there(spec),
         loaded_bytes=sum(_bytes(n, t, itemsize, None) for n, t in component.tensors.items()) if is_cast else 0,
-        making_bytes=_making_bytes(component, quantization, kind) if quantization is not None else 0,
+        making_bytes=_making_bytes(component, quantization, itemsize, kind) if quantization is not None else 0,
     )
 
 
@@ -123,16 +121,27 @@ def _immovable(method: str | None) -> frozenset[str]:
     return frozenset(way for way, policy in _WAYS.items() if offload_fault(method, policy) is not None)
 
 
-def _making_bytes(component: KnownComponent, quantization: Quantization, kind: str) -> int:
-    """What quantizing takes: the largest layer in float32; on a CPU, diffusers has a whole file in memory beside it."""
-    tensors = component.tensors
-    largest = max(math.prod(t.shape) if is_quantized_by(quantization, n, t.shape) else 0 for n, t in tensors.items())
-    if kind != "cpu" or "single_transformer_blocks.0.attn.to_out.weight" not in tensors:
-        return largest * 4
-    files = Counter[str]()
-    for tensor in tensors.values():
-        files[str(tensor.path)] += tensor.size_bytes
-    return largest * 4 + min(max(files.values()), _FILE_BYTES)
+def _making_bytes(component: KnownComponent, quantization: Quantization, itemsize: int, kind: str) -> int:
+    """What quantizing takes: the most for one layer, since one is made after the other.
+
+    On a CPU, bitsandbytes computes it with tensors as large as the layer, several of them at once. For nf4: scaled
+    weights (float32), places in the table (int32), the same in a byte each, and two halves that are packed. For int8:
+    weights in float16, scaled and rounded ones (float32). Both are 10 bytes a weight; fp4 is 24, because its places are
+    sorted back as int64, from and to. Besides, there is a copy where weights are not stored in the precision that
+    they are loaded in, and one in float32 for 4 bits. The other methods are taken to need as much as nf4.
+    """
+    layers = [t for name, t in component.tensors.items() if is_quantized_by(quantization, name, t.shape)]
+    if kind != "cpu":
+        return max((math.prod(tensor.shape) * 4 for tensor in layers), default=0)
+    at_work = (24 if quantization.method == "fp4" else 10) + (
+        4 if quantization.method in ("nf4", "fp4") and itemsize != 4 else 0
+    )
+    return max((math.prod(t.shape) * (at_work + _copied_bytes(t, itemsize)) for t in layers), default=0)
+
+
+def _copied_bytes(tensor: Stored, itemsize: int) -> int:
+    """Bytes a weight of the copy that loading makes; what has its precision already is mapped."""
+    return itemsize if FLOAT_BYTES.get(tensor.dtype) != itemsize else 0
 
 
 def _lora_bytes(lora: Any) -> int:

@@ -128,11 +128,12 @@ def test_what_does_not_fit_is_told() -> None:
         ({"mode": "group", "level": "leaf", "stream": True}, 200, 2000),
         ({"mode": "group", "level": "leaf", "stream": True, "low_cpu_mem": True}, 200, 1000),
         ({"mode": "group", "level": "block"}, 500, 1000),
-        ({"mode": "group", "level": "leaf", "disk": "groups"}, 100, 0),
+        ({"mode": "group", "level": "leaf", "disk": "groups"}, 100, 100),
+        ({"mode": "group", "level": "leaf", "disk": "groups", "stream": True}, 200, 100),
     ],
 )
 def test_each_policy(offload: Any, on_device: int, in_ram: int) -> None:
-    """What a policy takes of the device and of RAM: pinning copies everything once."""
+    """What a policy takes of the device and of RAM: pinning copies all once; a group is there while written."""
     memory = planned([{"size": 1000, "working": 7}], {}, offload)
     assert memory.peak_bytes["cuda:0"] == on_device + 7
     assert memory.peak_bytes.get("cpu", 0) == in_ram

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import subprocess
 import sys
 from dataclasses import replace
@@ -17,6 +18,7 @@ from limner.engine.memory_plan import MemoryPlan
 from limner.engine.offload import Offload
 from limner.engine.placement import placement
 from limner.nodes import Quantize
+from limner.nodes._flux2 import activations
 from limner.nodes._flux2.known import known
 from limner.nodes._flux2.weigh import weigh
 from limner.nodes.sizes import PictureSizes, as_reference
@@ -119,6 +121,26 @@ def test_a_layerwise_cast_is_read_whole_first() -> None:
     assert needs[POLICIES[1]].peak == {"cpu": plain, "cuda:0": cast.weight_bytes}
     made = weigh(Transformer("tiny", quantization=Quantization("nf4")), "cuda:0")
     assert placement(made, POLICIES[1], "cuda:0").footprint.loading.keys() == {"cuda:0"}
+
+
+def test_a_layer_is_quantized_beside_those_that_are_done() -> None:
+    """On a CPU the largest layer counts, not the files; and a copy of it where it is not stored as it is loaded."""
+    component = known(Transformer("tiny"))  # stored in bfloat16, and computed in float32 on a CPU
+    largest = max(math.prod(t.shape) for n, t in component.tensors.items() if n.endswith("weight"))
+    for method, bytes_a_weight in (("nf4", 10 + 4), ("int8", 10 + 4), ("fp4", 24 + 4)):
+        spec = Transformer("tiny", quantization=Quantization(method))  # type: ignore[arg-type]  # one of the methods
+        assert weigh(spec, "cpu").making_bytes == largest * bytes_a_weight
+    halves = Transformer("tiny", dtype="bfloat16", quantization=Quantization("nf4"))
+    assert weigh(halves, "cpu").making_bytes == largest * (10 + 4)  # widened before it is scaled
+
+
+def test_a_decoder_may_have_channels_of_its_own() -> None:
+    """They count when a picture is decoded, and not when one is encoded."""
+    plain = {"block_out_channels": [8, 16]}
+    wide = plain | {"decoder_block_out_channels": [12, 16]}
+    assert activations.decode_bytes(wide, 100, 4) == activations.decode_bytes({"block_out_channels": [12, 16]}, 100, 4)
+    assert activations.decode_bytes(wide, 100, 4) > activations.decode_bytes(plain, 100, 4)
+    assert activations.encode_bytes(wide, 100, 4) == activations.encode_bytes(plain, 100, 4)
 
 
 def test_an_unknown_model_says_so() -> None:

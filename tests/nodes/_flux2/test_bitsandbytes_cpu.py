@@ -10,6 +10,7 @@ import pytest
 import torch
 from diffusers.quantizers import auto
 from diffusers.quantizers.bitsandbytes.bnb_quantizer import BnB4BitDiffusersQuantizer, BnB8BitDiffusersQuantizer
+from torch.profiler import ProfilerActivity, profile
 
 from limner.nodes._flux2.bitsandbytes_cpu import CPU_MAP, Cpu4Bit, Cpu8Bit, allow_bitsandbytes_on_cpu, keep_portable
 
@@ -46,3 +47,22 @@ def test_4_bit_layers_still_repack_themselves() -> None:
     keep_portable(torch.nn.Sequential(layer))
     assert layer.support_avx512bf16_for_cpu is False
     assert "self.support_avx512bf16_for_cpu" in inspect.getsource(bnb.nn.Linear4bit.forward)
+
+
+@pytest.mark.parametrize(("method", "bytes_a_weight"), [("nf4", 10), ("fp4", 24), ("int8", 10)])
+def test_quantizing_takes_what_the_plan_counts(method: str, bytes_a_weight: int) -> None:
+    """All that is alive at once while a layer in float32 is quantized on a CPU, its result included."""
+    weight = torch.randn(512, 1024)
+    with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as profiled:
+        if method == "int8":
+            made = bnb.nn.Int8Params(weight, requires_grad=False).to("cpu")
+        else:
+            made = bnb.nn.Params4bit(weight, requires_grad=False, quant_type=method).to("cpu")
+    assert made.dtype in (torch.int8, torch.uint8)
+    results: Any = profiled.profiler
+    alive, peak = 0, 0
+    for event in results.kineto_results.events():
+        if event.name() == "[memory]":
+            alive += event.nbytes()
+            peak = max(peak, alive)
+    assert peak / weight.numel() == pytest.approx(bytes_a_weight, rel=0.05)

@@ -31,7 +31,7 @@ from limner.nodes._flux2 import disk_groups
 from limner.nodes._flux2.checkpoint import find_checkpoint
 from limner.nodes._flux2.loader import Flux2Loader
 from limner.nodes._flux2.single_file import Piece
-from limner.nodes._flux2.size import module_bytes
+from limner.nodes._flux2.size import module_bytes, tensors_bytes
 
 LEVELS: dict[str, dict[str, Any]] = {
     "leaf": {},
@@ -117,6 +117,26 @@ def test_almost_nothing_of_it_counts_as_ram(
         held = pool.used_bytes("cpu")
     assert pool.used_bytes("cpu") == 0
     assert 0 < held < module_bytes(loader.load(spec, "cpu").model) / 4
+
+
+@pytest.mark.parametrize("component", ["text_encoder", "transformer", "vae"])
+def test_what_waits_on_disk_is_allocated_nowhere(
+    load_model: Callable[..., Any], loader: Flux2Loader, tmp_path: Path, component: str
+) -> None:
+    """Before computing and after it, weights have their shapes and dtypes, and next to no bytes of their own."""
+    spec = getattr(load_model("dev"), component)
+    plain, live = (_tensors(loader.load(spec, "cpu", policy)) for policy in (Offload(), on_disk(tmp_path)))
+    compute(waiting := loader.load(spec, "cpu", on_disk(tmp_path)), component)
+    for one in (live, _tensors(waiting)):
+        assert {name: (t.shape, t.dtype) for name, t in one.items()} == {
+            name: (t.shape, t.dtype) for name, t in plain.items()
+        }
+        assert tensors_bytes(one.values()) < tensors_bytes(plain.values()) / 20
+
+
+def _tensors(live: Any) -> dict[str, torch.Tensor]:
+    module = getattr(live, "model", live)
+    return dict((*module.named_parameters(), *module.named_buffers()))
 
 
 def test_files_are_written_once(load_model: Callable[..., Any], loader: Flux2Loader, tmp_path: Path) -> None:
