@@ -16,7 +16,7 @@ from limner.nodes._flux2.disk_groups import check_groups
 from limner.nodes._flux2.hub_file import HubFile, commit_of, fetch
 from limner.nodes._flux2.lora_file import ENDINGS, identify_lora, lora_source
 from limner.nodes._flux2.lora_weights import read_lora
-from limner.nodes._flux2.offloading import regroup
+from limner.nodes._flux2.offloading import hooks_anew, regroup
 from limner.nodes.specs import LoRA
 
 
@@ -39,7 +39,8 @@ def with_loras(model: Flux2Transformer2DModel, loras: Sequence[LoRA]) -> Iterato
             adapted.disable_lora()
         yield
     finally:
-        adapted.unload_lora()
+        with hooks_anew(model):
+            adapted.unload_lora()
         check_groups(model)  # that has put their hooks on anew
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, Final
 
 import torch
@@ -82,6 +83,26 @@ def wait_as_nothing(group: Any, shapes: Mapping[Tensor, torch.Size]) -> None:
 
     group._offload_to_disk = let_go
     let_go()
+
+
+@contextmanager
+def hooks_anew(module: nn.Module) -> Iterator[None]:
+    """A block in which diffusers may put its hooks on a module anew; what waits on disk waits as before at its end.
+
+    In it, what waits is as diffusers left it: it saves tensors whose file it does not find, and only whole ones.
+    """
+    for group in _on_disk(module):
+        for tensor in group.tensor_to_key:
+            tensor.data = torch.empty_like(tensor.data)
+    try:
+        yield
+    finally:
+        for group in _on_disk(module):
+            wait_as_nothing(group, {tensor: tensor.shape for tensor in group.tensor_to_key})
+
+
+def _on_disk(module: nn.Module) -> Iterator[Any]:
+    return (group for _, group in named_groups(module) if group.offload_to_disk_path)
 
 
 def place(module: nn.Module, device: str) -> None:

@@ -134,6 +134,17 @@ def test_what_waits_on_disk_is_allocated_nowhere(
         assert tensors_bytes(one.values()) < tensors_bytes(plain.values()) / 20
 
 
+def test_after_a_lora_what_waits_is_allocated_nowhere(load_model: Callable[..., Any], tmp_path: Path) -> None:
+    """Taking it off puts diffusers' hooks on anew, and the weights wait as they did."""
+    base, loader = load_model("klein").transformer, Flux2Loader()
+    live = loader.load(base, "cpu", on_disk(tmp_path / "disk"))
+    before = tensors_bytes(_tensors(live).values())
+    file = write(tmp_path / "lora.safetensors", split(random_pairs(loader.load(base, "cpu").model)))
+    with loader.adapt(live, ApplyLoRA(path=str(file)).run(FakeContext(), base)):
+        compute(live, "transformer")
+    assert tensors_bytes(_tensors(live).values()) == before
+
+
 def _tensors(live: Any) -> dict[str, torch.Tensor]:
     module = getattr(live, "model", live)
     return dict((*module.named_parameters(), *module.named_buffers()))
