@@ -112,7 +112,10 @@ def test_pickled_weights_are_no_weights(copy: Path) -> None:
 @pytest.mark.parametrize(
     "source", ["nowhere", "./nowhere", "/nowhere/at/all", "a/b/c", "../x", "a b/c", "//host/share"]
 )
-def test_a_source_that_is_neither_folder_nor_hub_id(source: str) -> None:
+def test_a_source_that_is_neither_folder_nor_hub_id(
+    source: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
     (fault,) = faults(source)
     assert fault == "there is no model folder MODEL; give a folder in diffusers layout, a hub id, or tiny"
 
