@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 .PHONY: demo test check format clean
 
 demo: $(VENV)/installed  ## Install, then draw one picture with the embedded model
-	$(BIN)/limner run text_to_image --set "prompt=a red circle on a #203040 background" --out outputs/demo.png
+	$(BIN)/limner run text_to_image --set "prompt=a large red circle on a #203040 background" --out outputs/demo.png
 
 test: $(VENV)/installed-dev  ## Install with the dev extra, then everything that CI checks
 	$(MAKE) check

@@ -1,7 +1,7 @@
 """Limner: a typed node-graph engine for FLUX.2.
 
 >>> import limner
->>> limner.run("text_to_image", prompt="a red circle on a #203040 background", seed=7)  # doctest: +SKIP
+>>> limner.run("text_to_image", prompt="a large red circle on a #203040 background", seed=7)  # doctest: +SKIP
 
 Importing this costs nothing: what a name stands for is imported when it is first used.
 """

@@ -27,7 +27,7 @@ app = typer.Typer(
 Graphs are small JSON files. They are checked before anything loads, and nothing is computed twice.""",
     epilog="""Begin with:
 
-  limner run text_to_image --set "prompt=a red circle on a #203040 background"
+  limner run text_to_image --set "prompt=a large red circle on a #203040 background"
 
   limner templates
 

@@ -283,6 +283,6 @@ def run(graph: GraphLike, *, events: EventStream | None = None, **values: Any) -
 
     Keyword arguments set the graph's parameters. Models and results are kept for the next call.
 
-    >>> run("text_to_image", prompt="a red circle on a #203040 background", seed=7)  # doctest: +SKIP
+    >>> run("text_to_image", prompt="a large red circle on a #203040 background", seed=7)  # doctest: +SKIP
     """
     return default_session().run(graph, events=events, **values)

@@ -71,7 +71,7 @@ def test_templates_have_json(limner: Any) -> None:
     listed = {template["name"]: template for template in limner("templates", "--json").json}
     prompt = listed["text_to_image"]["parameters"]["prompt"]
     assert prompt["type"] == "string"
-    assert prompt["default"] == "a red circle on a #203040 background"
+    assert prompt["default"] == "a large red circle on a #203040 background"
     assert "words" in prompt["description"]
 
 

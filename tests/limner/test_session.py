@@ -33,7 +33,7 @@ def composed() -> Graph:
 def test_run_takes_a_template_and_values(monkeypatch: pytest.MonkeyPatch) -> None:
     """``limner.run`` draws a template with parameters as keyword arguments."""
     monkeypatch.setattr("limner.session._default", None)
-    result = limner.run("text_to_image", prompt="a red circle on a #203040 background", seed=7, **SMALL)
+    result = limner.run("text_to_image", prompt="a large red circle on a #203040 background", seed=7, **SMALL)
     assert result.status == "completed"
     assert [files.paths for files in result.values(Files)] == [("outputs/image.png",)]
     limner.session.default_session().close()
