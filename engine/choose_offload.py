@@ -54,11 +54,11 @@ class Chooser:
     def faults(self) -> Iterator[Fault]:
         """Policies that the graph names and its models do not allow."""
         for index, step in enumerate(self.plan.steps):
-            for spec in self.holds(index):
-                if ways(step.node.offload) & self._immovable(spec, step.device):
-                    message = f"offload: {spec} cannot wait like that, because of how it is quantized"
-                    hint = "leave disk out" if step.node.offload.disk else "offload none, or another quantization"
-                    yield Fault(message, ("nodes", step.node.id, "offload"), hint)
+            if not (wanted := sorted(ways(step.node.offload))):
+                continue
+            refusals = [self._immovable(spec, step.device) for spec in self.holds(index)]
+            for message, hint in dict.fromkeys(one[way] for one in refusals for way in wanted if way in one):
+                yield Fault(f"offload: {message}", ("nodes", step.node.id, "offload"), hint)
 
     def _is_free(self, index: int) -> bool:
         return self.plan.steps[index].node.offload == AUTO and bool(self.holds(index))
@@ -66,14 +66,14 @@ class Chooser:
     def _ladder(self, index: int) -> list[Offload]:
         """The policies that a step's device and all its models allow."""
         step, holds = self.plan.steps[index], self.holds(index)
-        immovable = frozenset[str]().union(*(self._immovable(spec, step.device) for spec in holds))
+        immovable = set[str]().union(*(self._immovable(spec, step.device) for spec in holds))
         return [policy for policy in ladder(step, self.disk) if not ways(policy) & immovable]
 
-    def _immovable(self, spec: ModelSpec[Any], device: str) -> frozenset[str]:
+    def _immovable(self, spec: ModelSpec[Any], device: str) -> Mapping[str, tuple[str, str]]:
         try:
             return self.weigh(spec, device).immovable
         except LimnerError:  # what is wrong with it is said where it is weighed
-            return frozenset()
+            return {}
 
     def holds(self, index: int) -> tuple[ModelSpec[Any], ...]:
         """The models that a step holds, as far as is known."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from limner.engine.errors import LimnerError
@@ -45,8 +45,8 @@ class Weights:
     """What a variant (LoRA) adds while it is held."""
     origin: str = ""
     """What this was counted from: ``headers`` or ``configuration``."""
-    immovable: frozenset[str] = frozenset()
-    """Ways of waiting that these weights do not allow: ``model``, ``group``, ``disk``."""
+    immovable: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    """Ways of waiting that these weights do not allow (``model``, ``group``, ``disk``): why, and what to try."""
     is_made_there: bool = False
     """Whether the device makes them as they are (quantizes), so that all are there once, whatever the policy."""
     loaded_bytes: int = 0

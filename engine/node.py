@@ -14,7 +14,6 @@ from pydantic import BaseModel, ConfigDict, create_model
 
 from limner.engine.device import Device
 from limner.engine.errors import NodeTypeError
-from limner.engine.offload import Offload
 
 if TYPE_CHECKING:
     from limner.engine.forecast import Forecast
@@ -56,10 +55,6 @@ class Node(BaseModel):
 
     def device_problems(self, device: Device) -> Iterator[tuple[str, str]]:
         """What of the settings cannot be had on the device that the node computes on, as (setting, message)."""
-        return iter(())
-
-    def offload_problems(self, offload: Offload) -> Iterator[tuple[str, str]]:
-        """Of a node that describes a model: why it cannot be offloaded so where it is used, and what to try."""
         return iter(())
 
     def known_outputs(self) -> tuple[Any, ...] | None:

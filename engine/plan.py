@@ -75,7 +75,7 @@ def _make_plan(graph: CheckedGraph, devices: DeviceTable, default: str) -> Plan:
         if lane not in devices and (lane != HOST or node.type.cls.on_device):
             faults.append(_unknown_device(node, lane, devices))
         else:
-            faults += _offload_faults(node, lane, graph)
+            faults += _offload_faults(node, lane)
             if node.type.cls.on_device and node.node is not None:
                 faults += _device_faults(node.id, node.node, devices[lane])
         lanes.append(lane)
@@ -113,32 +113,16 @@ def _resolved(offload: Offload) -> Offload:
     return NONE if offload == AUTO else offload
 
 
-def _offload_faults(node: CheckedNode, device: str, graph: CheckedGraph) -> Iterator[Fault]:
-    """What the device cannot do of a node's policy, and what the models that are wired to it cannot."""
+def _offload_faults(node: CheckedNode, device: str) -> Iterator[Fault]:
+    """What the device cannot do of a node's policy. What the models cannot is found where they are weighed."""
     path = ("nodes", node.id, "offload")
     for name, message, hint in node.offload.problems(device):
         yield Fault(f"offload.{name}: {message}", (*path, name), hint)
-    if node.offload not in (AUTO, NONE):
-        for source in _descriptions(node, graph):
-            for message, hint in source.offload_problems(node.offload):
-                yield Fault(f"offload: {message}", path, hint)
 
 
 def _device_faults(node_id: str, node: Node, device: Device) -> Iterator[Fault]:
     for name, message in node.device_problems(device):
         yield Fault(f"{name}: {message}", ("nodes", node_id, "settings", name))
-
-
-def _descriptions(node: CheckedNode, graph: CheckedGraph) -> Iterator[Node]:
-    """The nodes that describe what a node is wired to, and compute nothing themselves."""
-    seen, waiting = set[int](), [source for wire in node.wires for source, _ in wire.sources]
-    while waiting:
-        if (index := waiting.pop()) in seen or (source := graph.nodes[index]).type.cls.on_device:
-            continue
-        seen.add(index)
-        waiting += [before for wire in source.wires for before, _ in wire.sources]
-        if source.node is not None:
-            yield source.node
 
 
 def _unknown_device(node: CheckedNode, device: str, devices: DeviceTable) -> Fault:

@@ -5,94 +5,17 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol, TypeVar
+from typing import Any, TypeVar
 
 from limner.engine import events as ev
 from limner.engine.errors import DeviceError, ModelError
-from limner.engine.footprint import Footprint
 from limner.engine.models import ModelSpec, Report, unheard
 from limner.engine.offload import NONE, Offload
+from limner.engine.resident import Key, Loader, Resident
 
 M = TypeVar("M")
-
-
-class Loader(Protocol):
-    """What turns specs into modules; the only part of the pool that knows a framework."""
-
-    def fetch(self, spec: ModelSpec[Any], report: Report) -> None:
-        """Bring the files of a spec to this machine, where they are not there yet. Raises ModelError, Cancelled."""
-        ...
-
-    def expect(self, spec: ModelSpec[Any], device: str, offload: Offload) -> Footprint:
-        """What ``load`` will need, told from the files without reading weights. Raises ModelError."""
-        ...
-
-    def load(self, spec: ModelSpec[Any], device: str, offload: Offload) -> Any:
-        """The module of a base spec, which will compute on a device, with its weights where they wait.
-
-        Raises ModelError, DeviceError.
-        """
-        ...
-
-    def place(self, module: Any, device: str) -> None:
-        """Move a module whose policy is ``model``: to its device, or to wait on the CPU."""
-        ...
-
-    def adapt(self, module: Any, spec: ModelSpec[Any]) -> AbstractContextManager[None]:
-        """Make the resident module of ``spec.base`` be ``spec`` for the length of a block. Raises ModelError."""
-        ...
-
-    def footprint(self, module: Any, device: str, offload: Offload) -> Footprint:
-        """What a live module takes: parameters, buffers, quantization state."""
-        ...
-
-    def release(self, device: str) -> None:
-        """Give freed memory back to the device, after modules were dropped."""
-        ...
-
-
-Key = tuple[ModelSpec[Any], str, Offload]
-
-
-@dataclass
-class Resident:
-    """A module that is alive."""
-
-    spec: ModelSpec[Any]
-    device: str
-    """Where it computes."""
-    offload: Offload
-    footprint: Footprint
-    """While it loads, what is expected of it."""
-    module: Any = None
-    holders: int = 0
-    """Who uses it or waits for a turn."""
-    last_use: int = 0
-    turn: threading.RLock = field(default_factory=threading.RLock)
-    """One thread at a time: what a variant adds is part of the module while it is held."""
-    state: Literal["moving", "waiting", "held"] = "moving"
-    """Being loaded or moved; where it waits; or where it computes, which without offload is the same. It changes, and
-    with it ``bytes_on``, only while the pool's lock is held: other lanes count it.
-    """
-    held_as: ModelSpec[Any] | None = None
-    users: int = 0
-    """How often it is held at this moment."""
-    adapters: ExitStack = field(default_factory=ExitStack)
-    """What takes the variant off again."""
-
-    @property
-    def key(self) -> Key:
-        """Two policies of one model are two residents."""
-        return self.spec, self.device, self.offload
-
-    @property
-    def bytes_on(self) -> Mapping[str, int]:
-        """What it takes of every device at this moment."""
-        if self.state == "moving":
-            return self.footprint.peak
-        return self.footprint.held if self.state == "held" else self.footprint.waiting
 
 
 Dropped = tuple[Resident, str, int]
@@ -220,7 +143,7 @@ class ModelPool:
 
     def _put_back(self, resident: Resident) -> None:
         """Let the weights wait where their policy says. Where RAM has no room for them any more, they go."""
-        if not _waits(resident.offload):
+        if not resident.waits:
             return
         try:
             with self._lock:
@@ -295,7 +218,7 @@ class ModelPool:
         self._let_go(dropped, report)
         with self._lock:
             resident.module = module
-            resident.state = "waiting" if _waits(offload) else "held"
+            resident.state = "waiting" if resident.waits else "held"
         return seconds
 
     def _use(self, resident: Resident) -> Resident:
@@ -350,11 +273,6 @@ class ModelPool:
     def _release(self, residents: list[Resident]) -> None:
         for device in dict.fromkeys(device for resident in residents for device in resident.bytes_on):
             self.loader.release(device)
-
-
-def _waits(offload: Offload) -> bool:
-    """Whether weights are elsewhere while nobody holds them."""
-    return offload.mode in ("model", "group")
 
 
 def _does_not_fit(base: ModelSpec[Any], device: str, needed: int, budget: int, held: list[Resident]) -> DeviceError:

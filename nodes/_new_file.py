@@ -26,6 +26,15 @@ def file_faults(name: str, suffixes: Sequence[str]) -> Iterator[str]:
         yield f"{name} is a folder"
 
 
+def write_under(names: Iterator[Path], content: bytes, *, overwrite: bool) -> Path:
+    """Write under the first of the names that is free, or in place of what has the first. Raises OSError."""
+    if not overwrite:
+        return write_new(names, content)
+    path = next(names)
+    write_atomically(path, content)
+    return path
+
+
 def write_new(names: Iterable[Path], content: bytes) -> Path:
     """Write under the first name that is free, even where others look for one at the same time. Raises OSError.
 

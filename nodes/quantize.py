@@ -13,8 +13,6 @@ from limner.engine.context import Context
 from limner.engine.errors import ModelError
 from limner.engine.forecast import Forecast
 from limner.engine.node import Node
-from limner.engine.offload import Offload
-from limner.nodes._flux2.movable import offload_fault
 from limner.nodes.specs import Dtype, Quantizable, Quantization, QuantizationMethod
 
 Q = TypeVar("Q", bound=Quantizable[Any])
@@ -63,11 +61,6 @@ class Quantize(Node):
         extra = EXTRAS.get(self.method)
         if extra is not None and not _is_installed(LIBRARIES[extra]):
             yield "method", f'{self.method} needs {LIBRARIES[extra]}: pip install "limner[{extra}]"'
-
-    def offload_problems(self, offload: Offload) -> Iterator[tuple[str, str]]:
-        """Weights that a policy cannot move."""
-        if (fault := offload_fault(self.method, offload)) is not None:
-            yield fault
 
     def forecast(self, device: str, inputs: Mapping[str, Any]) -> Forecast:
         """The quantized spec. Raises ModelError where it is quantized already."""

@@ -12,8 +12,7 @@ from limner.engine.context import Context
 from limner.engine.errors import InputError
 from limner.engine.node import Node
 from limner.engine.user_path import user_path
-from limner.engine.write import write_atomically
-from limner.nodes._new_file import file_faults, numbered, write_new
+from limner.nodes._new_file import file_faults, numbered, write_under
 from limner.nodes.values import Files, Image
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
@@ -59,10 +58,6 @@ class SaveImage(Node):
 
     def _write(self, content: bytes, names: Iterator[Path]) -> Path:
         try:
-            if not self.overwrite:
-                return write_new(names, content)
-            path = next(names)
-            write_atomically(path, content)
+            return write_under(names, content, overwrite=self.overwrite)
         except OSError as error:
             raise InputError(f"{self.path} cannot be written: {error.strerror or error}") from error
-        return path

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import ClassVar
 
 from pydantic import Field
@@ -12,8 +11,7 @@ from limner.engine.context import Context
 from limner.engine.errors import InputError
 from limner.engine.node import NO_WIRES, Node
 from limner.engine.user_path import user_path
-from limner.engine.write import write_atomically
-from limner.nodes._new_file import file_faults, numbered, write_new
+from limner.nodes._new_file import file_faults, numbered, write_under
 from limner.nodes.values import Files, Table
 
 SUFFIXES = (".md", ".csv", ".json")
@@ -46,15 +44,10 @@ class SaveTable(Node):
         """Write the table. Raises InputError where the disk does not take it."""
         path = user_path(self.path)
         try:
-            return Files((str(self._write(_content(table, path.suffix.lower()), path)),))
+            written = write_under(numbered(path), _content(table, path.suffix.lower()), overwrite=self.overwrite)
         except OSError as error:
             raise InputError(f"{self.path} cannot be written: {error.strerror or error}") from error
-
-    def _write(self, content: bytes, path: Path) -> Path:
-        if not self.overwrite:
-            return write_new(numbered(path), content)
-        write_atomically(path, content)
-        return path
+        return Files((str(written),))
 
 
 def _content(table: Table, suffix: str) -> bytes:

@@ -116,9 +116,9 @@ def _bytes(name: str, tensor: Stored, itemsize: int, quantization: Quantization 
     return math.prod(tensor.shape) * itemsize
 
 
-def _immovable(method: str | None) -> frozenset[str]:
-    """Ways of waiting that quantized weights do not allow."""
-    return frozenset(way for way, policy in _WAYS.items() if offload_fault(method, policy) is not None)
+def _immovable(method: str | None) -> dict[str, tuple[str, str]]:
+    """Ways of waiting that quantized weights do not allow: why, and what to try."""
+    return {way: fault for way, policy in _WAYS.items() if (fault := offload_fault(method, policy)) is not None}
 
 
 def _making_bytes(component: KnownComponent, quantization: Quantization, itemsize: int, kind: str) -> int:

@@ -217,4 +217,5 @@ def test_what_is_stored_quantized_is_offered_no_disk() -> None:
     with pytest.raises(GraphError) as caught:
         session.plan(document)
     (fault,) = caught.value.faults
-    assert (fault.path, fault.hint) == (("nodes", "denoise", "offload"), "leave disk out")
+    assert fault.path == ("nodes", "denoise", "offload")
+    assert fault.message == "offload: quantized weights wait in RAM, not on disk"

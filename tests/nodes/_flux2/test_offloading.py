@@ -21,7 +21,6 @@ from limner import Session
 from limner.engine.device import Device, DeviceTable
 from limner.engine.errors import GraphError, ModelError
 from limner.engine.offload import NONE, Offload
-from limner.engine.plan import make_plan
 from limner.engine.pool import ModelPool
 from limner.engine.testing import FakeContext
 from limner.nodes import ApplyLoRA, LoadModel
@@ -160,13 +159,12 @@ def test_weights_that_cannot_move_are_a_fault_of_the_plan(method: str, offload: 
             },
         },
     }
-    checked = Session().check(raw)
-    devices = DeviceTable([Device("cuda:0"), Device("cpu")])
+    session = Session(devices=DeviceTable([Device("cuda:0"), Device("cpu")]))
     if said is None:
-        assert str(make_plan(checked, devices).steps[-1].offload).startswith(str(offload))
+        assert str(session.plan(raw).steps[-1].offload).startswith(str(offload))
         return
     with pytest.raises(GraphError) as caught:
-        make_plan(checked, devices)
+        session.plan(raw)
     (fault,) = caught.value.faults
     assert fault.message == said
     assert fault.path == ("nodes", "denoise", "offload")
