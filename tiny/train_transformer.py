@@ -19,6 +19,7 @@ NO_PROMPT = 0.08  # share of samples without a prompt, so that guidance is possi
 TWO_OBJECTS = 0.3
 ONE_REFERENCE = tuple(t for t in TASKS if not t.startswith("borrow"))
 TWO_REFERENCES = tuple(t for t in TASKS if t.startswith("borrow"))
+SHARES = {"swap": 2, "move": 3}  # of the edits with one reference: what has to be drawn anew is learned last
 
 
 class Batch(NamedTuple):
@@ -87,8 +88,9 @@ class DenoiseTask:
 
     def _draw_edits(self, rng: random.Random, tasks: tuple[str, ...]) -> Batch:
         clean, references, prompts = [], [], []
+        shares = [SHARES.get(task, 1) for task in tasks]
         for _ in range(self.batch // 2):  # reference tokens double or triple the work of a sample
-            index, task = rng.randrange(len(self.pool.family_scenes)), rng.choice(tasks)
+            index, task = rng.randrange(len(self.pool.family_scenes)), rng.choices(tasks, shares)[0]
             edit = make_edit(rng, self.pool.family_scenes[index], task)  # type: ignore[arg-type]  # a TaskName
             family = self.pool.families[index]
             clean.append(family[2 + TASKS.index(edit.task)])
