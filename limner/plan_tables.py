@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from rich.console import Group, RenderableType
 from rich.table import Table
@@ -54,11 +54,17 @@ def _where(step: PlannedStep) -> str:
 
 def _resident(step: PlannedStep) -> str:
     """What lies where, by the names of the models' components."""
-    lines = []
-    for device, models in step.resident.items():
-        names = ", ".join(f"{_short(name)} {size(count)}" for name, count in models.items())
-        lines.append(f"{device}: {names}")
-    return "\n".join(lines)
+    held = {model.name for model in step.models}
+    return "\n".join(f"{device}: {_contents(models, held)}" for device, models in step.resident.items())
+
+
+def _contents(models: Mapping[str, int], held: Collection[str]) -> str:
+    """Every model with its size; of many only those that are held, and how much the others take."""
+    others = {name: count for name, count in models.items() if name not in held}
+    if len(others) < 3:
+        return ", ".join(f"{_short(name)} {size(count)}" for name, count in models.items())
+    shown = [f"{_short(name)} {size(count)}" for name, count in models.items() if name in held]
+    return ", ".join([*shown, f"{len(others)} others {size(sum(others.values()))}"])
 
 
 def _short(name: str) -> str:
@@ -84,14 +90,24 @@ def _devices(memory: MemoryPlan) -> Table:
 
 
 def _notes(memory: MemoryPlan) -> Iterator[RenderableType]:
+    """What is not counted; what each node computes on, once for all of which the same is true; what makes room."""
+    alike: dict[str, list[str]] = {}
     for step in memory.steps:
         if step.unknown:
             yield Text(f"{step.node} is not counted: {printable(step.unknown, one_line=True)}", style="yellow")
         elif step.note and step.models:
-            yield Text(f"{step.node}: {step.note}", style="dim")
+            alike.setdefault(step.note, []).append(step.node)
+    for note, nodes in alike.items():
+        yield Text(f"{_named(nodes)}: {note}", style="dim")
+    for step in memory.steps:
         for name in step.left:
             yield Text(f"{step.node}: {_short(name)} leaves before it", style="dim")
     yield Text(f"loading: {memory.load_s:.1f} s at 2 GB/s from disk and 20 GB/s to a device", style="dim")
+
+
+def _named(nodes: Sequence[str]) -> str:
+    shown = ", ".join(nodes[:2])
+    return shown if len(nodes) < 3 else f"{shown} and {len(nodes) - 2} more"
 
 
 def shortfall(plan: Plan, remedies: Sequence[Remedy]) -> Iterator[Text]:

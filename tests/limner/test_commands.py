@@ -46,6 +46,16 @@ def test_plan_shows_where_nodes_run(limner: Any) -> None:
     assert "text encoder" in line
 
 
+def test_plan_of_many_models_stays_readable(limner: Any) -> None:
+    """Where many models are in memory at once, a step names the one that it holds and sums the others up."""
+    lines = limner("plan", "quantization_compare", "--device", "cpu").stdout.splitlines()
+    held = next(line for line in lines if line.startswith("fp8_latent_2"))
+    assert "layerwise-fp8" in held
+    assert "5 others" in held
+    assert "nf4" not in held
+    assert any(line.startswith("full_latent_1, full_latent_2 and 8 more: ") for line in lines)
+
+
 def test_plan_has_json(limner: Any) -> None:
     """``plan --json`` lists the steps in an order in which they can run."""
     steps = limner("plan", "text_to_image", "--json").json["steps"]
