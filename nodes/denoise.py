@@ -115,9 +115,9 @@ class Denoise(Node):
             plan = self._plan(live, references)
             if live.is_distilled and self.guidance is not None and self.guidance > 1:
                 ctx.warn(f"this model is distilled: guidance {self.guidance:g} is ignored")
-            resume = None if kept is None else (kept[0], kept[1].samples)
+            start = None if kept is None else (kept[0], kept[1].samples)
             with with_attention(live.model, self.attention, ctx.device):
-                for step in denoise(live, plan, conditioning, references, ctx.device, resume):
+                for step in denoise(live, plan, conditioning, references, ctx.device, start):
                     if step.number < plan.steps:
                         ctx.checkpoint(step.number, Latent(step.samples))
                     ctx.progress(step.number, plan.steps, _preview(live, step))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +15,9 @@ from limner.engine.errors import InputError
 from limner.nodes._flux2 import pipelines
 from limner.nodes._flux2.live import LiveTransformer
 from limner.nodes.values import Conditioning, ReferenceLatents
+
+AfterStep = Callable[[Tensor, Tensor], Tensor]
+"""Latents after a step, (N, S, C), and the share of noise in them -> the latents to go on from: inpainting blends."""
 
 
 @dataclass(frozen=True)
@@ -73,24 +76,26 @@ def denoise(
     conditioning: Conditioning,
     references: ReferenceLatents | None,
     device: str,
-    resume: tuple[int, Tensor] | None = None,
+    start: tuple[int, Tensor] | None = None,
+    after_step: AfterStep | None = None,
 ) -> Iterator[Step]:
-    """Yield every step from noise to latents; from ``resume`` on, where a step and its samples are given.
+    """Yield every step from noise to latents; with ``start``, those that follow a step, from its samples on.
 
     Equal to Flux2Pipeline and Flux2KleinPipeline to the bit. Raises InputError where conditioning or references are
     another model's.
     """
     _check_fit(live, plan, conditioning, references)
-    samples = _noise(live, plan, device) if resume is None else resume[1].to(device)
+    done, samples = (0, noise(live, plan, device)) if start is None else (start[0], start[1].to(device))
     tokens = _tokens(live, plan, conditioning, references, samples)
-    scheduler, timesteps = _schedule(live, plan, device)
-    done = 0 if resume is None else resume[0]
+    scheduler, timesteps = schedule(live, plan, device)
     scheduler.set_begin_index(done)
     latents = pipelines.pack(samples)  # (N, S, 128)
     for number, timestep in enumerate(timesteps[done:], start=done + 1):
         with torch.no_grad():
             velocity = _velocity(live, plan, tokens, latents, timestep)
             latents = scheduler.step(velocity, timestep, latents, return_dict=False)[0]
+            if after_step is not None:
+                latents = after_step(latents, scheduler.sigmas[number])
         yield Step(number, _to_grid(latents, plan), _to_grid(velocity, plan), scheduler.sigmas[number])
 
 
@@ -160,14 +165,15 @@ def _repeat(embeds: Tensor, count: int) -> Tensor:
     return embeds.repeat(1, count, 1).view(count, embeds.shape[1], -1)
 
 
-def _noise(live: LiveTransformer, plan: Plan, device: str) -> Tensor:
+def noise(live: LiveTransformer, plan: Plan, device: str) -> Tensor:
     """(N, 128, H/16, W/16). The generators are the CPU's, so that a seed means the same noise on every device."""
     generators = [torch.Generator("cpu").manual_seed(seed) for seed in plan.seeds]
     shape = (len(generators), live.channels, *plan.grid)
     return pipelines.randn(shape, generator=generators, device=torch.device(device), dtype=live.model.dtype)
 
 
-def _schedule(live: LiveTransformer, plan: Plan, device: str) -> tuple[Any, Tensor]:
+def schedule(live: LiveTransformer, plan: Plan, device: str) -> tuple[Any, Tensor]:
+    """A scheduler of its own for each run, and its timesteps. ``sigmas[n]`` is the share of noise after n steps."""
     scheduler: Any = FlowMatchEulerDiscreteScheduler.from_config(dict(live.scheduler_config))
     sigmas = None
     if not getattr(scheduler.config, "use_flow_sigmas", False):
