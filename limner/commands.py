@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from limner.cache_commands import app as cache_app
-from limner.inspect_commands import list_nodes, print_schema, templates, validate
+from limner.listing_commands import list_nodes, print_schema, templates, validate
 from limner.plan_command import plan
 from limner.replay_command import replay
 from limner.run_command import run

@@ -1,1 +1,0 @@
-../../limner/inspect_commands.py

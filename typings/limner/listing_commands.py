@@ -1,0 +1,1 @@
+../../limner/listing_commands.py
