@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Iterator, Mapping
-from pathlib import Path
+from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, ClassVar
 
 from pydantic import Field, Strict
@@ -12,8 +11,9 @@ from pydantic import Field, Strict
 from limner.engine.context import Context
 from limner.engine.errors import InputError
 from limner.engine.forecast import Forecast
-from limner.engine.node import Node
+from limner.engine.node import NO_WIRES, Node
 from limner.engine.user_path import user_path
+from limner.nodes._picture_names import named_files
 from limner.nodes.sizes import PictureSizes
 from limner.nodes.values import MAX_REFERENCES, Image, References
 
@@ -23,75 +23,106 @@ Paths = Annotated[tuple[str, ...], Strict(False)]  # JSON and scripts give lists
 class LoadReferenceImages(Node):
     """Read 1 to 10 reference pictures, in order: "image 1" in a prompt is the first.
 
-    PNG, JPEG and WebP are read, told apart by their content. They are turned as their EXIF says, and transparent
-    parts become white. Pictures from other nodes follow those from files.
+    First come the files, in the order in which they are named, those of a pattern in natural order (``shot2`` before
+    ``shot10``); then the pictures from other nodes, in the order of the wires. PNG, JPEG and WebP are read, told apart
+    by their content. They are turned as their EXIF says, and transparent parts become white.
     """
 
     category: ClassVar[str] = "image"
 
     files: Paths = Field(
         default=(),
-        max_length=MAX_REFERENCES,
-        description="Paths of pictures, in order. May be left out where pictures are wired in.",
+        description="Paths of pictures, in order, or patterns such as shots/*.png. May be left out where pictures are "
+        "wired in.",
     )
 
-    def problems(self, wired: Collection[str] = ()) -> Iterator[tuple[str, str]]:
-        """Files that are not there, or no picture at all."""
-        if not self.files and "images" not in wired:
+    def problems(self, wired: Mapping[str, int] = NO_WIRES) -> Iterator[tuple[str, str]]:
+        """Files that are not there or cannot be references by their headers, and more pictures than are possible."""
+        wires = wired.get("images", 0)
+        if not self.files and not wires:
             yield "files", "at least one picture is required"
+        names: list[str] = []
         for name in self.files:
             try:
-                path = user_path(name)
+                names += named_files(name)
             except InputError as error:
-                yield "files", error.message
-                continue
-            if not path.exists():
-                yield "files", f"there is no file {name}"
-            elif not path.is_file():
-                yield "files", f"{name} is not a file"
-            elif not _looks_like_picture(path):
-                yield "files", f"{name} is no PNG, JPEG or WebP"
+                yield "files", _said(error)
+        for name in names[:MAX_REFERENCES]:
+            if fault := _fault(name):
+                yield "files", fault
+        if len(names) > MAX_REFERENCES:
+            yield "files", f"{names[MAX_REFERENCES]} is picture {MAX_REFERENCES + 1} of {len(names)}; {_LIMIT}"
+        elif len(names) + wires > MAX_REFERENCES:
+            yield "files", f"{len(names)} pictures, and {wires} or more by wires to images; {_LIMIT}"
 
     def fingerprint(self) -> str:
-        """The SHA-256 of every file. Raises InputError."""
-        return " ".join(hashlib.sha256(_read(name)).hexdigest() for name in self.files)
+        """The SHA-256 of every file, also of those that patterns match. Raises InputError."""
+        return " ".join(hashlib.sha256(_read(name)).hexdigest() for name in self._names())
 
     def forecast(self, device: str, inputs: Mapping[str, Any]) -> Forecast:
         """The sizes of all pictures, from the headers of files. Raises InputError."""
-        from limner.nodes._picture_file import picture_size
-
         wired = inputs.get("images") or []
         if not all(isinstance(pictures, PictureSizes) for pictures in wired):
             return Forecast()
-        sizes = [picture_size(_read(name), name) for name in self.files]
+        sizes = [_size(name) for name in self._names()]
         sizes += [size for pictures in wired for size in pictures.sizes]
         return Forecast((PictureSizes(tuple(sizes)),)) if sizes else Forecast()
 
     def run(self, ctx: Context, images: list[Image] | None = None) -> References:
         """Read the files, then take the wired pictures. Raises InputError that names the file."""
-        from limner.nodes._picture_file import check_reference, read_picture
+        from limner.nodes._picture_file import read_picture
+        from limner.nodes._picture_header import check_reference
 
-        pictures = [read_picture(_read(name), name) for name in self.files]
+        named = [(name, read_picture(_read(name), name)) for name in self._names()]
         for number, batch in enumerate(images or (), start=1):
-            for pixels in batch.pixels:
-                check_reference(pixels.shape[1], pixels.shape[0], f"picture {number} of the wire images")
-                pictures.append(pixels)
-        if not 1 <= len(pictures) <= MAX_REFERENCES:
+            named += [(f"picture {number} of the wire images", pixels) for pixels in batch.pixels]
+        if not 1 <= len(named) <= MAX_REFERENCES:
             raise InputError(
-                f"there are {len(pictures)} reference pictures; 1 to {MAX_REFERENCES} are possible",
-                hint="name files, or wire pictures to images" if not pictures else None,
+                f"there are {len(named)} reference pictures; 1 to {MAX_REFERENCES} are possible",
+                hint="name files, or wire pictures to images" if not named else None,
             )
-        return References(tuple(pictures))
+        for name, pixels in named:
+            check_reference(pixels.shape[1], pixels.shape[0], name)
+        return References(tuple(pixels for _, pixels in named))
+
+    def _names(self) -> list[str]:
+        """All files in order, but no more than show that there are too many: a pattern can match a whole archive."""
+        names = [name for given in self.files for name in named_files(given)]
+        return names[: MAX_REFERENCES + 1]
 
 
-def _looks_like_picture(path: Path) -> bool:
-    """Whether a file begins as one of the formats that are read; whether it is whole shows when it is."""
+_LIMIT = f"a prompt can refer to {MAX_REFERENCES}"
+
+
+def _fault(name: str) -> str | None:
+    """Why a file cannot be a reference, as far as its header tells; a body that is broken shows when it is read."""
+    path = user_path(name)
+    if not path.exists():
+        return f"there is no file {name}"
+    if not path.is_file():
+        return f"{name} is not a file"
     try:
-        with path.open("rb") as file:
-            start = file.read(12)
-    except OSError:
-        return True  # reading it will say why not
-    return start.startswith((b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff")) or (start[:4], start[8:]) == (b"RIFF", b"WEBP")
+        _size(name)
+    except InputError as error:
+        return _said(error)
+    return None
+
+
+def _said(error: InputError) -> str:
+    return f"{error.message}: {error.hint}" if error.hint else error.message
+
+
+def _size(name: str) -> tuple[int, int]:
+    """Width and height of a file that can be a reference, from its header. Raises InputError."""
+    from limner.nodes._picture_header import check_reference, picture_size
+
+    try:
+        with user_path(name).open("rb") as file:
+            width, height = picture_size(file, name)
+    except OSError as error:
+        raise InputError(f"{name} cannot be read: {error.strerror or error}") from error
+    check_reference(width, height, name)
+    return width, height
 
 
 def _read(name: str) -> bytes:

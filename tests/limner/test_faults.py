@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+import PIL.Image
 import pytest
 
 MODEL = {"type": "LoadModel", "settings": {"source": "somebody/some-model"}}
@@ -186,14 +187,19 @@ def test_a_file_that_may_not_be_read(limner: Any, graph_file: Any) -> None:
     assert_fault(limner("run", path), "Permission denied")
 
 
-def test_a_picture_that_cannot_be_read_fails_its_node(limner: Any, graph_file: Any) -> None:
-    """A file that turns out not to be a picture is exit code 2, with the node's and the file's name."""
-    Path("bad.png").write_bytes(b"\x89PNG\r\n\x1a\n, and no more")
+def test_a_picture_that_cannot_be_read(limner: Any, graph_file: Any) -> None:
+    """What the header tells is a fault; what only reading shows fails the node. Both name the file, with code 2."""
+    PIL.Image.effect_noise((64, 64), 50).save("bad.png")
+    whole = Path("bad.png").read_bytes()
     path = graph_file({"pictures": {"type": "LoadReferenceImages", "settings": {"files": ["bad.png"]}}})
-    answer = limner("run", path)
-    assert answer.code == 2
-    assert "pictures (LoadReferenceImages) failed: bad.png is no picture that can be read" in answer.stderr
-    assert "use PNG, JPEG or WebP" in answer.stderr
+    for content, said in (
+        (whole[:20], "files: bad.png is damaged: Truncated File Read: save or download it again @ nodes.pictures"),
+        (whole[:-500], "pictures (LoadReferenceImages) failed: bad.png is damaged"),
+    ):
+        Path("bad.png").write_bytes(content)
+        answer = limner("run", path)
+        assert answer.code == 2
+        assert said in answer.stderr
 
 
 BREAK = '''

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import struct
 import zlib
 from pathlib import Path
@@ -91,10 +92,91 @@ def test_lists_are_accepted_from_scripts_and_json(files: Any) -> None:
     assert LoadReferenceImages.model_validate_json('{"files": ["a", "b"]}').files == ("a", "b")
 
 
-@pytest.mark.parametrize("files", [["x.png"] * 11, "x.png", [1], None])
-def test_only_up_to_ten_paths_are_accepted(files: Any) -> None:
+@pytest.mark.parametrize("files", ["x.png", [1], None])
+def test_only_lists_of_paths_are_accepted(files: Any) -> None:
     with pytest.raises(ValidationError):
         LoadReferenceImages(files=files)
+
+
+def test_the_eleventh_file_is_named_before_running(tmp_path: Path) -> None:
+    """One by one or by a pattern, and with wires that bring one each at least."""
+    names = [save(tmp_path / f"shot{number}.png") for number in range(1, 12)]
+    pattern = str(tmp_path / "shot*.png")
+    for files, eleventh, count in ((names, 11, 11), ([pattern], 11, 11), ([names[0], pattern], 10, 12)):
+        ((_, message),) = LoadReferenceImages(files=files).problems()
+        assert message == f"{names[eleventh - 1]} is picture 11 of {count}; a prompt can refer to 10"
+    ((_, message),) = LoadReferenceImages(files=names[:8]).problems({"images": 3})
+    assert message == "8 pictures, and 3 or more by wires to images; a prompt can refer to 10"
+    assert not list(LoadReferenceImages(files=names[:7]).problems({"images": 3}))
+
+
+def test_a_pattern_means_all_that_match_in_natural_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """``shot2`` comes before ``shot10``; files between patterns keep their place; folders are passed over."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "shots").mkdir()
+    (tmp_path / "shots" / "folder.png").mkdir()
+    for number, name in enumerate(("shots/shot10.png", "shots/Shot2.png", "shots/shot1.png", "last.png", "first.png")):
+        save(Path(name), PIL.Image.new("RGB", SIZE, (number, 0, 0)))
+    pictures = load("first.png", "shots/*.png", "last.png")
+    assert [picture[0, 0, 0] for picture in pictures] == [4, 2, 1, 0, 3]
+    assert not list(LoadReferenceImages(files=["first.png", "shots/*.png"]).problems())
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert len(load("~/shots/?hot[12]*.png")) == 3
+
+
+def test_a_pattern_that_matches_nothing_is_named(tmp_path: Path) -> None:
+    """Nothing is left out in silence."""
+    node = LoadReferenceImages(files=[str(tmp_path / "shots" / "*.png"), save(tmp_path / "a.png")])
+    ((setting, message),) = node.problems()
+    assert setting == "files"
+    assert message.startswith(f"no file matches {tmp_path}/shots/*.png: ")
+    with pytest.raises(InputError, match="no file matches"):
+        node.fingerprint()
+
+
+def test_a_file_with_brackets_in_its_name_is_a_file(tmp_path: Path) -> None:
+    """Before anything that its name would match as a pattern."""
+    literal, other = save(tmp_path / "shot[1].png", gradient((64, 64))), save(tmp_path / "shot1.png")
+    assert load(literal)[0].shape == (64, 64, 3)
+    Path(literal).unlink()
+    assert load(literal)[0].shape == load(other)[0].shape == (64, 80, 3)
+
+
+def test_what_a_pattern_matches_counts_by_content(tmp_path: Path) -> None:
+    """Another file that matches is another result; another name of the same pictures in the same order is not."""
+    node = LoadReferenceImages(files=[str(tmp_path / "*.png")])
+    save(tmp_path / "b.png")
+    first = node.fingerprint()
+    (tmp_path / "b.png").rename(tmp_path / "c.png")
+    assert node.fingerprint() == first
+    save(tmp_path / "a.png", gradient((64, 64)))
+    assert node.fingerprint() != first
+
+
+@pytest.mark.parametrize("name", ["shots\0/*.png", "x" * 5000 + "*", "~no_such_user/*.png"])
+def test_a_pattern_that_no_file_can_match_is_a_fault(name: str) -> None:
+    assert [setting for setting, _ in LoadReferenceImages(files=[name]).problems()] == ["files"]
+
+
+def test_what_headers_tell_is_found_before_running(tmp_path: Path) -> None:
+    """Each fault names its file: too small, too long, claiming too much, no picture, cut in its header."""
+    files = [
+        save(tmp_path / "small.png", gradient((64, 63))),
+        save(tmp_path / "long.webp", gradient((65, 521)), "WEBP"),
+    ]
+    for name, content in {
+        "bomb.png": png_header(9_000, 9_000),
+        "page.png": b"<!doctype html>",
+        "cut.jpg": truncated("JPEG")[:20],
+    }.items():
+        (tmp_path / name).write_bytes(content)
+        files.append(str(tmp_path / name))
+    messages = [message for _, message in LoadReferenceImages(files=files).problems()]
+    for file, message, said in zip(
+        files, messages, ("64x63", "65x521", "80 million", "no picture", "no picture|damaged"), strict=True
+    ):
+        assert message.startswith(file)
+        assert re.search(said, message)
 
 
 def test_eleven_pictures_are_refused(tmp_path: Path) -> None:
@@ -202,11 +284,3 @@ def test_files_count_by_content(tmp_path: Path) -> None:
     assert LoadReferenceImages(files=(second,)).fingerprint() == same
     save(tmp_path / "a.png", gradient((64, 64)))
     assert LoadReferenceImages(files=(first,)).fingerprint() != same
-
-
-def test_a_file_of_another_kind_is_found_when_checking(tmp_path: Path) -> None:
-    """What does not begin as a picture is a fault before anything runs."""
-    (tmp_path / "page.png").write_bytes(b"<!doctype html>")
-    ((setting, message),) = LoadReferenceImages(files=[str(tmp_path / "page.png")]).problems()
-    assert setting == "files"
-    assert message.endswith("page.png is no PNG, JPEG or WebP")
