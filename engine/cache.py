@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 from limner.engine.errors import StoreError
 from limner.engine.keys import UNREPEATABLE
-from limner.engine.node import NodeType
+from limner.engine.node import NodeType, Port
 from limner.engine.store import Store
 from limner.engine.value import Storable, is_storable, size_bytes
 
@@ -34,16 +34,7 @@ class Cache:
 
     def get(self, key: str, node_type: NodeType) -> tuple[Any, ...] | None:
         """The outputs kept under a key, or None."""
-        with self._lock:
-            if (entry := self._entries.get(key)) is not None:
-                self._entries.move_to_end(key)
-                return entry[0]
-        if self.store is None or node_type.cls.keep != "disk":
-            return None
-        values = self.store.get(key, node_type.outputs)
-        if values is not None:
-            self._remember(key, values)
-        return values
+        return self._get(key, node_type.outputs, is_on_disk=node_type.cls.keep == "disk")
 
     def put(self, key: str, node_type: NodeType, values: tuple[Any, ...]) -> None:
         """Keep outputs as the node's type asks. Never fails: what cannot be kept is computed again another time."""
@@ -53,6 +44,16 @@ class Cache:
         self._remember(key, values)
         if keep == "disk" and self.store is not None and all(is_storable(value) for value in values):
             self._on_disk(lambda store: store.put(key, values))
+
+    def get_part(self, key: str, kind: type[S]) -> S | None:
+        """A part of a node's work, or None."""
+        values = self._get(key, (Port("part", kind),), is_on_disk=True)
+        return values[0] if values is not None and isinstance(values[0], kind) else None
+
+    def put_part(self, key: str, value: Storable) -> None:
+        """Keep a part of a node's work, in memory and on disk."""
+        self._remember(key, (value,))
+        self._on_disk(lambda store: store.put(key, (value,)))
 
     def put_step(self, key: str, step: int, value: Storable) -> None:
         """Keep the state of unfinished work on disk."""
@@ -78,6 +79,18 @@ class Cache:
         with self._lock:
             self._entries.clear()
             self._used_bytes = 0
+
+    def _get(self, key: str, ports: Sequence[Port], *, is_on_disk: bool) -> tuple[Any, ...] | None:
+        with self._lock:
+            if (entry := self._entries.get(key)) is not None:
+                self._entries.move_to_end(key)
+                return entry[0]
+        if self.store is None or not is_on_disk:
+            return None
+        values = self.store.get(key, ports)
+        if values is not None:
+            self._remember(key, values)
+        return values
 
     def _remember(self, key: str, values: Sequence[Any]) -> None:
         size = ENTRY_BYTES + sum(map(size_bytes, values))

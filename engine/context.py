@@ -68,6 +68,18 @@ class Context(Protocol):
         """The live module of a spec, on this node's device, for the length of a ``with`` block."""
         ...
 
+    def remember(self, part: str, value: Storable) -> None:
+        """Keep what came of a part of the work, for later runs of this type of node, whatever graph they are in.
+
+        ``part`` says all that the value depends on: settings, specs, and contents by their hash. The node's type and
+        version, the kind of device and the packages that compute there are added.
+        """
+        ...
+
+    def recall(self, part: str, kind: type[S]) -> S | None:
+        """What was remembered of a part; None where it has to be computed."""
+        ...
+
     def checkpoint(self, step: int, value: Storable) -> None:
         """Offer the state after ``step`` to be kept, so that a crash loses little. Cheap: most are passed over."""
         ...

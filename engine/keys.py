@@ -9,7 +9,7 @@ from hashlib import sha256
 from pydantic import BaseModel, ValidationError
 
 from limner.engine.checked import CheckedNode
-from limner.engine.node import Node
+from limner.engine.node import Node, NodeType
 
 UNREPEATABLE = "unrepeatable-"
 """How the key of a node begins whose inputs are only known while it runs: it is never found again, so never kept."""
@@ -61,6 +61,11 @@ def _key(node: CheckedNode, nodes: Sequence[CheckedNode], keys: Sequence[str], c
     if computed_by:
         parts.append(f"\0@{computed_by}".encode())
     return start + sha256(b"".join(parts)).hexdigest()
+
+
+def part_key(node_type: NodeType, part: str, computed_by: str = "") -> str:
+    """The key of a part of a node's work, whatever graph it is done for: see ``Context.remember``."""
+    return sha256(node_type.key_prefix + f"part\0{part}\0@{computed_by}".encode()).hexdigest()
 
 
 def known_node(node: CheckedNode, nodes: Sequence[CheckedNode]) -> Node | None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from limner.engine import events as ev
 from limner.engine.context import Provenance
 from limner.engine.errors import Cancelled
+from limner.engine.keys import part_key, what_computes
 from limner.engine.models import ModelSpec
 from limner.engine.plan import Step
 from limner.engine.value import Storable
@@ -78,6 +79,12 @@ class NodeContext:
         step = self._step
         return self._run.models.hold(model, self.device, self._report, step.offload, step.working_bytes)
 
+    def remember(self, part: str, value: Storable) -> None:
+        self._run.cache.put_part(self._part_key(part), value)
+
+    def recall(self, part: str, kind: type[S]) -> S | None:
+        return self._run.cache.get_part(self._part_key(part), kind)
+
     def checkpoint(self, step: int, value: Storable) -> None:
         self._offered = step, value  # kept if the run is cancelled before the next one
         if self._run.is_cancelled or time.perf_counter() - self._kept_at >= self._run.checkpoint_interval_s:
@@ -89,6 +96,11 @@ class NodeContext:
             self._has_kept = True
             self._run.events.emit(ev.NodeResumed, self._step.node.id, found[0])
         return found
+
+    def _part_key(self, part: str) -> str:
+        node_type = self._step.node.type
+        computed_by = what_computes(self._step.lane, self._run.software) if node_type.cls.on_device else ""
+        return part_key(node_type, part, computed_by)
 
     def _report(self, kind: Callable[..., ev.Event], *fields: Any) -> None:
         self._run.events.emit(kind, self._step.node.id, *fields)

@@ -105,7 +105,7 @@ class Store:
         return sum(path.stat().st_size for path in self._files())
 
     def count(self) -> int:
-        """How many nodes' outputs are kept."""
+        """How many results are kept: outputs of nodes, and parts of their work."""
         return sum(1 for _ in (self._root / "keys").glob("*/*.json"))
 
     def clear(self) -> None:

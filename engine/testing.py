@@ -22,7 +22,7 @@ class FakeContext:
     """``Denoise(steps=3).run(FakeContext(modules={spec: module}), ...)`` is a unit test.
 
     ``cancel_at`` makes the step of that number raise Cancelled, as a user's interrupt would.
-    Checkpoints go through bytes and back, so that a value that cannot be stored shows.
+    Checkpoints and remembered parts go through bytes and back, so that a value that cannot be stored shows.
     """
 
     device: str = "cpu"
@@ -35,6 +35,7 @@ class FakeContext:
     previews: list[Storable] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     kept: tuple[int, bytes] | None = None
+    parts: dict[str, bytes] = field(default_factory=dict)
 
     def progress(self, step: int, total: int, preview: Callable[[], Storable] | None = None) -> None:
         """Record the step; make the preview, as if somebody watched."""
@@ -53,6 +54,14 @@ class FakeContext:
     def hold(self, model: ModelSpec[M]) -> Iterator[M]:
         """Give the module that the test provided for this spec."""
         yield self.modules[model]
+
+    def remember(self, part: str, value: Storable) -> None:
+        """Keep the part, until the test gives ``parts`` to another context."""
+        self.parts[part] = value.to_bytes()
+
+    def recall(self, part: str, kind: type[S]) -> S | None:
+        """What was remembered of the part."""
+        return kind.from_bytes(self.parts[part]) if part in self.parts else None
 
     def checkpoint(self, step: int, value: Storable) -> None:
         """Keep every state, unlike the executor, which keeps some."""

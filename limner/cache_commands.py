@@ -17,11 +17,11 @@ app = typer.Typer(no_args_is_help=True, help="Look at or clear what finished run
 def cache_info(cache_dir: CacheDirOption = None, as_json: JsonOption = False, debug: DebugOption = False) -> None:
     """Say where the cache is and how much it holds."""
     store = Store(cache_dir or cache_folder())
-    found = {"folder": str(store.folder), "nodes": store.count(), "bytes": store.size_bytes()}
+    found = {"folder": str(store.folder), "results": store.count(), "bytes": store.size_bytes()}
     if as_json:
         out.print_json(data=found)
     else:
-        out.print(f"{store.folder}: {found['nodes']} finished nodes, {size(store.size_bytes())}")
+        out.print(f"{store.folder}: {found['results']} results, {size(store.size_bytes())}")
 
 
 @app.command("clear")

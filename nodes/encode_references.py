@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from limner.engine.context import Context
 from limner.engine.forecast import Forecast
@@ -12,11 +13,16 @@ from limner.nodes._flux2 import needs
 from limner.nodes.sizes import PictureSizes
 from limner.nodes.values import VAE, ReferenceLatents, References
 
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
 
 class EncodeReferences(Node):
     """Turn reference pictures into latents.
 
     Pictures of more than a megapixel are scaled down to one, and sides are cut to multiples of 16, as in diffusers.
+    Each picture is kept by its content: where one of ten changes, one is encoded.
     """
 
     category: ClassVar[str] = "image"
@@ -30,13 +36,22 @@ class EncodeReferences(Node):
         return needs.encode_references(spec, known, device) if isinstance(spec, VAE) else None
 
     def run(self, ctx: Context, vae: VAE, references: References) -> ReferenceLatents:
-        """Encode one picture after the other."""
-        from limner.nodes._flux2.references import encode_reference
+        """Encode the pictures that are not known, one after the other. The VAE is held only where there are any."""
+        parts = [_part(vae, image) for image in references.images]
+        known = {part: ctx.recall(part, ReferenceLatents) for part in parts}
+        latents = {part: found.latents[0] for part, found in known.items() if found is not None}
+        missing = {part: image for part, image in zip(parts, references.images, strict=True) if part not in latents}
+        if missing:
+            from limner.nodes._flux2.references import encode_reference
 
-        total = len(references.images)
-        latents = []
-        with ctx.hold(vae) as live:
-            for number, image in enumerate(references.images, start=1):
-                latents.append(encode_reference(live, image))
-                ctx.progress(number, total)
-        return ReferenceLatents(tuple(latents))
+            with ctx.hold(vae) as live:
+                for number, (part, image) in enumerate(missing.items(), start=1):
+                    latents[part] = encode_reference(live, image)
+                    ctx.remember(part, ReferenceLatents((latents[part],)))
+                    ctx.progress(number, len(missing))
+        return ReferenceLatents(tuple(latents[part] for part in parts))
+
+
+def _part(vae: VAE, image: NDArray[np.uint8]) -> str:
+    """What the latents of a picture depend on: the weights, and the pixels."""
+    return f"{vae!r} {image.shape} {hashlib.sha256(image.tobytes()).hexdigest()}"

@@ -16,6 +16,7 @@ from limner.engine import events as ev
 from limner.engine.cache import ENTRY_BYTES, Cache
 from limner.engine.context import Context
 from limner.engine.executor import Executor
+from limner.engine.keys import part_key
 from limner.engine.node import Keep, Node, NodeType
 from limner.engine.store import Store
 
@@ -111,6 +112,62 @@ def test_checkpoints_need_a_store(tmp_path: Path) -> None:
     assert stored.get_step("ab", Blob) == (1, Blob(b"x"))
     stored.drop_step("ab")
     assert stored.get_step("ab", Blob) is None
+
+
+class Parts(Node):
+    """One part a letter, each computed once wherever it is found."""
+
+    version: ClassVar[int] = 1
+    letters: str
+    computed: ClassVar[list[str]] = []
+
+    def run(self, ctx: Context) -> Blob:
+        parts = []
+        for letter in self.letters:
+            if (part := ctx.recall(letter, Blob)) is None:
+                Parts.computed.append(letter)
+                part = Blob(letter.encode())
+                ctx.remember(letter, part)
+            parts.append(part)
+        return Blob(b"".join(part.content for part in parts))
+
+
+class OtherParts(Parts):
+    """Another type with the same parts."""
+
+
+def test_parts_of_work_are_found_by_other_work(tmp_path: Path) -> None:
+    """Of a node that differs in one part one is computed, also by the next process; what is damaged is again."""
+    Parts.computed.clear()
+    for letters, expected in (("aba", "ab"), ("abcb", "c"), ("cab", "")):
+        with Executor(cache=Cache(store=Store(tmp_path))) as executor:
+            result = Lab(executor).add(Parts).run(graph({"p": node("Parts", letters=letters)}))
+        assert result.outputs["p"] == {"blob": Blob(letters.encode())}
+        assert "".join(Parts.computed) == expected
+        Parts.computed.clear()
+    for path in (tmp_path / "v1" / "objects").rglob("*.blob"):
+        if path.read_bytes() == b"blob:b":
+            path.write_bytes(b"blob:x")
+    with Executor(cache=Cache(store=Store(tmp_path))) as executor:
+        result = Lab(executor).add(Parts).run(graph({"p": node("Parts", letters="bac")}))
+    assert result.outputs["p"] == {"blob": Blob(b"bac")}
+    assert Parts.computed == ["b"]
+
+
+def test_parts_are_the_nodes_type_and_versions_own(tmp_path: Path) -> None:
+    """Neither another type nor another version, device or package finds them."""
+    node_type, other = NodeType.of(Parts), NodeType.of(OtherParts)
+    keys = [
+        part_key(node_type, "a"),
+        part_key(other, "a"),
+        part_key(NodeType.of(type("Parts", (Parts,), {"version": 2, "__module__": Parts.__module__})), "a"),
+        part_key(node_type, "b"),
+        part_key(node_type, "a", "cuda torch 2.13.0"),
+    ]
+    assert len(set(keys)) == len(keys)
+    cache = Cache(store=Store(tmp_path))
+    cache.put_part(keys[0], Blob(b"a"))
+    assert [cache.get_part(key, Blob) for key in keys] == [Blob(b"a"), None, None, None, None]
 
 
 class Long(Node):

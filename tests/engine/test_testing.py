@@ -14,7 +14,7 @@ from limner.engine.testing import FakeContext
 
 
 def test_it_records_what_a_node_does() -> None:
-    """Steps, previews and warnings are kept; models are those that the test gave; checkpoints go through bytes."""
+    """Steps, previews and warnings are kept; models are the test's; checkpoints and parts go through bytes."""
     module: Any = object()
     ctx = FakeContext(modules={Spec("a"): module})
     assert Add(amount=2).run(ctx, 3) == 5
@@ -23,6 +23,9 @@ def test_it_records_what_a_node_does() -> None:
     assert ctx.resume(Blob) is None
     ctx.checkpoint(3, Blob(b"x"))
     assert ctx.resume(Blob) == (3, Blob(b"x"))
+    assert ctx.recall("one", Blob) is None
+    ctx.remember("one", Blob(b"1"))
+    assert (ctx.recall("one", Blob), ctx.recall("two", Blob)) == (Blob(b"1"), None)
     ctx.progress(1, 2, lambda: Blob(b"preview"))
     ctx.warn("careful")
     assert (ctx.steps, ctx.previews, ctx.warnings) == ([(1, 2)], [Blob(b"preview")], ["careful"])

@@ -171,14 +171,14 @@ def test_the_schema_fits_the_templates(limner: Any) -> None:
 
 def test_the_cache_can_be_looked_at_and_cleared(quick: Any, limner: Any) -> None:
     """``cache info`` counts, ``cache clear`` empties, and saved pictures stay."""
-    assert limner("cache", "info", "--json").json == {"folder": str(Path("cache").resolve()), "nodes": 0, "bytes": 0}
+    assert limner("cache", "info", "--json").json == {"folder": str(Path("cache").resolve()), "results": 0, "bytes": 0}
     quick("text_to_image")
     info = limner("cache", "info", "--json").json
-    assert info["nodes"] == 3
+    assert info["results"] == 3
     assert info["bytes"] > 0
-    assert "3 finished nodes" in limner("cache", "info").stdout
+    assert "3 results" in limner("cache", "info").stdout
     assert "cleared" in limner("cache", "clear").stdout
-    assert limner("cache", "info", "--json").json["nodes"] == 0
+    assert limner("cache", "info", "--json").json["results"] == 0
     assert Path("outputs/image.png").exists()
 
 

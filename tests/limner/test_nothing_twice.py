@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -107,3 +109,36 @@ def test_a_changed_picture_is_another_picture(session: Any) -> None:
     assert ran() == ["save"]
     PIL.Image.new("RGB", (64, 64), "blue").save("a.png")
     assert ran() == ["references", "encode_references", "denoise", "decode", "save"]
+
+
+COUNTING = """
+import sys
+from diffusers import AutoencoderKLFlux2
+from limner import Session
+
+encode, counted = AutoencoderKLFlux2.encode, []
+AutoencoderKLFlux2.encode = lambda vae, pixels: counted.append(1) or encode(vae, pixels)
+with Session(cache_dir="cache") as session:
+    for pattern in sys.argv[1:]:
+        counted.clear()
+        session.run("edit_with_references", images=[pattern], steps=1, width=64, height=64)
+        print(len(counted))
+"""
+
+
+def test_one_swapped_picture_of_ten_is_encoded_alone(tmp_path: Path) -> None:
+    """In the same process and in the next one, where nothing else changed nothing is; counted at the VAE."""
+    import PIL.Image
+
+    def picture(folder: str, number: int, shade: int) -> None:
+        (tmp_path / folder).mkdir(exist_ok=True)
+        PIL.Image.new("RGB", (64, 64), (shade, 0, 0)).save(tmp_path / folder / f"{number}.png")
+
+    for number in range(1, 11):
+        for folder, swapped in (("first", 0), ("second", 3), ("third", 10)):
+            picture(folder, number, 100 if number == swapped else number)
+    said = []
+    for patterns in (["first/*.png", "second/*.png"], ["third/*.png", "second/*.png"]):
+        command = [sys.executable, "-c", COUNTING, *patterns]
+        said += subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True).stdout.split()
+    assert said == ["10", "1", "0", "0"]
