@@ -8,11 +8,13 @@ from typing import Annotated
 import typer
 
 from limner.cache_commands import app as cache_app
-from limner.listing_commands import list_nodes, print_schema, templates, validate
+from limner.listing_commands import list_nodes, print_schema, validate
+from limner.new_command import new
 from limner.plan_command import plan
 from limner.replay_command import replay
 from limner.run_command import run
 from limner.serve_encoder_command import serve_encoder
+from limner.templates_command import templates
 from limner.terminal import out
 
 app = typer.Typer(
@@ -54,6 +56,7 @@ app.command(epilog='Example:  limner run text_to_image -s "prompt=a blue star on
 app.command()(validate)
 app.command()(plan)
 app.command()(templates)
+app.command(epilog='Example:  limner new stars --from text_to_image -s "prompt=a yellow star on blue"')(new)
 app.command("nodes")(list_nodes)
 app.command("schema")(print_schema)
 app.command()(replay)

@@ -7,9 +7,23 @@ from pathlib import Path
 
 
 def cache_folder() -> Path:
-    """``$LIMNER_CACHE_DIR``, else ``$XDG_CACHE_HOME/limner``, else ``~/.cache/limner``. Safe to delete."""
+    """``$LIMNER_CACHE_DIR``, else ``cache`` in ``$LIMNER_HOME``, else by XDG ``~/.cache/limner``. Safe to delete."""
     if named := os.environ.get("LIMNER_CACHE_DIR"):
         return Path(named).expanduser()
-    base = os.environ.get("XDG_CACHE_HOME", "")
+    return _home("cache") or _base("XDG_CACHE_HOME", Path.home() / ".cache") / "limner"
+
+
+def graphs_folder() -> Path:
+    """The user's own templates: ``graphs`` in ``$LIMNER_HOME``, else by XDG ``~/.local/share/limner/graphs``."""
+    return _home("graphs") or _base("XDG_DATA_HOME", Path.home() / ".local" / "share") / "limner" / "graphs"
+
+
+def _home(name: str) -> Path | None:
+    home = os.environ.get("LIMNER_HOME")
+    return Path(home).expanduser() / name if home else None
+
+
+def _base(variable: str, default: Path) -> Path:
     # the rules say that a relative path there is to be ignored
-    return (Path(base) if base.startswith("/") else Path.home() / ".cache") / "limner"
+    named = os.environ.get(variable, "")
+    return Path(named) if named.startswith("/") else default

@@ -1,4 +1,4 @@
-"""The commands that look and run nothing: validate, templates, nodes, schema."""
+"""The commands that look and run nothing: validate, nodes, schema."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from rich.text import Text
 
 from limner.engine.document import schema
 from limner.engine.errors import GraphError, InputError, suggest
-from limner.engine.parameters import describe
 from limner.options import DebugOption, GraphArg, JsonOption, NodesOption, SetOption
 from limner.request import Request, faults_as_data, registry_with
 from limner.session import Session
@@ -38,27 +37,6 @@ def validate(
         out.print_json(data={"graph": graph, "name": name, "nodes": len(checked.nodes), "faults": []})
     else:
         out.print(Text.assemble(("✓ ", "green"), (name, "bold"), f": {len(checked.nodes)} nodes, no faults"))
-
-
-@friendly
-def templates(as_json: JsonOption = False, debug: DebugOption = False) -> None:
-    """List the templates: graphs with parameters, ready to run."""
-    from limner.tables import templates_table
-
-    session = Session()
-    found = []
-    for name in session.library.names():
-        document = session.document(name)
-        found.append((name, document.description, describe(document, session.registry, session.library)))
-    if as_json:
-        out.print_json(
-            data=[
-                {"name": n, "description": d, "parameters": {p.name: {**p.schema, "default": p.default} for p in ps}}
-                for n, d, ps in found
-            ]
-        )
-    else:
-        show(templates_table(found))
 
 
 @friendly

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from limner.engine.errors import Fault
 from limner.engine.models import ResidentModel
 from limner.engine.node import NodeType
 from limner.engine.parameters import Parameter
+from limner.graphs.library import Template
 from limner.terminal import printable, size
 
 
@@ -24,11 +27,33 @@ def table_of(*columns: str) -> Table:
     return table
 
 
-def templates_table(templates: Iterable[tuple[str, str, list[Parameter]]]) -> RenderableType:
-    """Names, what they do, and what the parameters are called."""
-    table = table_of("template", "what it does", "parameters")
-    for name, description, parameters in templates:
-        table.add_row(Text(name, style="cyan"), description, ", ".join(p.name for p in parameters))
+@dataclass(frozen=True, slots=True)
+class ListedTemplate:
+    """A template as lists show it."""
+
+    template: Template
+    description: str
+    parameters: list[Parameter]
+    faults: tuple[Fault, ...]
+    """Why it is broken; none where it can run."""
+
+
+def templates_table(templates: Iterable[ListedTemplate]) -> RenderableType:
+    """Names, whose they are, what they do, and what the parameters are called; or why one is broken."""
+    table = table_of("template", "from", "what it does", "parameters")
+    for one in templates:
+        template = one.template
+        whose = (
+            "built-in" if not template.is_own else "yours, hides a built-in one" if template.hides_builtin else "yours"
+        )
+        broken = [Text(f"broken: {printable(str(fault), one_line=True)}", style="red") for fault in one.faults]
+        what = Group(*([Text(printable(one.description))] if one.description else []), *broken)
+        table.add_row(
+            Text(printable(template.name, one_line=True), style="cyan"),
+            whose,
+            what,
+            ", ".join(p.name for p in one.parameters),
+        )
     return table
 
 

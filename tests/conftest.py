@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,6 +14,10 @@ from dataclasses import dataclass
 import pytest
 
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # as limner.nodes does, for tests that import torch before it
+
+_DATA = tempfile.TemporaryDirectory()
+os.environ["XDG_DATA_HOME"] = _DATA.name  # what the user keeps is no part of a test
+os.environ.pop("LIMNER_HOME", None)
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # a shell's job in the background, whose children would ignore it
     signal.signal(signal.SIGINT, signal.default_int_handler)

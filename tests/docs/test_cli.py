@@ -31,6 +31,7 @@ def test_the_examples_are_true(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("LIMNER_CACHE_DIR", str(tmp_path / "cache"))
+    monkeypatch.setenv("LIMNER_HOME", str(tmp_path / "home"))
     monkeypatch.delenv("LIMNER_TOKEN", raising=False)
     assert len(EXAMPLES) >= 10
     for command, expected in EXAMPLES:

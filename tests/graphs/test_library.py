@@ -83,3 +83,66 @@ def test_names_that_lead_nowhere_are_refused(name: str) -> None:
         GraphLibrary().load(name)
     with pytest.raises(GraphError):
         Session().check(using(name))
+
+
+@pytest.fixture
+def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder of the user's own templates."""
+    monkeypatch.setenv("LIMNER_HOME", str(tmp_path / "home"))
+    return tmp_path / "home" / "graphs"
+
+
+def test_own_templates_are_found_by_name(own: Path) -> None:
+    """A file in the user's folder is a template, for sessions and for Graph nodes of any other graph."""
+    path = write(own / "mine.json", TEXT)
+    assert "mine" in GraphLibrary().names()
+    assert GraphLibrary().path("mine") == path
+    assert [node.id for node in Session().check("mine").nodes] == ["t"]
+    assert [node.id for node in Session().check(using("mine")).nodes] == ["inner/t"]
+
+
+def test_own_templates_name_each_other_and_files_beside_them(own: Path) -> None:
+    """From a template of the user's, other templates are found by name and files by paths from its folder."""
+    write(own / "parts" / "inner.json", TEXT)
+    write(own / "middle.json", using("parts/inner.json"))
+    write(own / "outer.json", using("middle"))
+    assert [node.id for node in Session().check("outer").nodes] == ["inner/inner/t"]
+
+
+def test_a_cycle_of_own_templates_is_named(own: Path) -> None:
+    """Templates that contain each other are a fault that names them in order."""
+    write(own / "day.json", using("night"))
+    write(own / "night.json", using("day"))
+    with pytest.raises(GraphError, match="contains itself: night -> day -> night"):
+        Session().check("day")
+
+
+def test_an_own_template_that_hides_one_is_said(own: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """The user's template wins over the built-in one of its name, and the log says so, once."""
+    path = write(own / "text_to_image.json", TEXT)
+    for _ in range(2):
+        assert GraphLibrary().load("text_to_image") == TEXT
+    assert caplog.messages == [f"text_to_image is your own template, {path}; it hides the built-in one"]
+
+
+def test_what_is_no_graph_file_is_no_template(own: Path) -> None:
+    """Hidden files, folders and files with other endings have no name."""
+    write(own / ".hidden.json", TEXT)
+    write(own / "notes.txt", TEXT)
+    (own / "folder.json").mkdir()
+    assert not [template for template in GraphLibrary().templates() if template.is_own]
+
+
+@pytest.mark.parametrize(
+    ("variables", "folder"),
+    [
+        ({"LIMNER_HOME": "/a", "XDG_DATA_HOME": "/b"}, "/a/graphs"),
+        ({"LIMNER_HOME": "", "XDG_DATA_HOME": "/b"}, "/b/limner/graphs"),
+        ({"LIMNER_HOME": "", "XDG_DATA_HOME": "b", "HOME": "/c"}, "/c/.local/share/limner/graphs"),
+    ],
+)
+def test_where_own_templates_are(monkeypatch: pytest.MonkeyPatch, variables: dict[str, str], folder: str) -> None:
+    """LIMNER_HOME wins over XDG_DATA_HOME, of which only an absolute path counts."""
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    assert GraphLibrary().own == Path(folder)

@@ -1,0 +1,1 @@
+../../limner/templates_command.py
