@@ -13,6 +13,16 @@ from limner.engine.plan import Plan, Step
 
 
 @dataclass(frozen=True)
+class Added:
+    """What one of several things that a node reads adds to what it needs."""
+
+    name: str
+    """``image 1``."""
+    tokens: int
+    working_bytes: int
+
+
+@dataclass(frozen=True)
 class Forecast:
     """What a node will hold, need and give."""
 
@@ -26,6 +36,8 @@ class Forecast:
     """How often each held model is run through: what is offloaded in groups comes that often."""
     note: str = ""
     """What the figures follow from, in a few words: ``4,608 tokens``."""
+    adds: tuple[Added, ...] = ()
+    """What each reference adds, and last what one more would."""
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from limner.engine.device import HOST, Device
-from limner.engine.forecast import Forecast, Seen, Weigh, Weights, forecasts
+from limner.engine.forecast import Added, Forecast, Seen, Weigh, Weights, forecasts
 from limner.engine.models import ModelSpec
 from limner.engine.offload import Offload
 from limner.engine.placement import RAM, Placement, placement
@@ -74,6 +74,8 @@ class PlannedStep:
     load_s: float
     """Reading and moving weights, at the rates above."""
     note: str
+    adds: tuple[Added, ...] = ()
+    """What each thing of several that it reads adds to its activations."""
     unknown: str = ""
     """Why nothing is known of its needs; empty where they are known."""
 
@@ -211,6 +213,7 @@ class _Pool:
             left=tuple(left),
             load_s=load_s,
             note=forecast.note,
+            adds=forecast.adds,
             unknown=seen.reason if step.lane != HOST else "",
         )
         for model in held:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import asdict
 
 from rich.console import Group, RenderableType
 from rich.table import Table
@@ -181,5 +182,6 @@ def step_as_data(step: PlannedStep) -> Mapping[str, object]:
         "left": list(step.left),
         "load_s": round(step.load_s, 3),
         "note": step.note,
+        "adds": [asdict(added) for added in step.adds],
         "unknown": step.unknown,
     }

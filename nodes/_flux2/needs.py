@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import groupby
 
-from limner.engine.forecast import Forecast
+from limner.engine.forecast import Added, Forecast
 from limner.nodes._flux2 import activations
 from limner.nodes._flux2.activations import DenoiseSize
-from limner.nodes._flux2.known import KnownComponent, known
+from limner.nodes._flux2.known import known
 from limner.nodes._flux2.text_layers import layers_to_keep
 from limner.nodes._flux2.weigh import unpacked_bytes
 from limner.nodes.sizes import MAX_REFERENCE_PIXELS, PictureSizes, PromptSize, as_reference
@@ -59,27 +61,43 @@ class Drawing:
 
 
 def denoise(spec: Transformer, drawing: Drawing, device: str) -> Forecast:
-    """All steps of one drawing; says what one more reference would add. Raises ModelError."""
+    """All steps of one drawing; says what each reference adds, and what one more would. Raises ModelError."""
     component = known(spec)
     own = component.settings.defaults
-    first = drawing.references.sizes[0] if drawing.references is not None else (own.width, own.height)
+    sizes = drawing.references.sizes if drawing.references is not None else ()
+    first = sizes[0] if sizes else (own.width, own.height)
     size = (drawing.width or first[0], drawing.height or first[1])
     steps = drawing.steps or own.steps
     guidance = own.guidance if drawing.guidance is None else drawing.guidance
     prompts = 2 if component.index.family == "klein" and not component.index.is_distilled and guidance > 1 else 1
-    read = _read(component, drawing, size, component.itemsize(spec, device))
-    more = DenoiseSize(read.text_tokens, read.picture_tokens + UNKNOWN_REFERENCE.tokens, read.batch, read.itemsize)
-    working = activations.denoise_bytes(component.config, read, prompts)
-    added = activations.denoise_bytes(component.config, more, prompts) - working
-    note = f"{read.text_tokens + read.picture_tokens:,} tokens"
-    if drawing.references is not None:
-        note += f", {drawing.references.tokens:,} of them of {len(drawing.references.sizes)} reference(s)"
+    itemsize = component.itemsize(spec, device)
+    text = drawing.prompt.tokens if drawing.prompt else component.settings.text.max_sequence_length
+    own_tokens, references = PictureSizes((size,)).tokens, [PictureSizes((one,)).tokens for one in sizes]
+
+    def working(reference_tokens: int) -> int:
+        pictures = own_tokens + reference_tokens
+        read = DenoiseSize(text, pictures, drawing.batch, itemsize)
+        unpacked = unpacked_bytes(spec, device, drawing.batch * (text + pictures))
+        return activations.denoise_bytes(component.config, read, prompts) + unpacked
+
+    total = sum(references)
+    needed = working(total)
+    adds = [
+        Added(f"image {number}", tokens, needed - working(total - tokens))
+        for number, tokens in enumerate(references, start=1)
+    ]
+    one = UNKNOWN_REFERENCE.tokens
+    more = Added("a reference of 1 MP", one, working(total + one) - needed)
+    note = f"{text + own_tokens + total:,} tokens"
+    if references:
+        note += f": {text:,} of text, {own_tokens:,} of the picture, {total:,} of {_counted(len(references))}"
     return Forecast(
         outputs=(PictureSizes((size,) * drawing.batch),),
         holds=(spec,),
-        working_bytes=working + unpacked_bytes(spec, device, drawing.batch * (read.text_tokens + read.picture_tokens)),
+        working_bytes=needed,
         passes=steps * prompts,
-        note=f"{note}; a reference of 1 MP adds {UNKNOWN_REFERENCE.tokens:,} and {added / 1e9:.2f} GB",
+        note=f"{note}; {_said(adds, more)}",
+        adds=(*adds, more),
     )
 
 
@@ -90,10 +108,22 @@ def decode(spec: VAE, latents: PictureSizes, device: str) -> Forecast:
     return Forecast((latents,), (spec,), working, 1, f"{len(latents.sizes)} x {_megapixels(latents)}")
 
 
-def _read(component: KnownComponent, drawing: Drawing, size: tuple[int, int], itemsize: int) -> DenoiseSize:
-    text = drawing.prompt.tokens if drawing.prompt else component.settings.text.max_sequence_length
-    pictures = PictureSizes((size,)).tokens + (drawing.references.tokens if drawing.references else 0)
-    return DenoiseSize(text, pictures, drawing.batch, itemsize)
+def _said(references: Sequence[Added], more: Added) -> str:
+    """``image 1 and 2 add 4,096 tokens and 1.07 GB each; ...``, those that add the same together."""
+    parts = []
+    for _, group in groupby(references, key=lambda added: (added.tokens, added.working_bytes)):
+        first, *rest = group
+        names = f"{first.name} to {rest[-1].name}" if rest else first.name
+        parts.append(f"{names} {'add' if rest else 'adds'} {_cost(first)}{' each' if rest else ''}")
+    return "; ".join([*parts, f"{more.name} would add {_cost(more)}"])
+
+
+def _cost(added: Added) -> str:
+    return f"{added.tokens:,} tokens and {added.working_bytes / 1e9:.2f} GB"
+
+
+def _counted(references: int) -> str:
+    return "1 reference" if references == 1 else f"{references} references"
 
 
 def _megapixels(pictures: PictureSizes) -> str:

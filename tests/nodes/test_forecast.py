@@ -179,8 +179,13 @@ def test_each_reference_adds_tokens(tmp_path: Path) -> None:
     for count in (1, 2, 3):
         memory = plan("edit_with_references", room, images=[str(tmp_path / "a.png")] * count, **values)
         step = next(step for step in memory.steps if step.node == "denoise")
-        assert f"{512 + 4096 * (1 + count):,} tokens, {4096 * count:,} of them of {count} reference(s)" in step.note
-        assert "a reference of 1 MP adds 4,096 and 1.07 GB" in step.note
+        assert step.note.startswith(f"{512 + 4096 * (1 + count):,} tokens: 512 of text, 4,096 of the picture")
+        assert step.note.endswith("a reference of 1 MP would add 4,096 tokens and 1.07 GB")
+        assert [(added.name, added.tokens) for added in step.adds] == [
+            *((f"image {number}", 4096) for number in range(1, count + 1)),
+            ("a reference of 1 MP", 4096),
+        ]
+        assert all(added.working_bytes == pytest.approx(1.07e9, rel=0.01) for added in step.adds)
         needs.append(step.working_bytes)
     assert needs[2] - needs[1] == pytest.approx(needs[1] - needs[0], rel=1e-6)
     assert needs[1] - needs[0] == pytest.approx(1.07e9, rel=0.01)
@@ -219,3 +224,16 @@ def test_what_is_stored_quantized_is_offered_no_disk() -> None:
     (fault,) = caught.value.faults
     assert fault.path == ("nodes", "denoise", "offload")
     assert fault.message == "offload: quantized weights wait in RAM, not on disk"
+
+
+def test_references_of_other_sizes_are_told_apart(tmp_path: Path) -> None:
+    """Each adds what its own size makes of it; what adds the same is said once."""
+    import PIL.Image
+
+    for name, size in (("a", (1024, 1024)), ("b", (1024, 512))):
+        PIL.Image.new("RGB", size).save(tmp_path / f"{name}.png")
+    images = [str(tmp_path / f"{name}.png") for name in "aab"]
+    memory = plan("edit_with_references", {"cuda:0": 10**12, "cpu": 10**12}, images=images, model=DEV)
+    step = next(step for step in memory.steps if step.node == "denoise")
+    assert [added.tokens for added in step.adds] == [4096, 4096, 2048, 4096]
+    assert "image 1 to image 2 add 4,096 tokens and 1.07 GB each; image 3 adds 2,048 tokens and 0.54 GB" in step.note
