@@ -6,7 +6,7 @@ import itertools
 import json
 import math
 from collections.abc import Iterable
-from typing import Annotated, Any, Literal, NoReturn
+from typing import Annotated, Any, Literal, NoReturn, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import ErrorDetails
@@ -15,14 +15,16 @@ from limner.engine.errors import Fault, GraphError, suggest
 from limner.engine.migrate import VERSION, migrate
 from limner.engine.offload import AUTO, Offload, OffloadSetting
 
+J = TypeVar("J")
 
-def _plain(layout: dict[str, Any]) -> dict[str, Any]:
-    """What was read, where a file can hold it. Raises ValueError for what JSON has no form for."""
-    level: list[Any] = [layout]
+
+def plain_json(given: J) -> J:
+    """What was given, where a file can hold it. Raises ValueError for what JSON has no form for."""
+    level: list[Any] = [given]
     for _ in range(MAX_DEPTH):
         level = [part for value in level for part in _parts(value)]
         if not level:
-            return layout
+            return given
     raise ValueError("is nested too deeply")
 
 
@@ -79,7 +81,7 @@ class Document(BaseModel):
     outputs: dict[str, str] = Field(
         default_factory=dict, description='Ports that this graph offers when it is a node of another: "node.port".'
     )
-    layout: Annotated[dict[str, Any], AfterValidator(_plain)] = Field(
+    layout: Annotated[dict[str, Any], AfterValidator(plain_json)] = Field(
         default_factory=dict, description="Positions, for editors; never part of a key."
     )
 
@@ -157,7 +159,7 @@ def shape_fault(
     ``known`` are the names that would have been right, for the hint on an unknown one.
     """
     loc = tuple(part for part in detail["loc"] if part not in ("[key]", "str", "list[str]"))
-    name = str(loc[-1]) if loc else "value"
+    name = (_spelled(loc) if prefix else str(loc[-1])) if loc else "value"
     path = prefix + loc
     kind, context = detail["type"], detail.get("ctx", {})
     if kind == "extra_forbidden":
@@ -168,6 +170,12 @@ def shape_fault(
     if kind == "string_pattern_mismatch" and path == ("name",):
         return Fault("name: has control characters", path, "write it in one line")
     return Fault(f"{name}: {_rule(kind, context, detail['msg'])}", path)
+
+
+def _spelled(loc: tuple[str | int, ...]) -> str:
+    """A place in a setting: ``subjects[1].color_palette[0]``."""
+    parts = (f"[{part}]" if isinstance(part, int) else f".{part}" for part in loc)
+    return "".join(parts).removeprefix(".")
 
 
 def _model_at(loc: tuple[str | int, ...]) -> type[BaseModel]:

@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, create_model
 
 from limner.engine.device import Device
 from limner.engine.errors import NodeTypeError
+from limner.engine.inline import inlined
 
 if TYPE_CHECKING:
     from limner.engine.forecast import Forecast
@@ -195,8 +196,8 @@ class NodeType:
 
     @cached_property
     def settings_schema(self) -> Mapping[str, Any]:
-        """The JSON schema of the settings."""
-        return self.cls.model_json_schema()
+        """The JSON schema of the settings, without references."""
+        return inlined(self.cls.model_json_schema())
 
 
 def _input_port(node: type[Node], parameter: inspect.Parameter, hints: Mapping[str, Any]) -> Port:
@@ -268,4 +269,4 @@ def _partial_model(node: type[Node], wired: frozenset[str]) -> type[BaseModel]:
     fields: dict[str, Any] = {
         name: (field.annotation, field) for name, field in node.model_fields.items() if name not in wired
     }
-    return create_model(f"{node.__name__}Settings", __config__=Node.model_config, **fields)
+    return create_model(f"{node.__name__}Settings", __config__=node.model_config, **fields)

@@ -19,6 +19,7 @@ from limner.nodes.remote_encode import RemoteEncode
 from limner.nodes.save_image import SaveImage
 from limner.nodes.save_model import SaveModel
 from limner.nodes.save_table import SaveTable
+from limner.nodes.structured_prompt import StructuredPrompt
 from limner.nodes.text import Text
 from limner.nodes.text_encode import TextEncode
 from limner.nodes.vae_decode import VAEDecode
@@ -30,6 +31,7 @@ NODES: tuple[type[Node], ...] = (
     Quantize,
     SaveModel,
     ApplyLoRA,
+    StructuredPrompt,
     TextEncode,
     RemoteEncode,
     LoadReferenceImages,
@@ -64,6 +66,7 @@ __all__ = [
     "SaveImage",
     "SaveModel",
     "SaveTable",
+    "StructuredPrompt",
     "Text",
     "TextEncode",
     "VAEDecode",

@@ -13,15 +13,16 @@ from limner.engine.context import Context
 from limner.engine.errors import ModelError, RemoteError
 from limner.engine.forecast import Forecast
 from limner.engine.node import NO_WIRES, Keep, Node
+from limner.nodes._prompt_warnings import odd_prompt
 from limner.nodes._remote.identity import KnownModels
 from limner.nodes._remote.protocol import HUGGINGFACE_TOKENS, IDENTITY_PATTERN, MAX_TOKENS, EncodeRequest
 from limner.nodes._remote.token import find_token, token_faults
 from limner.nodes._remote.url import url_faults
 from limner.nodes.sizes import PromptSize
-from limner.nodes.text_encode import is_broken_json
 from limner.nodes.values import Conditioning
 
 if TYPE_CHECKING:
+    from limner.nodes._flux2.encoded import Cuts
     from limner.nodes._remote.call import Service
 
 T = TypeVar("T")
@@ -110,18 +111,26 @@ class RemoteEncode(Node):
 
     async def run(self, ctx: Context) -> Conditioning:
         """Have the prompt encoded, and the negative one where the model uses it."""
-        if is_broken_json(self.prompt):
-            ctx.warn("the prompt looks like JSON and is none: it is read as words")
-        conditioning = await self._retried(lambda: self._encode(self._service()), self.timeout_s, ctx.warn)
+        for message in odd_prompt(self.prompt):
+            ctx.warn(message)
+        conditioning, cuts = await self._retried(lambda: self._encode(self._service()), self.timeout_s, ctx.warn)
+        for (name, text), cut in zip(self._texts(), cuts, strict=False):
+            if cut is not None:
+                ctx.warn(cut.sentence(text, name))
         if self.negative_prompt and conditioning.negative is None:
             ctx.warn("this model uses no negative prompt: it is ignored")
         return conditioning
 
-    async def _encode(self, service: Service) -> Conditioning:
+    def _texts(self) -> tuple[tuple[str, str], ...]:
+        """What a service may cut, in the order of its answer."""
+        return (("prompt", self.prompt), ("negative prompt", self.negative_prompt))
+
+    async def _encode(self, service: Service) -> tuple[Conditioning, Cuts]:
+        """The conditioning, and what was not read, as far as the service says it."""
         if self.protocol == "huggingface":
             from limner.nodes._remote.huggingface import ask_embedding
 
-            return await ask_embedding(service, self.prompt)
+            return await ask_embedding(service, self.prompt), ()
         from limner.nodes._remote.encoder import ask_encoding, ask_model
 
         model = await ask_model(service)

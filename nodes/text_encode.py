@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import Field
 
@@ -12,7 +11,13 @@ from limner.engine.context import Context
 from limner.engine.forecast import Forecast
 from limner.engine.node import Keep, Node
 from limner.nodes._flux2 import needs
+from limner.nodes._prompt_warnings import odd_prompt
 from limner.nodes.values import Conditioning, TextEncoder
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from limner.nodes._flux2.live import LiveTextEncoder
 
 
 class TextEncode(Node):
@@ -40,25 +45,21 @@ class TextEncode(Node):
 
     def run(self, ctx: Context, text_encoder: TextEncoder) -> Conditioning:
         """Encode the prompt, and the negative one where the model uses it."""
-        if is_broken_json(self.prompt):
-            ctx.warn("the prompt looks like JSON and is none: it is read as words")
+        for message in odd_prompt(self.prompt):
+            ctx.warn(message)
         with ctx.hold(text_encoder) as live:
-            from limner.nodes._flux2.text import encode_prompt
-
-            prompt = encode_prompt(live, self.prompt, self.max_length, ctx.device)
+            prompt = self._encode(ctx, live, "prompt", self.prompt)
             if live.uses_negative:
-                return Conditioning(prompt, encode_prompt(live, self.negative_prompt, self.max_length, ctx.device))
+                return Conditioning(prompt, self._encode(ctx, live, "negative prompt", self.negative_prompt))
         if self.negative_prompt:
             ctx.warn("this model uses no negative prompt: it is ignored")
         return Conditioning(prompt)
 
+    def _encode(self, ctx: Context, live: LiveTextEncoder, name: str, text: str) -> Tensor:
+        """One of the two prompts, and a warning where it is too long."""
+        from limner.nodes._flux2.prompt_length import find_cut
+        from limner.nodes._flux2.text import encode_prompt
 
-def is_broken_json(prompt: str) -> bool:
-    """Whether a prompt begins like FLUX.2's JSON form, and is none."""
-    if not prompt.lstrip().startswith("{"):
-        return False
-    try:
-        json.loads(prompt)
-    except (ValueError, RecursionError):
-        return True
-    return False
+        if (cut := find_cut(live, text, self.max_length)) is not None:
+            ctx.warn(cut.sentence(text, name))
+        return encode_prompt(live, text, self.max_length, ctx.device)

@@ -23,6 +23,8 @@ from limner.nodes.values import Conditioning
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from limner.nodes._flux2.encoded import Cuts
+
 MAX_MODEL_BYTES: Final = 64 << 10
 
 
@@ -39,8 +41,11 @@ async def ask_model(service: Service) -> EncoderModel:
         ) from None
 
 
-async def ask_encoding(service: Service, model: EncoderModel, request: EncodeRequest) -> Conditioning:
-    """What the service makes of a request, checked against what ``model`` promises. Raises RemoteError, InputError."""
+async def ask_encoding(service: Service, model: EncoderModel, request: EncodeRequest) -> tuple[Conditioning, Cuts]:
+    """What the service makes of a request, checked against what ``model`` promises, and what it does not read of it.
+
+    Raises RemoteError, InputError.
+    """
     expected = model.answer_bytes(request)
     if expected > MAX_ANSWER_BYTES:
         raise RemoteError(f"{service.url} would answer with {expected} bytes, and {MAX_ANSWER_BYTES} are read at most")
@@ -53,15 +58,15 @@ async def ask_encoding(service: Service, model: EncoderModel, request: EncodeReq
 
 def _read(
     service: Service, model: EncoderModel, request: EncodeRequest, headers: Mapping[str, str], body: bytes
-) -> Conditioning:
-    from limner.nodes._flux2.encoded import read_encoded
+) -> tuple[Conditioning, Cuts]:
+    from limner.nodes._flux2.encoded import read_cuts, read_encoded
 
     digest = {name.lower(): value for name, value in headers.items()}.get("content-digest")
     if digest != content_digest(body):
         what = "has no checksum" if digest is None else "does not have the checksum that it names"
         raise RemoteError(f"the answer of {service.url} {what}: {len(body)} bytes arrived")
     try:
-        return read_encoded(body, model, request)
+        return read_encoded(body, model, request), read_cuts(body, len(request.prompts) + model.uses_negative)
     except ValueError as error:
         said = service.without_token(str(error))[:300]
         raise RemoteError(f"the answer of {service.url} is not what its model gives: {said}") from None

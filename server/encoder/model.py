@@ -44,6 +44,7 @@ class Encoder:
         Raises Cancelled between two prompts where nobody waits for the answer any more.
         """
         from limner.nodes._flux2.encoded import dump_encoded
+        from limner.nodes._flux2.prompt_length import find_cut
 
         texts = [*request.prompts, *([request.negative_prompt] if model.uses_negative else [])]
         tensors = []
@@ -52,8 +53,9 @@ class Encoder:
                 if is_abandoned():
                     raise Cancelled
                 tensors.append(self._encode(live, text, request.max_length))
+            cuts = [find_cut(live, text, request.max_length) for text in texts]
         count = len(request.prompts)
-        return dump_encoded(tensors[:count], tensors[count] if model.uses_negative else None, model)
+        return dump_encoded(tensors[:count], tensors[count] if model.uses_negative else None, model, cuts)
 
     def _encode(self, live: LiveTextEncoder, text: str, max_length: int | None) -> Tensor:
         from limner.nodes._flux2.text import encode_prompt

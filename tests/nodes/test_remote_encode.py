@@ -28,6 +28,8 @@ from limner.engine.errors import GraphError, InputError, ModelError, NodeFailed,
 from limner.engine.testing import FakeContext
 from limner.nodes import LoadModel, RemoteEncode, TextEncode, remote_encode
 from limner.nodes._flux2.encoded import dump_encoded
+from limner.nodes._flux2.storage import dump
+from limner.nodes._prompt_warnings import PromptCut
 from limner.nodes._remote.protocol import EncoderModel
 from limner.nodes.values import Conditioning
 
@@ -74,7 +76,7 @@ def remote(url: str, **settings: Any) -> RemoteEncode:
         {},
         {"prompt": ""},
         {"prompt": "红色圆圈", "negative_prompt": "blurred"},
-        {"prompt": "word " * 60},
+        {"prompt": "word " * 60, "negative_prompt": "blurred " * 60},
         {"max_length": 7},
     ],
     ids=["plain", "empty", "negative", "too long", "short"],
@@ -82,10 +84,12 @@ def remote(url: str, **settings: Any) -> RemoteEncode:
 def test_what_comes_back_equals_text_encode(
     encoder: Any, new_context: Any, monkeypatch: pytest.MonkeyPatch, settings: dict[str, Any]
 ) -> None:
-    """Prompt and negative are those that TextEncode gives on the same model, to the bit."""
+    """Prompt and negative are those that TextEncode gives on the same model, to the bit; so is what is said of them."""
     monkeypatch.setenv("LIMNER_TOKEN", encoder.token)
-    here = TextEncode(**{"prompt": PROMPT} | settings).run(new_context(), LoadModel().run(FakeContext()).text_encoder)
-    there = encode(remote(encoder.url, **settings))
+    ctx, other = new_context(), FakeContext()
+    here = TextEncode(**{"prompt": PROMPT} | settings).run(ctx, LoadModel().run(FakeContext()).text_encoder)
+    there = encode(remote(encoder.url, **settings), other)
+    assert other.warnings == ctx.warnings
     assert torch.equal(there.prompt, here.prompt)
     assert there.prompt.dtype == here.prompt.dtype
     assert there.negative is not None
@@ -216,6 +220,8 @@ def liar_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "html": b"<html>hello</html>",
         "echo": dump_encoded([true], None, MODEL.model_copy(update={"identity": "x" * 290 + SECRET})),
         "cut": dump_encoded([true], None, MODEL)[:-100],
+        "cuts": dump_encoded([true], None, MODEL, [None, PromptCut(tokens=1, of=9, length=8, at=3)]),
+        "odd_cuts": dump("Conditioning", {"prompt": true}, MODEL.metadata() | {"cuts": '[{"tokens": "all"}]'}),
     }
     for name, body in bodies.items():
         (folder / f"{name}.body").write_bytes(body)
@@ -256,6 +262,8 @@ def test_the_liar_can_tell_the_truth(liar: str) -> None:
         ("header", "header is not one"),
         ("html", "header is not one"),
         ("cut", "not what its model gives"),
+        ("cuts", "cuts are of 2 texts and not of 1"),
+        ("odd_cuts", "cuts do not say what is cut"),
         ("empty", "header is not one"),
         ("packed", "compressed"),
         ("long", "more than"),

@@ -8,7 +8,9 @@ import pytest
 import torch
 from pydantic import ValidationError
 
-from limner.nodes import TextEncode
+from limner.engine.testing import FakeContext
+from limner.nodes import LoadModel, TextEncode
+from limner.nodes._flux2.prompt_length import find_cut
 
 PROMPTS = [
     "",
@@ -63,3 +65,59 @@ def test_broken_json_is_said_to_be_words(load_model: Any, new_context: Any, prom
     ctx = new_context()
     TextEncode(prompt=prompt).run(ctx, load_model("klein").text_encoder)
     assert len(ctx.warnings) == count
+
+
+@pytest.mark.parametrize("kind", ["dev", "klein", "tiny"])
+def test_a_cut_is_where_it_is_said_to_be(load_model: Any, new_context: Any, kind: str) -> None:
+    """What is said not to be read changes no bit, whatever it is, and the word beside it does."""
+    spec = LoadModel().run(FakeContext()).text_encoder if kind == "tiny" else load_model(kind).text_encoder
+    ctx, prompt = new_context(), "  a red star " + "on a blue field " * 20
+    with ctx.hold(spec) as live:
+        cut = find_cut(live, prompt, None)
+    assert cut is not None
+    unread = slice(0, cut.at) if cut.is_beginning else slice(cut.at, len(prompt))
+    beside = slice(cut.at, cut.at + 9) if cut.is_beginning else slice(cut.at - 6, cut.at)
+
+    def changed(place: slice) -> torch.Tensor:
+        other = prompt[place].replace("e", "u").replace("o", "i")  # as many letters, and as many words
+        return TextEncode(prompt=prompt[: place.start] + other + prompt[place.stop :]).run(new_context(), spec).prompt
+
+    whole = TextEncode(prompt=prompt).run(ctx, spec).prompt
+    assert torch.equal(changed(unread), whole)
+    assert not torch.equal(changed(beside), whole)
+    assert ctx.warnings == [cut.sentence(prompt)]
+
+
+@pytest.mark.parametrize("kind", ["dev", "klein"])
+def test_the_first_cut_is_of_one_token(load_model: Any, new_context: Any, kind: str) -> None:
+    """Letter by letter, nothing is said while the prompt fits, then one token, then two: the template's end is none."""
+    with new_context().hold(load_model(kind).text_encoder) as live:
+        cuts = [find_cut(live, "x" * letters, None) for letters in range(256)]
+    said = [cut.tokens for cut in cuts if cut is not None]
+    assert cuts[0] is None
+    assert said == list(range(1, len(said) + 1))
+
+
+def test_a_cut_is_said_in_a_sentence(new_context: Any) -> None:
+    """The warning counts tokens and quotes the words; of the embedded model the beginning is cut."""
+    ctx = new_context()
+    TextEncode(prompt="very " * 10 + "old red star " * 10).run(ctx, LoadModel().run(FakeContext()).text_encoder)
+    assert ctx.warnings == [
+        "5 of the 40 tokens of the prompt are cut, because 40 fit with the template around it: "
+        'nothing up to "very very very very" is read'
+    ]
+
+
+@pytest.mark.parametrize(
+    ("prompt", "said"),
+    [
+        ("on a #36758 carpet", ["#36758 has 5 hex digits, and a color has 6, as in #367588"]),
+        ("#abc and #abc, #FFF0", ["#abc is short for #aabbcc: write that", "#FFF0 is short for #FFFFFF: write that"]),
+        ("#367588 #1 #100 #1234 a#abc &#36758; #face-off C#", []),
+    ],
+)
+def test_colors_that_are_none_are_said(load_model: Any, new_context: Any, prompt: str, said: list[str]) -> None:
+    """What was surely meant as a hex color is; a number is not."""
+    ctx = new_context()
+    TextEncode(prompt=prompt).run(ctx, load_model("klein").text_encoder)
+    assert ctx.warnings == said
