@@ -21,13 +21,13 @@ from limner import Session
 from limner.nodes.values import Image
 from limner.tiny.colors import CONTRAST, Color, delta_e, distance, format_hex
 from limner.tiny.heldout import one_object_json
-from limner.tiny.metrics import MASK_THRESHOLD, measure
+from limner.tiny.metrics import LOST, MASK_THRESHOLD, fill_color, measure
 from limner.tiny.scenes import Scene
 
 PAGE = Path(__file__).parents[1] / "docs" / "prompts.md"
 BEGIN, END = "<!-- figures: begin -->\n", "<!-- figures: end -->\n"
 TEMPLATE = "product_shot"
-EMPTY = {"scene": "", "subjects": [], "lighting": "", "camera": None}
+EMPTY: dict[str, Any] = {"scene": "", "subjects": [], "lighting": "", "camera": None}
 """The template's own product taken away: what is pasted says everything."""
 
 Picture = NDArray[np.uint8]
@@ -51,18 +51,17 @@ def compare(first: Picture, second: Picture, scene: Scene) -> Pair:
     """What a second picture, of ``scene``, has in common with the first."""
     masks = [shape_of(picture) for picture in (first, second)]
     both, either = masks[0] & masks[1], masks[0] | masks[1]
-    colors = [np.median(p[both], 0) for p in (first, second)] if both.any() else [np.zeros(3), np.full(3, 255)]
-    return Pair(
-        background_de=measure(second, scene).background_de,
-        object_de=delta_e(*colors),
-        iou=float(both.sum() / max(either.sum(), 1)),
-    )
+    object_de = LOST
+    if both.any():
+        object_de = delta_e(*(fill_color(p[both].astype(np.float64), scene.objects[0]) for p in (first, second)))
+    return Pair(measure(second, scene).background_de, object_de, float(both.sum() / max(either.sum(), 1)))
 
 
 def shape_of(picture: Picture) -> NDArray[np.bool_]:
     """The pixels that are not of the background, which is the median of the border."""
     pixels = picture.astype(np.float64)
-    border = np.concatenate([pixels[:3].reshape(-1, 3), pixels[-3:].reshape(-1, 3), pixels[:, :3].reshape(-1, 3)])
+    sides = (pixels[:3], pixels[-3:], pixels[:, :3], pixels[:, -3:])
+    border = np.concatenate([side.reshape(-1, 3) for side in sides])
     away = np.linalg.norm(pixels - np.median(border, 0), axis=-1)
     return np.asarray(away > MASK_THRESHOLD, np.bool_)
 

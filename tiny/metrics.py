@@ -107,11 +107,11 @@ def _measure_object(pixels: Floats, mask: Mask, thing: Object) -> tuple[float, f
         return 0.0, 0.0, LOST, 0.0
     place = min(POSITIONS, key=lambda p: (POSITIONS[p][0] - found.x) ** 2 + (POSITIONS[p][1] - found.y) ** 2)
     true_mask = distance_field([thing])[0].numpy() < 0
-    object_de = delta_e(_fill_color(pixels[mask], thing), thing.color.rgb)
+    object_de = delta_e(fill_color(pixels[mask], thing), thing.color.rgb)
     return float(found.shape == thing.shape), float(place == thing.position), object_de, _iou(mask, true_mask)
 
 
-def _fill_color(pixels: Floats, thing: Object) -> Floats:
+def fill_color(pixels: Floats, thing: Object) -> Floats:
     """Median colour of an object, without its dark stripes or its black outline."""
     if thing.texture == "striped":
         pixels = pixels[pixels.sum(-1) >= np.median(pixels.sum(-1))]
