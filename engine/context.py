@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from limner.engine.models import ModelSpec
 from limner.engine.value import Storable
@@ -25,8 +25,18 @@ class Provenance:
     """The cache key of every node, by id: equal keys are equal inputs, files and weights included."""
     devices: Mapping[str, str] = field(default_factory=dict)
     """Where every node ran, by id: a device, or ``host``."""
+    hardware: Mapping[str, str] = field(default_factory=dict)
+    """What these devices are, by their names in ``devices``."""
     software: Mapping[str, str] = field(default_factory=dict)
     """Versions of the packages that decide the bytes, by name."""
+    resolved: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """By node, the settings that the graph does not say, as they were: defaults, wired values, the model's own."""
+    sources: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    """By node, what it read from outside (models, LoRAs, pictures) and what that held: see ``Node.sources``."""
+    saved_by: str = ""
+    """The node that wrote the picture."""
+    number: int = 1
+    """Which of that node's batch it is, counted from 1."""
 
 
 class Context(Protocol):

@@ -27,6 +27,8 @@ class Device:
     """As torch writes it: ``cpu``, ``cuda:0``, ``mps``."""
     memory_bytes: int | None = None
     """All of its memory; None where it is not known."""
+    model: str = ""
+    """What its maker calls it; empty where that is not known."""
     is_here: bool = True
     """Whether this machine has it; what is planned for another machine may want packages that are not here."""
 

@@ -15,6 +15,7 @@ from limner.engine.keys import node_keys, what_computes
 from limner.engine.lanes import KEEPING, AsyncLane, Item, Lane
 from limner.engine.models import Models, NoModels
 from limner.engine.plan import Plan
+from limner.engine.provenance import Machine
 from limner.engine.result import Result
 from limner.engine.run import Run
 
@@ -23,7 +24,8 @@ class Executor:
     """Runs plans on local lanes. Several runs may go on at once: they share devices, models and the cache.
 
     ``host_workers`` nodes that need no device may block at the same time. ``checkpoint_interval_s`` is how much work
-    a crash may cost. ``software`` are the versions that decide the bytes; pictures carry them.
+    a crash may cost. ``software`` are the versions that decide the bytes of what nodes give, so keys depend on them;
+    ``machine`` is what pictures say of where they were made.
     """
 
     def __init__(
@@ -34,11 +36,13 @@ class Executor:
         host_workers: int = 8,
         checkpoint_interval_s: float = 2.0,
         software: Mapping[str, str] | None = None,
+        machine: Machine = Machine(),  # noqa: B008  # a frozen value
     ) -> None:
         self.cache = cache if cache is not None else Cache()
         self.models = models if models is not None else NoModels()
         self.checkpoint_interval_s = checkpoint_interval_s
         self.software = software or {}
+        self.machine = machine
         self._host_workers = host_workers
         self._lock = threading.Lock()
         self._runs: weakref.WeakSet[Run] = weakref.WeakSet()
@@ -61,6 +65,7 @@ class Executor:
             start_async=self._async.start,
             checkpoint_interval_s=self.checkpoint_interval_s,
             software=self.software,
+            machine=self.machine,
         )
         with self._lock:
             if self._is_closed:

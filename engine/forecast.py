@@ -38,6 +38,8 @@ class Forecast:
     """What the figures follow from, in a few words: ``4,608 tokens``."""
     adds: tuple[Added, ...] = ()
     """What each reference adds, and last what one more would."""
+    resolved: Mapping[str, Any] = field(default_factory=dict)
+    """What settings come to that were left empty, as far as that is known: the model's own steps, guidance, size."""
 
 
 @dataclass(frozen=True)

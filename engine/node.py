@@ -8,6 +8,7 @@ import typing
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
+from hashlib import sha256
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, TypeVar, Union, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, create_model
@@ -76,6 +77,14 @@ class Node(BaseModel):
         It is taken before ``run`` and again after it: where it differs, the file changed in between and the node fails.
         """
         return ""
+
+    def sources(self) -> Mapping[str, str]:
+        """What the fingerprint stands for, for people and for other machines: what is read, and what it holds.
+
+        Equal contents are equal texts wherever they lie, which a fingerprint need not promise. Pictures carry it.
+        """
+        text = self.fingerprint()
+        return {"content": f"sha256:{sha256(text.encode()).hexdigest()}"} if text else {}
 
 
 @dataclass(frozen=True, slots=True)

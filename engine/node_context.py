@@ -6,6 +6,7 @@ import logging
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from limner.engine import events as ev
@@ -63,7 +64,8 @@ class NodeContext:
 
     @property
     def provenance(self) -> Provenance:
-        return self._run.provenance
+        ids, provenance = self._run.provenance
+        return replace(provenance, saved_by=ids[self._step.node.id])
 
     def progress(self, step: int, total: int, preview: Callable[[], Storable] | None = None) -> None:
         self._run.events.emit(ev.NodeProgress, self._step.node.id, step, total, preview)

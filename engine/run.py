@@ -19,7 +19,7 @@ from limner.engine.context import Provenance
 from limner.engine.demand import find_leaders, find_todo
 from limner.engine.document import shape_fault
 from limner.engine.errors import Cancelled, InputError, NodeFailed
-from limner.engine.flat import flat_document, flat_ids
+from limner.engine.flat import flat_ids
 from limner.engine.keys import has_changed, what_computes
 from limner.engine.lanes import KEEPING
 from limner.engine.models import Models
@@ -27,6 +27,7 @@ from limner.engine.node import Node
 from limner.engine.node_context import NodeContext
 from limner.engine.outputs import checked_outputs
 from limner.engine.plan import Plan, Step
+from limner.engine.provenance import Machine, provenance_of
 from limner.engine.result import Result
 
 StartAsync = Callable[[Coroutine[Any, Any, Any], Callable[[asyncio.Task[Any]], None]], Callable[[], None]]
@@ -48,6 +49,7 @@ class Run:
         start_async: StartAsync,
         checkpoint_interval_s: float,
         software: Mapping[str, str],
+        machine: Machine,
     ) -> None:
         self.plan = plan
         self.keys = keys
@@ -56,6 +58,7 @@ class Run:
         self.events = events
         self.checkpoint_interval_s = checkpoint_interval_s
         self.software = software
+        self.machine = machine
         self._start_async = start_async
         self._lock = threading.Lock()
         self._done = threading.Event()
@@ -94,12 +97,10 @@ class Run:
         hand_over([(step.lane, i) for i, step in enumerate(steps) if self._todo[i] and not self._waiting[i]])
 
     @cached_property
-    def provenance(self) -> Provenance:
-        """What runs, for nodes that write files."""
+    def provenance(self) -> tuple[Mapping[str, str], Provenance]:
+        """What runs, for nodes that write files; before it, what the provenance calls each node."""
         ids = flat_ids(self.plan.graph)
-        keys = {ids[step.node.id]: key for step, key in zip(self.plan.steps, self.keys, strict=True)}
-        devices = {ids[step.node.id]: step.lane for step in self.plan.steps}
-        return Provenance(flat_document(self.plan.graph).to_json(), keys, devices, self.software)
+        return ids, provenance_of(self.plan, self.keys, ids, self.machine)
 
     @property
     def is_cancelled(self) -> bool:

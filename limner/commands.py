@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from limner.cache_commands import app as cache_app
+from limner.inspect_command import inspect
 from limner.listing_commands import list_nodes, print_schema, validate
 from limner.new_command import new
 from limner.plan_command import plan
@@ -59,6 +60,7 @@ app.command()(templates)
 app.command(epilog='Example:  limner new stars --from text_to_image -s "prompt=a yellow star on blue"')(new)
 app.command("nodes")(list_nodes)
 app.command("schema")(print_schema)
+app.command()(inspect)
 app.command()(replay)
 app.command("serve-encoder", epilog="Example:  limner serve-encoder -m black-forest-labs/FLUX.2-dev -d cuda:0")(
     serve_encoder

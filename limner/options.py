@@ -7,7 +7,9 @@ from typing import Annotated
 
 import typer
 
-GraphArg = Annotated[str, typer.Argument(metavar="GRAPH", help="A graph file, or the name of a template.")]
+GraphArg = Annotated[
+    str, typer.Argument(metavar="GRAPH", help="A graph file, a picture that carries one, or the name of a template.")
+]
 SetOption = Annotated[
     list[str] | None,
     typer.Option("--set", "-s", metavar="NAME=VALUE", help="A parameter, or any setting as [cyan]node.setting[/]."),

@@ -1,81 +1,151 @@
-"""Making a picture again from what its file says, and proving that it is the same."""
+"""Making a picture again from what its file says: what has changed since, and how near the new one comes."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from limner.engine.context import Provenance
-from limner.engine.document import Document, parse, read_json
-from limner.engine.errors import GraphError, InputError
-from limner.engine.node import Node
+from limner.engine.errors import InputError
+from limner.engine.flat import flat_ids
 from limner.engine.plan import Plan
+from limner.engine.provenance import provenance_of
+from limner.session import Session
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+Kind = Literal["source", "setting", "version", "device", "hardware"]
+
+_WORDS: Final[dict[Kind, str]] = {
+    "source": "another content than then",
+    "setting": "another value than then",
+    "version": "made with another version",
+    "device": "made on another device",
+    "hardware": "made on other hardware",
+}
+_HASH: Final = re.compile(r"\b([0-9a-f]{12})[0-9a-f]{28,}\b")
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One thing that is not as it was when a picture was made."""
+
+    kind: Kind
+    what: str
+    """A package, a device, nodes, ``node.setting``, or a node and what it reads."""
+    then: str
+    now: str
+
+    def __str__(self) -> str:
+        then, now = (_HASH.sub(r"\1...", text) for text in (self.then, self.now))
+        return f"{_WORDS[self.kind]}: {self.what}: {then} -> {now}"
+
+
+def here(session: Session, plan: Plan) -> Provenance:
+    """What a picture would say that a plan made here and now. Raises InputError where a file is gone."""
+    return provenance_of(plan, session.executor.keys(plan), flat_ids(plan.graph), session.machine)
+
+
+def changes(then: Provenance, now: Provenance) -> list[Change]:
+    """What differs between the making of a picture and a run of its graph here.
+
+    What one of the two does not know is no difference. Sources are compared by content, so that a model which lies
+    elsewhere now, or was saved again with the same bytes, is the same.
+    """
+    return [
+        *_nested("source", then.sources, now.sources, "{node}: {name}"),
+        *_nested("setting", then.resolved, now.resolved, "{node}.{name}"),
+        *_flat("version", then.software, now.software, absent="not installed"),
+        *_devices(then.devices, now.devices),
+        *_flat("hardware", then.hardware, now.hardware),
+    ]
+
+
+def _nested(
+    kind: Kind, then: Mapping[str, Mapping[str, Any]], now: Mapping[str, Mapping[str, Any]], what: str
+) -> Iterator[Change]:
+    for node, before in then.items():
+        for name, old in before.items():
+            new = now.get(node, {}).get(name, old)
+            if new != old:
+                yield Change(kind, what.format(node=node, name=name), str(old), str(new))
+
+
+def _flat(kind: Kind, then: Mapping[str, str], now: Mapping[str, str], absent: str = "") -> Iterator[Change]:
+    for name, old in then.items():
+        new = now.get(name, absent or old)
+        if new != old:
+            yield Change(kind, name, old, new)
+
+
+def _devices(then: Mapping[str, str], now: Mapping[str, str]) -> Iterator[Change]:
+    """One change for all nodes that moved the same way."""
+    moved: dict[tuple[str, str], list[str]] = {}
+    for node, old in then.items():
+        if (new := now.get(node, old)) != old:
+            moved.setdefault((old, new), []).append(node)
+    for (old, new), nodes in moved.items():
+        more = f" and {len(nodes) - 5} more" if len(nodes) > 5 else ""
+        yield Change("device", ", ".join(nodes[:5]) + more, old, new)
 
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """A picture beside those that its graph made again."""
+    """A picture beside the nearest of those that its graph made again."""
 
-    same_as: Path | None
-    """The new picture with the same pixels; None where there is none."""
-    largest_difference: int | None
-    """Of the nearest new picture, in steps of 0..255; None where none has the same size."""
+    nearest: Path | None
+    """None where no new picture has the same size."""
+    largest_difference: int = 0
+    """In steps of 0..255."""
+    psnr_db: float = 0.0
+    """Infinite for the same pixels."""
+    differing: float = 0.0
+    """The share of pixels that are not the same."""
 
-
-def graph_inside(image: Path) -> tuple[Document, Provenance]:
-    """The graph that an image file carries. Raises InputError where there is none, GraphError where it is wrong."""
-    from limner.nodes.provenance import read_provenance
-
-    if not image.is_file():
-        raise InputError(f"no such file: {image}")
-    provenance = read_provenance(image)
-    document, faults = parse(read_json(provenance.graph))
-    if document is None or faults:
-        raise GraphError(faults)
-    return document, provenance
+    @property
+    def is_same(self) -> bool:
+        """Whether all pixels are."""
+        return self.nearest is not None and not self.largest_difference
 
 
-def compare(image: Path, again: Sequence[Path]) -> Comparison:
-    """Compare the pixels of an image with those of others, metadata aside."""
+def read_pixels(path: Path) -> NDArray[np.uint8]:
+    """A picture as RGB (H, W, 3). Raises InputError where it cannot be decoded."""
     import numpy as np
     import PIL.Image
 
-    def pixels(path: Path) -> np.ndarray[tuple[int, ...], np.dtype[np.int16]]:
+    try:
         with PIL.Image.open(path) as opened:
-            return np.asarray(opened.convert("RGB"), dtype=np.int16)
+            return np.asarray(opened.convert("RGB"))
+    except Exception as error:  # Pillow raises whatever broken bytes lead to
+        raise InputError(f"{path} is damaged: {error}") from error
 
-    wanted = pixels(image)
-    nearest: int | None = None
+
+def compare(wanted: NDArray[np.uint8], again: Sequence[Path]) -> Comparison:
+    """The nearest of some pictures to the pixels of one, metadata aside; of JPEG and WebP as they are decoded here."""
+    best = Comparison(None)
     for path in again:
-        found = pixels(path)
-        if found.shape != wanted.shape:
-            continue
-        difference = int(np.abs(found - wanted).max())
-        if difference == 0:
-            return Comparison(path, 0)
-        nearest = difference if nearest is None else min(nearest, difference)
-    return Comparison(None, nearest)
+        found = read_pixels(path)
+        if found.shape == wanted.shape:
+            other = _compared(wanted, found, path)
+            if best.nearest is None or other.psnr_db > best.psnr_db:
+                best = other
+    return best
 
 
-def changed_files(then: Provenance, plan: Plan, keys: Sequence[str]) -> list[str]:
-    """The nodes that name files or weights which have changed since a picture was made, by their cache keys.
+def _compared(wanted: NDArray[np.uint8], found: NDArray[np.uint8], path: Path) -> Comparison:
+    import numpy as np
 
-    The graph is the picture's own, so nothing else can have changed the key of a node that reads files.
-    """
-    return [
-        step.node.id
-        for step, key in zip(plan.steps, keys, strict=True)
-        if step.node.type.cls.fingerprint is not Node.fingerprint and then.keys.get(step.node.id, key) != key
-    ]
+    from limner.nodes._likeness import psnr_db, squared_error
 
-
-def changed_devices(then: Provenance, plan: Plan) -> list[str]:
-    """Where nodes run that ran elsewhere when a picture was made: ``denoise: cuda:0 -> cpu``."""
-    ran = ((step.node.id, then.devices.get(step.node.id, step.lane), step.lane) for step in plan.steps)
-    return [f"{node}: {before} -> {now}" for node, before, now in ran if before != now]
-
-
-def changed_software(then: Provenance, now: dict[str, str]) -> list[str]:
-    """What differs between the packages that made a picture and those of today: ``torch 2.12.0 -> 2.13.0``."""
-    return [f"{name} {old} -> {now.get(name, 'absent')}" for name, old in then.software.items() if now.get(name) != old]
+    difference = np.abs(found.astype(np.int16) - wanted)
+    return Comparison(
+        path,
+        largest_difference=int(difference.max()),
+        psnr_db=psnr_db(squared_error(wanted, found)),
+        differing=float(difference.any(axis=2).mean()),
+    )

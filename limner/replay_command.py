@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
+import json
+import math
 import tempfile
+from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.text import Text
 
 from limner.engine.context import Provenance
+from limner.engine.errors import InputError
 from limner.engine.plan import Plan
 from limner.folders import cache_folder
 from limner.interrupts import raised
-from limner.nodes.save_image import SUFFIXES
-from limner.options import DebugOption, DeviceOption, NodesOption
+from limner.options import DebugOption, DeviceOption, JsonOption, NodesOption
+from limner.picture_graph import PICTURES, graph_inside
 from limner.progress import Bars, Display, Lines
+from limner.replay import Change, Comparison, changes, compare, here, read_pixels
 from limner.request import Request, registry_with
 from limner.running import exit_for, paths_of, print_paths, run_plan
-from limner.session import Session, software
-from limner.terminal import FAILED, err, friendly, out
+from limner.session import Session
+from limner.terminal import FAILED, err, friendly, out, printable
 
 
 @friendly
@@ -34,48 +40,81 @@ def replay(
     ] = None,
     device: DeviceOption = "auto",
     nodes: NodesOption = None,
+    as_json: JsonOption = False,
     debug: DebugOption = False,
 ) -> None:
-    """Run the graph inside a picture again. With --check, exit code 1 says that the pixels differ."""
-    from limner.replay import compare, graph_inside
+    """Run the graph inside a picture again, after saying what is not as it was.
 
-    document, provenance = graph_inside(image)
-    display: Display = Bars(err) if err.is_terminal else Lines(err)
+    With --check, exit code 1 says that the pixels differ.
+    """
+    if check and out_path is not None:
+        raise InputError("--check saves nothing, so it takes no --out", hint="leave one of them out")
+    document, then = graph_inside(image)
     registry = registry_with(nodes)
     if not check:
         with Session(registry=registry, cache_dir=cache_folder(), device=device) as session:
             plan = Request(session, document, out_path=out_path or f"{image.parent}/").plan()
-            _say_what_changed(provenance, session, plan)
-            result = run_plan(session, plan, display)
-            print_paths(result)
+            found = _say_what_changed(then, session, plan)
+            result = run_plan(session, plan, _display())
+            if as_json:
+                print(json.dumps({"image": str(image), "changes": found, "paths": paths_of(result)}))
+            else:
+                print_paths(result)
             exit_for(result, is_kept=True, debug=debug)
         return
+    wanted = read_pixels(image)
     with (
         raised(),  # so that the folder goes with an interrupt
         tempfile.TemporaryDirectory() as folder,
         Session(registry=registry, device=device) as session,
     ):
         plan = Request(session, document, out_path=f"{folder}/").plan()
-        _say_what_changed(provenance, session, plan)
-        result = run_plan(session, plan, display)
+        found = _say_what_changed(then, session, plan)
+        result = run_plan(session, plan, _display())
         exit_for(result, is_kept=False, debug=debug)
-        made = [path for path in map(Path, paths_of(result)) if path.suffix.lower() in SUFFIXES]
-        comparison = compare(image, made)
-    if comparison.same_as is not None:
-        out.print(Text.assemble(("✓ ", "green"), f"{image}: the same pixels"))
-        return
-    far = comparison.largest_difference
-    detail = "another size" if far is None else f"they differ by up to {far} of 255"
-    out.print(Text.assemble(("✗ ", "red"), f"{image}: not the same pixels; {detail}"))
-    raise typer.Exit(FAILED)
+        made = [path for path in map(Path, paths_of(result)) if path.suffix.lower() in PICTURES]
+        comparison = compare(wanted, made)
+    if as_json:
+        print(json.dumps({"image": str(image), "changes": found} | _as_data(comparison)))
+    else:
+        out.print(_verdict(image, comparison))
+    if not comparison.is_same:
+        raise typer.Exit(FAILED)
 
 
-def _say_what_changed(then: Provenance, session: Session, plan: Plan) -> None:
-    """Name, before anything runs, what may make the pixels differ."""
-    from limner.replay import changed_devices, changed_files, changed_software
+def _display() -> Display:
+    return Bars(err) if err.is_terminal else Lines(err)
 
-    changes = [f"made with another version: {change}" for change in changed_software(then, software())]
-    changes += [f"made on another device: {change}" for change in changed_devices(then, plan)]
-    changes += [f"{node}: what it reads has changed" for node in changed_files(then, plan, session.executor.keys(plan))]
-    for change in changes:
-        err.print(Text.assemble(("! ", "yellow"), change))
+
+def _say_what_changed(then: Provenance, session: Session, plan: Plan) -> list[dict[str, str]]:
+    """Name, before anything runs, what may make the pixels differ; the same as data."""
+    found: Sequence[Change] = changes(then, here(session, plan))
+    for change in found:
+        err.print(Text.assemble(("! ", "yellow"), printable(str(change), one_line=True)))
+    return [asdict(change) for change in found]
+
+
+def _verdict(image: Path, comparison: Comparison) -> Text:
+    name = printable(str(image), one_line=True)
+    if comparison.is_same:
+        return Text.assemble(("✓ ", "green"), f"{name}: the same pixels")
+    if comparison.nearest is None:
+        return Text.assemble(("✗ ", "red"), f"{name}: not the same pixels; another size")
+    detail = (
+        f"{comparison.differing:.2%} of them differ, by up to {comparison.largest_difference} of 255 "
+        f"(PSNR {comparison.psnr_db:.1f} dB)"
+    )
+    if comparison.nearest.suffix.lower() != image.suffix.lower():
+        detail += f"; its graph saves {comparison.nearest.suffix}"
+    return Text.assemble(("✗ ", "red"), f"{name}: not the same pixels; {detail}")
+
+
+def _as_data(comparison: Comparison) -> dict[str, Any]:
+    if comparison.nearest is None:
+        return {"is_same": False, "largest_difference": None, "psnr_db": None, "differing": None}
+    return {
+        "is_same": comparison.is_same,
+        "largest_difference": comparison.largest_difference,
+        "psnr_db": comparison.psnr_db if math.isfinite(comparison.psnr_db) else None,
+        "differing": comparison.differing,
+    }

@@ -100,7 +100,7 @@ def _encoder(spec: TextEncoder, device: str) -> Encoder:
     from limner.nodes._flux2.on_demand import OnDemandLoader
     from limner.nodes._flux2.source import find, local_folder
     from limner.server.encoder.model import Encoder
-    from limner.session import software
+    from limner.versions import software
 
     if local_folder(spec.source) is not None:
         find(spec.source, "text_encoder", spec.revision)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterable, Mapping
 from functools import cached_property
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
@@ -23,22 +22,23 @@ from limner.engine.memory_plan import usable_bytes
 from limner.engine.models import ResidentModel
 from limner.engine.parameters import with_values
 from limner.engine.plan import Plan, make_plan
+from limner.engine.provenance import Machine
 from limner.engine.registry import Registry
 from limner.engine.remedies import Remedy, find_remedies, memory_faults
 from limner.engine.result import Result
 from limner.engine.run import Run
 from limner.engine.store import Store
+from limner.engine.user_path import user_path
 from limner.graphs.library import GraphLibrary
+from limner.picture_graph import PICTURES, graph_to_run
+from limner.versions import all_software, software
 
 if TYPE_CHECKING:
     from limner.engine.device import DeviceTable
     from limner.engine.pool import ModelPool
 
-SOFTWARE = ("limner", "torch", "diffusers", "transformers")
-"""The packages whose versions decide the bytes of a picture."""
-
 GraphLike = Graph | Document | Mapping[str, Any] | str | Path
-"""A graph in any form: composed, parsed, a file's path, or a template's name."""
+"""A graph in any form: composed, parsed, a file's path (also of a picture that carries one), or a template's name."""
 
 
 class Session:
@@ -86,6 +86,11 @@ class Session:
 
         return find_devices()
 
+    @cached_property
+    def machine(self) -> Machine:
+        """What pictures say of this machine: its devices and the versions of its packages."""
+        return Machine({name: device.model for name, device in self.devices.items() if device.model}, all_software())
+
     @property
     def executor(self) -> Executor:
         """The lanes and the models, shared by every run of this session."""
@@ -103,6 +108,7 @@ class Session:
             models=self._pool,
             checkpoint_interval_s=self.checkpoint_interval_s,
             software=software(),
+            machine=self.machine,
         )
 
     def models(self) -> list[ResidentModel]:
@@ -126,12 +132,18 @@ class Session:
         elif isinstance(graph, Document):
             document = graph
         else:
-            raw = self.library.load(str(graph)) if isinstance(graph, (str, Path)) else graph
+            raw = self._read(str(graph)) if isinstance(graph, (str, Path)) else graph
             parsed, faults = parse(raw)
             if parsed is None or faults:
                 raise GraphError(self._all_faults(raw, faults, self._library_of(graph, beside)))
             document = parsed
         return with_values(document, values) if values else document
+
+    def _read(self, name: str) -> Any:
+        """The parsed JSON of a graph in a file, in a picture, or of that name."""
+        if Path(name).suffix.lower() in PICTURES:
+            return graph_to_run(user_path(name))
+        return self.library.load(name)
 
     def _library_of(self, graph: GraphLike, beside: str | Path | None) -> GraphLibrary:
         """The library as a graph sees it: from the folder of ``beside``, or of its own file."""
@@ -226,17 +238,6 @@ class Session:
 
     def __exit__(self, *args: type[BaseException] | BaseException | TracebackType | None) -> None:
         self.close()
-
-
-def software() -> dict[str, str]:
-    """The versions of the packages that decide the bytes of a picture, without importing them."""
-    found = {}
-    for name in SOFTWARE:
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:  # running from a checkout that was not installed
-            found[name] = "unknown"
-    return found
 
 
 _default: Session | None = None

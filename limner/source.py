@@ -9,10 +9,8 @@ from limner.engine.context import Provenance
 from limner.engine.document import Document
 from limner.engine.errors import InputError
 from limner.engine.user_path import user_path
-from limner.replay import graph_inside
+from limner.picture_graph import PICTURES, graph_inside
 from limner.session import Session
-
-_PICTURES = (".png", ".jpg", ".jpeg", ".webp")
 
 
 @dataclass(frozen=True)
@@ -28,7 +26,7 @@ class Source:
 
 def read_source(session: Session, name: str) -> Source:
     """The graph that a template's name, a graph file or a picture stands for. Raises GraphError, InputError."""
-    if Path(name).suffix.lower() not in _PICTURES:
+    if Path(name).suffix.lower() not in PICTURES:
         return Source(session.document(name), name)
     path = user_path(name)
     if path.is_dir():

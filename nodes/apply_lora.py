@@ -55,6 +55,11 @@ class ApplyLoRA(Node):
         """The SHA-256 of the file, or its commit on the hub. Raises InputError."""
         return identify_lora(lora_source(self.path), self.revision)
 
+    def sources(self) -> Mapping[str, str]:
+        """The file: its commit on the hub, or its SHA-256. Raises InputError."""
+        identity = self.fingerprint()
+        return {self.path: identity if identity.startswith("hub:") else f"sha256:{identity}"}
+
     def forecast(self, device: str, inputs: Mapping[str, Any]) -> Forecast:
         """The transformer with the LoRA. Raises InputError where the file cannot be read."""
         transformer = inputs.get("transformer")

@@ -10,7 +10,7 @@ from pydantic import Field
 from limner.engine.context import Context
 from limner.engine.forecast import Forecast
 from limner.engine.node import Node
-from limner.nodes._flux2.source import identify, source_faults
+from limner.nodes._flux2.source import describe_source, identify, source_faults
 from limner.nodes.specs import Dtype
 from limner.nodes.values import VAE, TextEncoder, Transformer
 
@@ -52,6 +52,10 @@ class LoadModel(Node):
     def fingerprint(self) -> str:
         """What the source holds. Raises ModelError."""
         return identify(self.source, self.revision)
+
+    def sources(self) -> Mapping[str, str]:
+        """The checkpoint: its commit on the hub, or the hash of its files. Raises ModelError."""
+        return {self.source: describe_source(self.source, self.revision)}
 
     def forecast(self, device: str, inputs: Mapping[str, Any]) -> Forecast:
         """The three specs. Raises ModelError."""

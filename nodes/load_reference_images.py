@@ -59,6 +59,10 @@ class LoadReferenceImages(Node):
         """The SHA-256 of every file, also of those that patterns match. Raises InputError."""
         return " ".join(hashlib.sha256(_read(name)).hexdigest() for name in self._names())
 
+    def sources(self) -> Mapping[str, str]:
+        """The files, each with its SHA-256. Raises InputError."""
+        return {name: f"sha256:{hashlib.sha256(_read(name)).hexdigest()}" for name in self._names()}
+
     def forecast(self, device: str, inputs: Mapping[str, Any]) -> Forecast:
         """The sizes of all pictures, from the headers of files. Raises InputError."""
         wired = inputs.get("images") or []

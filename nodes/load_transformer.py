@@ -10,7 +10,7 @@ from pydantic import Field
 from limner.engine.context import Context
 from limner.engine.forecast import Forecast
 from limner.engine.node import Node
-from limner.nodes._flux2.base import identify_single_file, single_file_faults
+from limner.nodes._flux2.base import describe_single_file, identify_single_file, single_file_faults
 from limner.nodes.specs import Dtype
 from limner.nodes.values import Transformer
 
@@ -50,6 +50,10 @@ class LoadTransformer(Node):
     def fingerprint(self) -> str:
         """What the file and the base hold. Raises InputError."""
         return identify_single_file("transformer", self.file, self.file_revision, self.base, self.revision)
+
+    def sources(self) -> Mapping[str, str]:
+        """The file, and the base: commits on the hub, or hashes. Raises InputError."""
+        return describe_single_file("transformer", self.file, self.file_revision, self.base, self.revision)
 
     def forecast(self, device: str, inputs: Mapping[str, Any]) -> Forecast:
         """The spec. Raises InputError."""

@@ -4,89 +4,147 @@ from __future__ import annotations
 
 import io
 import json
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from limner.engine.context import Provenance
-from limner.engine.errors import InputError
+from limner.engine.document import read_json
+from limner.engine.errors import GraphError, InputError
+from limner.nodes._a1111_text import a1111_text
+from limner.nodes._picture_text import MAX_TEXT_BYTES, RECORD, PictureTexts, read_texts
+from limner.nodes._xmp import jpeg_packets, packet
+from limner.nodes.foreign_picture import Foreign, recognize
 
 if TYPE_CHECKING:
     import numpy as np
     import PIL.Image
     from numpy.typing import NDArray
 
-PNG_KEY = "limner"
-"""The keyword of the iTXt chunk."""
-
 _EXIF_IFD, _USER_COMMENT = 0x8769, 0x9286
-_ASCII = b"ASCII\0\0\0"
-"""How EXIF says that a comment is ASCII; JSON with escapes is."""
 _MAX_JPEG_EXIF = 65_533
 """A JPEG segment holds no more."""
 
 
-def encode_picture(pixels: NDArray[np.uint8], suffix: str, quality: int, provenance: Provenance) -> tuple[bytes, bool]:
-    """One picture (H, W, 3) as the content of a file, and whether its provenance found room there.
+def encode_picture(
+    pixels: NDArray[np.uint8], suffix: str, quality: int, provenance: Provenance | None
+) -> tuple[bytes, bool]:
+    """One picture (H, W, 3) as the content of a file, and whether its provenance (None for none) found room there.
 
-    PNG holds it as iTXt ``limner``, JPEG and WebP as EXIF UserComment: JSON with ``graph``, ``keys`` and ``software``.
+    PNG holds it as iTXt ``limner``, JPEG and WebP in XMP: JSON with the fields of Provenance. Besides, ``parameters``
+    (PNG) or EXIF UserComment has a few lines as AUTOMATIC1111 writes them, which many programs show.
     """
     import PIL.Image
-    from PIL.PngImagePlugin import PngInfo
 
-    image, buffer = PIL.Image.fromarray(pixels), io.BytesIO()
-    text = _to_json(provenance)
+    text = "" if provenance is None else to_json(provenance)
+    if provenance is None or len(text) > MAX_TEXT_BYTES:
+        return _encode(PIL.Image.fromarray(pixels), suffix, quality), provenance is None
+    image, lines = PIL.Image.fromarray(pixels), a1111_text(provenance)
     if suffix == ".png":
-        info = PngInfo()
-        info.add_itxt(PNG_KEY, text)
-        image.save(buffer, "PNG", pnginfo=info)
-        return buffer.getvalue(), True
-    kind = "WEBP" if suffix == ".webp" else "JPEG"
-    exif = PIL.Image.Exif()
-    exif.get_ifd(_EXIF_IFD)[_USER_COMMENT] = _ASCII + text.encode("ascii")
-    content = exif.tobytes()
-    has_room = kind == "WEBP" or len(content) <= _MAX_JPEG_EXIF
-    image.save(buffer, kind, quality=quality, exif=content if has_room else b"")
-    return buffer.getvalue(), has_room
+        return _encode_png(image, text, lines), True
+    comment = _exif(lines)
+    if suffix == ".webp":
+        return _encode(image, suffix, quality, xmp=packet(text), exif=comment), True
+    main, extended = jpeg_packets(text)
+    return _encode(image, suffix, quality, xmp=main, extra=extended, exif=comment), True
+
+
+def to_json(provenance: Provenance) -> str:
+    """The record as pictures hold it: JSON in ASCII, the graph as an object."""
+    return json.dumps(asdict(provenance) | {"graph": json.loads(provenance.graph)}, ensure_ascii=True)
+
+
+@dataclass(frozen=True)
+class Picture:
+    """What a picture file says of itself."""
+
+    format: str
+    width: int
+    height: int
+    provenance: Provenance | None
+    """How Limner made it; None where it did not, or was told not to say so."""
+    foreign: Foreign | None
+    """What another program says."""
+
+
+def read_picture_story(path: Path) -> Picture:
+    """What a picture says of its making. Raises InputError where it is none, or what it says cannot be read."""
+    found = read_texts(path)
+    if (text := found.texts.get(RECORD)) is not None:
+        return _picture(found, _parse(text, path), None)
+    return _picture(found, None, recognize(found.texts))
 
 
 def read_provenance(path: Path) -> Provenance:
-    """What ``encode_picture`` wrote into a file. Raises InputError where there is nothing, or nothing to be read."""
-    import PIL.Image
-
-    try:
-        with PIL.Image.open(path, formats=("PNG", "JPEG", "WEBP")) as image:
-            text = _find_text(image)
-    except PIL.UnidentifiedImageError as error:
-        raise InputError(f"{path} is no picture that can be read", hint="use PNG, JPEG or WebP") from error
-    except (PIL.Image.DecompressionBombError, PIL.Image.DecompressionBombWarning) as error:
-        raise InputError(f"{path} is larger than any picture that Limner saves") from error
-    except (OSError, SyntaxError, ValueError) as error:
-        raise InputError(f"{path} cannot be read: {getattr(error, 'strerror', None) or error}") from error
-    if text is None:
+    """How Limner made a picture. Raises InputError where it did not, or where that cannot be read."""
+    picture = read_picture_story(path)
+    if picture.provenance is not None:
+        return picture.provenance
+    if picture.foreign is None:
         raise InputError(f"{path} carries no graph", hint="only pictures that Limner saved do")
+    raise InputError(
+        f"{path} carries no graph of Limner's; it was made by {picture.foreign.maker}: {picture.foreign.summary}",
+        hint=f"limner inspect {path} shows what is inside",
+    )
+
+
+class _Record(BaseModel):
+    """The shape of what ``to_json`` writes; what newer versions may add is passed over."""
+
+    model_config = ConfigDict(strict=True)
+
+    graph: Any
+    keys: dict[str, str]
+    software: dict[str, str]
+    devices: dict[str, str] = {}
+    hardware: dict[str, str] = {}
+    resolved: dict[str, dict[str, Any]] = {}
+    sources: dict[str, dict[str, str]] = {}
+    saved_by: str = ""
+    number: int = 1
+
+
+def _parse(text: str, path: Path) -> Provenance:
     try:
-        document = json.loads(text)
-        return Provenance(
-            graph=json.dumps(document["graph"]),
-            keys={str(name): str(key) for name, key in document["keys"].items()},
-            devices={str(name): str(lane) for name, lane in document.get("devices", {}).items()},
-            software={str(name): str(version) for name, version in document["software"].items()},
-        )
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        record = vars(_Record.model_validate(read_json(text)))
+        return Provenance(**record | {"graph": json.dumps(record["graph"])})
+    except (ValidationError, GraphError, ValueError, RecursionError) as error:
         raise InputError(f"{path} carries a graph that cannot be read") from error
 
 
-def _to_json(provenance: Provenance) -> str:
-    parts = asdict(provenance) | {"graph": json.loads(provenance.graph)}
-    return json.dumps(parts, ensure_ascii=True)
+def _picture(found: PictureTexts, provenance: Provenance | None, foreign: Foreign | None) -> Picture:
+    return Picture(found.format, found.width, found.height, provenance, foreign)
 
 
-def _find_text(image: PIL.Image.Image) -> str | None:
-    if image.format == "PNG":
-        text = image.info.get(PNG_KEY)
-        return str(text) if text is not None else None
-    comment = image.getexif().get_ifd(_EXIF_IFD).get(_USER_COMMENT)
-    if isinstance(comment, bytes) and comment.startswith(_ASCII):
-        return comment[len(_ASCII) :].decode("ascii", "replace")
-    return None
+def _encode_png(image: PIL.Image.Image, text: str, lines: str | None) -> bytes:
+    """Not compressed: Pillow, and so most programs, open no picture with a compressed text of more than 1 MB."""
+    from PIL.PngImagePlugin import PngInfo
+
+    chunks = PngInfo()
+    chunks.add_itxt(RECORD, text)
+    if lines is not None:
+        chunks.add_itxt("parameters", lines)
+    return _encode(image, ".png", 0, pnginfo=chunks)
+
+
+def _encode(image: PIL.Image.Image, suffix: str, quality: int, **metadata: Any) -> bytes:
+    buffer = io.BytesIO()
+    if suffix == ".png":
+        image.save(buffer, "PNG", **metadata)
+    else:
+        image.save(buffer, "WEBP" if suffix == ".webp" else "JPEG", quality=quality, **metadata)
+    return buffer.getvalue()
+
+
+def _exif(lines: str | None) -> bytes:
+    """A UserComment, as far as it fits into every format."""
+    import PIL.Image
+
+    if lines is None:
+        return b""
+    exif = PIL.Image.Exif()
+    exif.get_ifd(_EXIF_IFD)[_USER_COMMENT] = b"UNICODE\0" + lines.encode("utf-16-be", "replace")
+    content = exif.tobytes()
+    return content if len(content) <= _MAX_JPEG_EXIF else b""

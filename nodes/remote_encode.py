@@ -109,6 +109,10 @@ class RemoteEncode(Node):
             _known_models.put(self.url, identity)
         return identity
 
+    def sources(self) -> Mapping[str, str]:
+        """The model that encodes, by its identity. Raises RemoteError, InputError."""
+        return {"encoder": self.fingerprint()}
+
     async def run(self, ctx: Context) -> Conditioning:
         """Have the prompt encoded, and the negative one where the model uses it."""
         for message in odd_prompt(self.prompt):

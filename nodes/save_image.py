@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
+from dataclasses import replace
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from pydantic import Field
 
@@ -37,6 +38,10 @@ class SaveImage(Node):
         default=False, description="Replace a file of this name. Otherwise the next free numbered name is taken."
     )
     quality: int = Field(default=95, ge=1, le=100, description="Of JPEG and WebP: more is better and larger.")
+    metadata: Literal["full", "none"] = Field(
+        default="full",
+        description="full: the file says how it was made (graph, settings, versions, models, device). none: nothing.",
+    )
 
     def problems(self, wired: Collection[str] = ()) -> Iterator[tuple[str, str]]:
         """A format that cannot be written, or a folder in the place of the file."""
@@ -49,9 +54,10 @@ class SaveImage(Node):
         path, total = user_path(self.path), len(images.pixels)
         written: list[str] = []
         for number, pixels in enumerate(images.pixels, start=1):
-            content, is_told = encode_picture(pixels, path.suffix.lower(), self.quality, ctx.provenance)
+            story = replace(ctx.provenance, number=number) if self.metadata == "full" else None
+            content, is_told = encode_picture(pixels, path.suffix.lower(), self.quality, story)
             if not is_told:
-                ctx.warn(f"{self.path}: the graph is too large for this format and was left out; PNG holds any graph")
+                ctx.warn(f"{self.path}: the graph is too large to be carried by a picture and was left out")
             written.append(str(self._write(content, numbered(path, None if total == 1 else number))))
             ctx.progress(number, total)
         return Files(tuple(written))

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 from limner.engine.errors import InputError, ModelError
 from limner.nodes._flux2.catalog import known_folder
-from limner.nodes._flux2.hub_file import HubFile, fetch, here, identify_file, locate
+from limner.nodes._flux2.hub_file import HubFile, describe_file, fetch, here, identify_file, locate
 from limner.nodes._flux2.index import read_json
 from limner.nodes._flux2.shapes import Shapes, transformer_shapes, vae_shapes
 from limner.nodes._flux2.single_file import file_faults, find_pieces
 from limner.nodes._flux2.single_file_names import Names, transformer_names, vae_names
-from limner.nodes._flux2.source import base_faults, identify, local_folder
+from limner.nodes._flux2.source import base_faults, describe_source, identify, local_folder
 from limner.nodes._flux2.weights import Stored
 from limner.nodes.specs import Component
 
@@ -54,6 +54,14 @@ def identify_single_file(
 ) -> str:
     """What a file and its base hold, as text. Raises InputError."""
     return f"{identify_file(locate(file, ENDINGS[component]), file_revision)} on {identify(base, revision)}"
+
+
+def describe_single_file(
+    component: Component, file: str, file_revision: str | None, base: str, revision: str | None
+) -> dict[str, str]:
+    """The same by what the user called them, and the same text for equal files wherever they lie. Raises InputError."""
+    source = locate(file, ENDINGS[component])
+    return {file: describe_file(source, file_revision), base: describe_source(base, revision)}
 
 
 def find_file(component: Component, file: str, revision: str | None, report: ReportBytes | None = None) -> Path:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import platform
 import sys
 from pathlib import Path
 
@@ -17,7 +18,7 @@ _DRIVERS = ("/dev/nvidiactl", "/dev/nvidia0", "/dev/dxg", "/dev/kfd")
 def find_devices() -> DeviceTable:
     """Every device of this machine: accelerators first, because ``auto`` takes the first one; the CPU last."""
     accelerators = _accelerators() if _may_have_accelerator() else []
-    return DeviceTable([*accelerators, Device("cpu", _ram_bytes())])
+    return DeviceTable([*accelerators, Device("cpu", _ram_bytes(), _processor())])
 
 
 def _may_have_accelerator() -> bool:
@@ -30,11 +31,11 @@ def _accelerators() -> list[Device]:
         import torch
 
     found = [
-        Device(f"cuda:{index}", properties.total_memory)
+        Device(f"cuda:{index}", properties.total_memory, properties.name)
         for index, properties in enumerate(map(torch.cuda.get_device_properties, range(torch.cuda.device_count())))
     ]
     if torch.backends.mps.is_available():
-        found.append(Device("mps", torch.mps.recommended_max_memory()))
+        found.append(Device("mps", torch.mps.recommended_max_memory(), platform.machine()))
     return found
 
 
@@ -44,3 +45,18 @@ def _ram_bytes() -> int | None:
     except (AttributeError, ValueError, OSError):  # Windows has no sysconf
         return None
     return min(there, memory_limit() or there)
+
+
+def _processor() -> str:
+    """The processor's name and how many threads torch takes: both decide the last bits of sums."""
+    threads = os.environ.get("OMP_NUM_THREADS")
+    return f"{_processor_name()}, {f'{threads} threads' if threads else f'{os.cpu_count()} cores'}"
+
+
+def _processor_name() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:  # no Linux
+        lines = []
+    named = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return next(named, platform.processor() or platform.machine())

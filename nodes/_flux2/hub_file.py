@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from limner.engine.errors import ModelError
 from limner.engine.user_path import user_path
-from limner.nodes._flux2.source import content_of
+from limner.nodes._flux2.content import content_of, portable_content_of
 from limner.nodes._flux2.weights import shorten
 
 if TYPE_CHECKING:
@@ -56,8 +56,15 @@ def locate(name: str, endings: Collection[str]) -> Path | HubFile:
 
 def identify_file(source: Path | HubFile, revision: str | None) -> str:
     """What a file holds, as text: by content where it is small, by commit where it is on the hub. Raises ModelError."""
-    if isinstance(source, Path):
-        return content_of(source)
+    return content_of(source) if isinstance(source, Path) else _at_commit(source, revision)
+
+
+def describe_file(source: Path | HubFile, revision: str | None) -> str:
+    """What a file holds, as text: the same for equal files wherever they lie. Raises ModelError."""
+    return portable_content_of(source) if isinstance(source, Path) else _at_commit(source, revision)
+
+
+def _at_commit(source: HubFile, revision: str | None) -> str:
     from limner.nodes._flux2.hub import known_commit
 
     return f"hub:{source}@{known_commit(source.repo, revision) or revision or 'main'}"

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from limner.engine.errors import InputError
+from limner.nodes._flux2.content import sha256_of
 from limner.nodes._flux2.hub_file import HubFile, identify_file, locate
 from limner.nodes._flux2.weights import read_tensors, shorten
 
@@ -23,13 +22,7 @@ def lora_source(name: str) -> Path | HubFile:
 
 def identify_lora(source: Path | HubFile, revision: str | None) -> str:
     """The SHA-256 of a file that is here; for one on the hub, its name and commit. Raises InputError."""
-    if isinstance(source, HubFile):
-        return identify_file(source, revision)
-    try:
-        with source.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError as error:
-        raise InputError(f"{source} cannot be read: {error.strerror or error}") from error
+    return sha256_of(source) if isinstance(source, Path) else identify_file(source, revision)
 
 
 def lora_faults(path: Path) -> Iterator[str]:

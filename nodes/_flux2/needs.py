@@ -33,6 +33,7 @@ def encode_prompt(spec: TextEncoder, max_length: int | None, device: str) -> For
         working_bytes=working + unpacked_bytes(spec, device, tokens),
         passes=prompts,
         note=f"{tokens:,} tokens",
+        resolved={"max_length": tokens},
     )
 
 
@@ -40,7 +41,9 @@ def encode_references(spec: VAE, pictures: PictureSizes, device: str) -> Forecas
     """Encoding one picture after the other. Raises ModelError."""
     component = known(spec)
     itemsize = component.itemsize(spec, device)
-    scaled = PictureSizes(tuple(map(as_reference, pictures.sizes)))
+    scaled = pictures  # what is only guessed at stays known as that
+    if pictures is not UNKNOWN_REFERENCE:
+        scaled = PictureSizes(tuple(map(as_reference, pictures.sizes)))
     working = max(
         activations.encode_bytes(component.config, width * height, itemsize) for width, height in scaled.sizes
     )
@@ -98,7 +101,15 @@ def denoise(spec: Transformer, drawing: Drawing, device: str) -> Forecast:
         passes=steps * prompts,
         note=f"{note}; {_said(adds, more)}",
         adds=(*adds, more),
+        resolved={"steps": steps, "guidance": guidance} | _known_size(drawing, size),
     )
+
+
+def _known_size(drawing: Drawing, size: tuple[int, int]) -> dict[str, int]:
+    """Width and height, unless they are those of a reference that is only guessed at."""
+    if drawing.references is UNKNOWN_REFERENCE:
+        return {}
+    return {"width": size[0], "height": size[1]}
 
 
 def decode(spec: VAE, latents: PictureSizes, device: str) -> Forecast:

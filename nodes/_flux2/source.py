@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterator
-from functools import lru_cache
+from collections.abc import Callable, Iterator
 from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from limner.engine.errors import InputError, ModelError
 from limner.engine.user_path import user_path
+from limner.nodes._flux2.content import content_of, portable_content_of
 from limner.nodes._flux2.index import COMPONENTS, index_faults
 from limner.nodes.specs import Component
 
@@ -19,9 +19,6 @@ if TYPE_CHECKING:
     from limner.nodes._flux2.hub import ReportBytes
 
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+", re.ASCII)
-_SMALL_BYTES = 16 << 20
-"""Weights up to this size count by content: the embedded model has the same identity on every machine."""
-
 _ENDINGS = ("json", "safetensors", "jinja", "txt", "model")
 """What a component is made of: configurations, weights, templates and vocabularies."""
 _FOLDERS_OF: dict[Component, tuple[str, ...]] = {
@@ -57,19 +54,31 @@ def source_faults(source: str) -> Iterator[str]:
 
 
 def identify(source: str, revision: str | None) -> str:
-    """What a source holds, as text: equal for equal weights, quick even for 100 GB. Raises ModelError.
+    """What a source holds, as text for a key: another one as soon as anything of it changes. Raises ModelError.
 
     A hub id is known by its commit as soon as anything of it was downloaded; before that, by its branch.
     """
+    return _identify(source, revision, content_of)
+
+
+def describe_source(source: str, revision: str | None) -> str:
+    """What a source holds, as text: the same for equal weights wherever they lie. Raises ModelError.
+
+    The commit of a hub id, or one hash of all files: ``sampled`` where some are (see ``portable_content_of``).
+    """
+    return _identify(source, revision, portable_content_of)
+
+
+def _identify(source: str, revision: str | None, content: Callable[[Path], str]) -> str:
     folder = local_folder(source)
     if folder is None:
         from limner.nodes._flux2.hub import known_commit
 
         return f"hub:{source}@{known_commit(source, revision) or revision or 'main'}"
-    digest = hashlib.sha256()
-    for path in sorted(_parts(folder)):
-        digest.update(f"{path.relative_to(folder).as_posix()}\0{content_of(path)}\0".encode())
-    return f"sha256:{digest.hexdigest()}"
+    held = {path.relative_to(folder).as_posix(): content(path) for path in sorted(_parts(folder))}
+    kind = "sampled" if any(text.startswith("sampled:") for text in held.values()) else "sha256"
+    digest = hashlib.sha256("".join(f"{name}\0{text}\0" for name, text in held.items()).encode())
+    return f"{kind}:{digest.hexdigest()}"
 
 
 def find(
@@ -125,20 +134,3 @@ def _parts(folder: Path) -> Iterator[Path]:
         for path in (folder / component).glob("*"):
             if path.suffix[1:] in _ENDINGS and path.is_file():
                 yield path
-
-
-def content_of(path: Path) -> str:
-    """What a file holds, as text: its hash, or for large weights its size and time. Raises ModelError."""
-    try:
-        stat = path.stat()
-        if path.suffix in (".safetensors", ".gguf") and stat.st_size > _SMALL_BYTES:
-            return f"{stat.st_size} {stat.st_mtime_ns}"
-        return _sha256(path, stat.st_size, stat.st_mtime_ns, stat.st_ino)
-    except OSError as error:
-        raise ModelError(f"{path} cannot be read: {error.strerror or error}") from error
-
-
-@lru_cache(maxsize=1024)
-def _sha256(path: Path, size: int, mtime_ns: int, inode: int) -> str:
-    """The hash of a file, computed again only when its stamp has changed. Raises OSError."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()

@@ -44,7 +44,7 @@ def test_what_is_no_picture(tmp_path: Path, content: bytes | None) -> None:
     path = tmp_path / "a.png"
     if content is not None:
         path.write_bytes(content)
-    with pytest.raises(InputError, match="read"):
+    with pytest.raises(InputError, match=r"no such file|read"):
         read_provenance(path)
 
 

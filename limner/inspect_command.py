@@ -1,0 +1,95 @@
+"""``limner inspect``."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Group
+
+from limner.engine.errors import InputError
+from limner.options import DebugOption, JsonOption
+from limner.picture_graph import PICTURES
+from limner.terminal import WRONG_INPUT, friendly, out, report, show
+
+if TYPE_CHECKING:
+    from limner.nodes.provenance import Picture
+
+
+@friendly
+def inspect(
+    images: Annotated[list[Path], typer.Argument(metavar="IMAGE...", help="Pictures, or folders of pictures.")],
+    graph: Annotated[
+        bool, typer.Option("--graph", help="Print the graph of one picture alone, to be kept as a graph file.")
+    ] = False,
+    as_json: JsonOption = False,
+    debug: DebugOption = False,
+) -> None:
+    """Say how pictures were made: graph, settings, models, versions, device; also of other programs' pictures."""
+    from limner.nodes.provenance import read_picture_story
+    from limner.picture_page import picture_page
+
+    if graph:
+        _print_graph(images, as_json=as_json)
+        return
+    rows, code = list[dict[str, Any]](), 0
+    for number, path in enumerate(_pictures(images)):
+        try:
+            picture = read_picture_story(path)
+        except InputError as error:
+            code = WRONG_INPUT
+            if as_json:
+                rows.append({"path": str(path), "error": error.message})
+            else:
+                report(error)
+            continue
+        if as_json:
+            rows.append({"path": str(path)} | _as_data(picture))
+        else:
+            show(picture_page(path, picture) if not number else Group("", picture_page(path, picture)))
+    if as_json:
+        out.print_json(data=rows)
+    if code:
+        raise typer.Exit(code)
+
+
+def _print_graph(images: list[Path], *, as_json: bool) -> None:
+    from limner.nodes.provenance import read_provenance
+
+    if len(images) > 1 or as_json:
+        raise InputError("--graph prints one graph and nothing else", hint="name one picture, and leave --json out")
+    text = json.dumps(json.loads(read_provenance(images[0]).graph), indent=2, ensure_ascii=False)
+    sys.stdout.write(_UNSAFE.sub(lambda found: f"\\u{ord(found[0]):04x}", text) + "\n")
+
+
+_UNSAFE = re.compile("[\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+"""What would steer a terminal or cannot be encoded, and JSON may hold as it is; it is an escape in JSON, too."""
+
+
+def _pictures(named: list[Path]) -> Iterator[Path]:
+    """The files, and those of folders in order of their names. Raises InputError for a folder without pictures."""
+    for path in named:
+        if not path.is_dir():
+            yield path
+            continue
+        found = sorted(file for file in path.iterdir() if file.suffix.lower() in PICTURES and file.is_file())
+        if not found:
+            raise InputError(f"{path} has no pictures", hint=f"those end in {', '.join(PICTURES)}")
+        yield from found
+
+
+def _as_data(picture: Picture) -> dict[str, Any]:
+    provenance, foreign = picture.provenance, picture.foreign
+    return {
+        "format": picture.format,
+        "width": picture.width,
+        "height": picture.height,
+        "provenance": None if provenance is None else asdict(provenance) | {"graph": json.loads(provenance.graph)},
+        "foreign": None if foreign is None else asdict(foreign),
+    }

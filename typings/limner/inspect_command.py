@@ -1,0 +1,1 @@
+../../limner/inspect_command.py

@@ -1,0 +1,1 @@
+../../limner/picture_page.py
