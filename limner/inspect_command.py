@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import sys
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
@@ -16,7 +15,7 @@ from rich.console import Group
 from limner.engine.errors import InputError
 from limner.options import DebugOption, JsonOption
 from limner.picture_graph import PICTURES
-from limner.terminal import WRONG_INPUT, friendly, out, report, show
+from limner.terminal import WRONG_INPUT, friendly, report, show
 
 if TYPE_CHECKING:
     from limner.nodes.provenance import Picture
@@ -54,7 +53,7 @@ def inspect(
         else:
             show(picture_page(path, picture) if not number else Group("", picture_page(path, picture)))
     if as_json:
-        out.print_json(data=rows)
+        print(_json(rows))
     if code:
         raise typer.Exit(code)
 
@@ -64,8 +63,13 @@ def _print_graph(images: list[Path], *, as_json: bool) -> None:
 
     if len(images) > 1 or as_json:
         raise InputError("--graph prints one graph and nothing else", hint="name one picture, and leave --json out")
-    text = json.dumps(json.loads(read_provenance(images[0]).graph), indent=2, ensure_ascii=False)
-    sys.stdout.write(_UNSAFE.sub(lambda found: f"\\u{ord(found[0]):04x}", text) + "\n")
+    print(_json(json.loads(read_provenance(images[0]).graph)))
+
+
+def _json(value: Any) -> str:
+    """As people read it, in their own script, and safe to print."""
+    text = json.dumps(value, indent=2, ensure_ascii=False)
+    return _UNSAFE.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
 _UNSAFE = re.compile("[\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -52,8 +53,17 @@ def encode_picture(
 
 
 def to_json(provenance: Provenance) -> str:
-    """The record as pictures hold it: JSON in ASCII, the graph as an object."""
-    return json.dumps(asdict(provenance) | {"graph": json.loads(provenance.graph)}, ensure_ascii=True)
+    """The record as pictures hold it: JSON in ASCII, the graph as an object.
+
+    A text that begins with the user's home folder begins with ``~`` there, as the user might have written it: a picture
+    that is shown around need not name its maker.
+    """
+    text = json.dumps(asdict(provenance) | {"graph": json.loads(provenance.graph)}, ensure_ascii=True)
+    home = Path.home()
+    if home == Path(home.anchor):
+        return text
+    begin = re.escape(json.dumps(str(home))[:-1])
+    return re.sub(rf"(?<!\\){begin}(?=/|\\\\)", '"~', text)
 
 
 @dataclass(frozen=True)

@@ -62,6 +62,40 @@ def test_check_proves_the_pixels(limner: Any, picture: Path) -> None:
     assert sorted(path.name for path in Path().iterdir()) == ["a.png", "cache"]
 
 
+@pytest.mark.parametrize("suffix", [".jpg", ".webp"])
+def test_check_proves_pictures_that_were_squeezed(limner: Any, quick: Any, suffix: str) -> None:
+    """What is compared are the pixels as they are decoded; another quality is another picture."""
+    assert quick("text_to_image", "--out", f"a{suffix}").code == 0
+    assert limner("replay", f"a{suffix}", "--check").stdout == f"✓ a{suffix}: the same pixels\n"
+    with PIL.Image.open(f"a{suffix}") as image:
+        image.save(f"b{suffix}", quality=30, xmp=image.info["xmp"])
+    answer = limner("replay", f"b{suffix}", "--check", "--json")
+    assert answer.code == 1
+    assert not answer.json["is_same"]
+    assert answer.json["largest_difference"] > 1
+    assert 20 < answer.json["psnr_db"] < 60
+
+
+def test_check_says_that_a_picture_was_converted(limner: Any, picture: Path) -> None:
+    """A PNG whose story went along into a JPEG is not what its graph saves."""
+    from limner.nodes._xmp import packet
+
+    with PIL.Image.open(picture) as image:
+        image.save("b.jpg", quality=80, xmp=packet(image.text["limner"]))
+    answer = limner("replay", "b.jpg", "--check")
+    assert answer.code == 1
+    assert "; its graph saves .png" in answer.stdout
+
+
+def test_a_picture_that_is_cut_off_is_refused_before_anything_runs(limner: Any, picture: Path) -> None:
+    """Its story is at the front and can be read, its pixels cannot."""
+    Path("b.png").write_bytes(picture.read_bytes()[:-2000])
+    answer = limner("replay", "b.png", "--check")
+    assert answer.code == 2
+    assert "b.png is damaged" in answer.stderr
+    assert "nodes to run" not in answer.stderr
+
+
 def test_check_finds_a_tampered_pixel(limner: Any, picture: Path) -> None:
     """One step in one channel of one pixel is enough."""
     edited(picture)
@@ -162,3 +196,46 @@ def test_a_graph_of_graphs_needs_no_other_file(limner: Any, quick: Any, tmp_path
     assert limner("run", "outer.json").code == 0
     Path("inner.json").unlink()
     assert limner("replay", "o.png", "--check").code == 0
+
+
+def story(path: Path) -> dict[str, Any]:
+    with PIL.Image.open(path) as image:
+        return dict(json.loads(image.text["limner"]))
+
+
+def test_all_that_changed_is_said_before_anything_runs(limner: Any, picture: Path) -> None:
+    """Content of sources, settings of their own, versions, devices, hardware; what was not recorded is no change."""
+    told = story(picture)
+    told["sources"] |= {"model": {"tiny": "sha256:" + "0" * 64}, "nobody": {"x": "sha256:1"}}
+    told["resolved"]["denoise"] |= {"guidance": 3.5, "of_old": 1}
+    told["software"] |= {"pillow": "1.0", "gone": "1"}
+    told["devices"] |= {"denoise": "cuda:0", "decode": "cuda:0"}
+    told["hardware"] = {"cpu": "an abacus", "cuda:0": "a card"}
+    edited(picture, keep=json.dumps(told))
+    answer = limner("replay", picture, "--check", "--json")
+    found = {(change["kind"], change["what"]): (change["then"], change["now"]) for change in answer.json["changes"]}
+    assert found.pop(("source", "model: tiny"))[0] == "sha256:" + "0" * 64
+    assert found.pop(("setting", "denoise.guidance")) == ("3.5", "2.0")
+    assert found.pop(("version", "pillow"))[0] == "1.0"
+    assert found.pop(("version", "gone")) == ("1", "not installed")
+    assert found.pop(("device", "denoise, decode")) == ("cuda:0", "cpu")
+    assert found.pop(("hardware", "cpu"))[0] == "an abacus"
+    assert found == {}
+    said, _, ran = answer.stderr.partition("nodes to run")
+    assert said.count("! ") == 6
+    assert "! " not in ran
+
+
+def test_a_lora_that_changed_is_named(limner: Any, quick: Any) -> None:
+    """By the hash of its file, not by its name or time."""
+    lora = next(path for path in (files("limner.tiny") / "lora").iterdir() if path.name.endswith(".safetensors"))
+    Path("a.safetensors").write_bytes(lora.read_bytes())
+    assert quick("lora", "--set", "lora=a.safetensors", "--out", "a.png").code == 0
+    Path("a.safetensors").touch()
+    assert "! " not in limner("replay", "a.png", "--check").stderr
+    content = bytearray(lora.read_bytes())
+    content[-1] ^= 1
+    Path("a.safetensors").write_bytes(content)
+    said = limner("replay", "a.png", "--check").stderr
+    assert "! another content than then: " in said
+    assert ": a.safetensors: sha256:" in said

@@ -214,3 +214,16 @@ def test_faults_that_are_found_before_running(tmp_path: Path) -> None:
 def test_settings_out_of_range_are_refused(settings: dict[str, object]) -> None:
     with pytest.raises(ValidationError):
         SaveImage.model_validate(settings)
+
+
+@pytest.mark.parametrize("suffix", [".png", ".jpg", ".webp"])
+def test_a_picture_does_not_name_the_user(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, suffix: str) -> None:
+    """A path in the home folder begins with ``~`` in the picture; every other text is as it was."""
+    monkeypatch.setenv("HOME", "/home/ada")
+    texts = ["/home/ada/models/x", "/home/ada", "/home/adam/x", 'in "/home/ada/x"', "/srv/home/ada/x"]
+    graph = {"nodes": {"a": {"settings": {"files": texts, "path": "/home/ada/b.png"}}}}
+    sources = {"a": {"/home/ada/b.png": "sha256:ab"}}
+    save(tmp_path / f"a{suffix}", pictures(), Provenance(json.dumps(graph), sources=sources))
+    found = read_provenance(tmp_path / f"a{suffix}")
+    assert json.loads(found.graph)["nodes"]["a"]["settings"] == {"files": ["~/models/x", *texts[1:]], "path": "~/b.png"}
+    assert found.sources == {"a": {"~/b.png": "sha256:ab"}}

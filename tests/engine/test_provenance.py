@@ -1,0 +1,114 @@
+"""What a run says of itself: settings as they were, what was read, and on what, in words that hold elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from limner.engine.check import check
+from limner.engine.context import Context, Provenance
+from limner.engine.device import Device, DeviceTable
+from limner.engine.errors import ModelError
+from limner.engine.flat import flat_ids
+from limner.engine.forecast import Forecast
+from limner.engine.node import Node
+from limner.engine.plan import make_plan
+from limner.engine.provenance import Machine, provenance_of
+from limner.engine.registry import Registry
+
+
+class Number(Node):
+    """A plain value."""
+
+    value: int = 1
+
+    def known_outputs(self) -> tuple[int]:
+        return (self.value,)
+
+    def run(self, ctx: Context) -> int:
+        return self.value
+
+
+class Draw(Node):
+    """Draws with a model whose own number of steps is 4."""
+
+    on_device = True
+    steps: int | None = None
+    seed: int = 0
+    tag: str | None = None
+
+    def forecast(self, device: str, inputs: Mapping[str, Any]) -> Forecast:
+        return Forecast(resolved={"steps": self.steps or 4})
+
+    def run(self, ctx: Context) -> str:
+        return ""
+
+
+class Read(Node):
+    """Reads a file, of which only the fingerprint is said."""
+
+    name: str = "a"
+
+    def fingerprint(self) -> str:
+        if self.name == "gone":
+            raise ModelError("it is gone")
+        return "secret of " + self.name
+
+    def run(self, ctx: Context) -> str:
+        return ""
+
+
+class Named(Read):
+    """The same, with words for others."""
+
+    def sources(self) -> Mapping[str, str]:
+        return {self.name: "sha256:1"}
+
+
+def provenance(nodes: dict[str, Any]) -> Provenance:
+    registry = Registry()
+    for node in (Number, Draw, Read, Named):
+        registry.add(node)
+    graph = check({"limner": 1, "nodes": nodes}, registry)
+    plan = make_plan(graph, DeviceTable([Device("cpu"), Device("cuda:0")]))
+    machine = Machine({"cpu": "a processor", "cuda:0": "a card"}, {"limner": "1"})
+    return provenance_of(plan, ["key"] * len(plan.steps), flat_ids(graph), machine)
+
+
+def test_settings_that_the_graph_does_not_say_are_there_as_they_were() -> None:
+    """Defaults, what a wire brought, and the model's own; what the graph says is said once, there."""
+    found = provenance(
+        {
+            "n": {"type": "Number", "settings": {"value": 7}},
+            "a": {"type": "Draw", "settings": {"tag": "x"}, "wires": {"seed": "n"}},
+            "b": {"type": "Draw", "settings": {"steps": 9}},
+            "c": {"type": "Draw", "settings": {"steps": None, "seed": 2}},
+        }
+    )
+    assert found.resolved == {"a": {"steps": 4, "seed": 7}, "b": {"seed": 0}, "c": {"steps": 4}}
+
+
+def test_what_was_read_is_said_by_content() -> None:
+    """A node that has no words for others is known by a hash; one that cannot tell any more loses no picture."""
+    found = provenance(
+        {
+            "a": {"type": "Read"},
+            "b": {"type": "Read", "settings": {"name": "b"}},
+            "c": {"type": "Named"},
+            "d": {"type": "Number"},
+        }
+    )
+    assert found.sources["c"] == {"a": "sha256:1"}
+    assert set(found.sources) == {"a", "b", "c"}
+    assert found.sources["a"] != found.sources["b"]
+    assert "secret" not in str(found)
+    gone = provenance({"a": {"type": "Read", "settings": {"name": "gone"}}})
+    assert gone.sources == {"a": {"content": "unreadable"}}
+
+
+def test_only_hardware_that_was_used_is_named() -> None:
+    """Nobody needs to know of the card that was idle."""
+    found = provenance({"a": {"type": "Draw"}, "n": {"type": "Number"}})
+    assert found.devices == {"a": "cpu", "n": "host"}
+    assert found.hardware == {"cpu": "a processor"}
+    assert found.software == {"limner": "1"}
