@@ -1,0 +1,1 @@
+../../limner/export_command.py
