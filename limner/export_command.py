@@ -11,9 +11,10 @@ from limner.engine.errors import InputError
 from limner.engine.write import write_atomically
 from limner.options import DebugOption, DeviceOption, GraphArg, NodesOption, SetOption
 from limner.request import Request, registry_with
-from limner.session import Session, software
+from limner.session import Session
 from limner.source import read_source
 from limner.terminal import err, friendly
+from limner.versions import software
 
 
 @friendly

@@ -16,11 +16,13 @@ def literal(value: Any) -> str:
     r"""A text, number, truth value, None, or a list or tuple of them, as an expression that gives just that.
 
     >>> print(literal('a "red" circle\n'))
-    "a \"red\" circle\n"
+    'a "red" circle\n'
     """
     if isinstance(value, str):
         # JSON's escapes are Python's as well
-        return _UNSEEN.sub(lambda found: f"\\u{ord(found[0]):04x}", json.dumps(value, ensure_ascii=False))
+        quoted = _UNSEEN.sub(lambda found: f"\\u{ord(found[0]):04x}", json.dumps(value, ensure_ascii=False))
+        is_full_of_quotes = '"' in value and "'" not in value
+        return "'" + quoted[1:-1].replace('\\"', '"') + "'" if is_full_of_quotes else quoted
     if isinstance(value, tuple):
         return f"({', '.join(map(literal, value))}{',' if len(value) == 1 else ''})"
     if isinstance(value, list):
@@ -34,7 +36,7 @@ def wrapped(value: Any) -> str:
     if len(line) <= _WIDTH:
         return line
     if isinstance(value, str):
-        parts = textwrap.wrap(value, _WIDTH - 10, drop_whitespace=False, replace_whitespace=False, expand_tabs=False)
+        parts = [part for line in value.splitlines(keepends=True) for part in _wrap(line)]
         if "".join(parts) == value and len(parts) > 1:
             return "(\n" + "".join(f"    {literal(part)}\n" for part in parts) + ")"
     if isinstance(value, list):
@@ -42,10 +44,14 @@ def wrapped(value: Any) -> str:
     return line
 
 
+def _wrap(line: str) -> list[str]:
+    return textwrap.wrap(line, _WIDTH - 10, drop_whitespace=False, replace_whitespace=False, expand_tabs=False)
+
+
 def comment(text: str) -> str:
     """A text of others as one line that can stand behind ``#`` or between three quotes."""
     line = " ".join(text.split())
-    return literal(line)[1:-1].replace('\\"', "'")
+    return literal(line.replace('"', "'"))[1:-1]
 
 
 def call(function: str, *arguments: str) -> str:

@@ -20,7 +20,7 @@ from limner import GraphError, Node, Registry, Session
 from limner.engine.context import Context
 from limner.nodes._plain.export import EMITTERS, export
 from limner.nodes._plain.literal import comment, literal, wrapped
-from limner.session import software
+from limner.versions import software
 
 LORA = str(files("limner.tiny") / "lora" / "moon.safetensors")
 DOOR = """
