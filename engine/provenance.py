@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -18,6 +18,10 @@ UNREADABLE: Final = "unreadable"
 """What a source held that could not be read when the picture was written: it is no reason to lose the picture."""
 
 
+Outputs = Callable[[int], tuple[Any, ...] | None]
+"""What a step gave, by its index; None where that is not known (any more)."""
+
+
 @dataclass(frozen=True)
 class Machine:
     """What pictures say of the machine that made them."""
@@ -28,17 +32,24 @@ class Machine:
     """The versions of all packages that may change a picture."""
 
 
-def provenance_of(plan: Plan, keys: Sequence[str], ids: Mapping[str, str], machine: Machine) -> Provenance:
+def provenance_of(
+    plan: Plan,
+    keys: Sequence[str],
+    ids: Mapping[str, str],
+    machine: Machine,
+    outputs: Outputs = lambda index: None,
+) -> Provenance:
     """What a run of ``plan`` is, whether or not it has run. ``ids`` are the nodes' names in the flat document.
 
-    Files that nodes name are read for their hashes, where these are not known yet.
+    Files that nodes name are read for their hashes, where these are not known yet. ``outputs`` tell what wires brought.
     """
     names = [ids[step.node.id] for step in plan.steps]
     lanes = {step.lane for step in plan.steps}
     resolved, sources = {}, {}
     for name, step, seen in zip(names, plan.steps, forecasts(plan), strict=True):
         node = known_node(step.node, plan.graph.nodes)
-        resolved[name] = _resolved(step.node, node, seen.forecast or Forecast())
+        wired = _wired(step.node, outputs) if node is None else {}
+        resolved[name] = _resolved(step.node, node, seen.forecast or Forecast()) | wired
         sources[name] = _sources(node)
     return Provenance(
         graph=flat_document(plan.graph).to_json(),
@@ -58,6 +69,16 @@ def _resolved(checked: CheckedNode, node: Node | None, forecast: Forecast) -> di
     said = checked.settings.model_fields_set - wired
     own = {name: value for name, value in forecast.resolved.items() if settings.get(name) is None}
     return {name: value for name, value in settings.items() if name not in said and value is not None} | own
+
+
+def _wired(checked: CheckedNode, outputs: Outputs) -> dict[str, Any]:
+    """Settings that only running could tell, such as a prompt that a model wrote."""
+    found = {}
+    for wire in checked.wires:
+        source, output = wire.sources[0]
+        if wire.is_setting and (values := outputs(source)) is not None:
+            found[wire.port] = values[output]
+    return found
 
 
 def _sources(node: Node | None) -> Mapping[str, str]:

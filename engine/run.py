@@ -100,7 +100,11 @@ class Run:
     def provenance(self) -> tuple[Mapping[str, str], Provenance]:
         """What runs, for nodes that write files; before it, what the provenance calls each node."""
         ids = flat_ids(self.plan.graph)
-        return ids, provenance_of(self.plan, self.keys, ids, self.machine)
+        return ids, provenance_of(self.plan, self.keys, ids, self.machine, self._known_outputs)
+
+    def _known_outputs(self, index: int) -> tuple[Any, ...] | None:
+        """What a node gave in this run or in one before."""
+        return self._values[index] or self.cache.get(self.keys[index], self.plan.steps[index].node.type)
 
     @property
     def is_cancelled(self) -> bool:

@@ -22,7 +22,7 @@ def a1111_text(provenance: Provenance) -> str | None:
     """Prompt, negative prompt and one line of settings; None where a picture was not denoised exactly once."""
     nodes = _that_made_it(provenance)
     drawn = [node for node in nodes if node.type == "Denoise"]
-    told = [node for node in nodes if "prompt" in node.settings]
+    told = [node for node in nodes if node.type in ("TextEncode", "RemoteEncode")]
     if len(drawn) != 1 or len(told) != 1:
         return None
     prompt, negative = (str(told[0].settings.get(name, "")) for name in ("prompt", "negative_prompt"))

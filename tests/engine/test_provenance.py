@@ -9,6 +9,7 @@ from limner.engine.check import check
 from limner.engine.context import Context, Provenance
 from limner.engine.device import Device, DeviceTable
 from limner.engine.errors import ModelError
+from limner.engine.executor import Executor
 from limner.engine.flat import flat_ids
 from limner.engine.forecast import Forecast
 from limner.engine.node import Node
@@ -65,6 +66,24 @@ class Named(Read):
         return {self.name: "sha256:1"}
 
 
+class Write(Node):
+    """Makes a value that only running tells."""
+
+    seed: int = 2
+
+    def run(self, ctx: Context) -> int:
+        return self.seed * 3
+
+
+class Save(Node):
+    """Says what it sees of its run."""
+
+    effect = True
+
+    def run(self, ctx: Context, drawn: str) -> Provenance:
+        return ctx.provenance
+
+
 def provenance(nodes: dict[str, Any]) -> Provenance:
     registry = Registry()
     for node in (Number, Draw, Read, Named):
@@ -112,3 +131,18 @@ def test_only_hardware_that_was_used_is_named() -> None:
     assert found.devices == {"a": "cpu", "n": "host"}
     assert found.hardware == {"cpu": "a processor"}
     assert found.software == {"limner": "1"}
+
+
+def test_what_only_running_told_is_said_too() -> None:
+    """A setting that a node wrote, also where that node and its reader came from the cache."""
+    nodes = {
+        "w": {"type": "Write"},
+        "a": {"type": "Draw", "wires": {"seed": "w"}},
+        "s": {"type": "Save", "wires": {"drawn": "a"}},
+    }
+    graph = check({"limner": 1, "nodes": nodes}, Registry([Write, Draw, Save]))
+    with Executor() as executor:
+        for _ in range(2):
+            (found,) = executor.run(make_plan(graph, DeviceTable())).values(Provenance)
+            assert found.resolved["a"]["seed"] == 6
+            assert found.saved_by == "s"
