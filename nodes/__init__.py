@@ -5,14 +5,22 @@ from __future__ import annotations
 from limner.engine.node import Node
 from limner.nodes.apply_lora import ApplyLoRA
 from limner.nodes.compare import Compare
+from limner.nodes.crop_to_mask import CropToMask
 from limner.nodes.denoise import Denoise
+from limner.nodes.encode_image import EncodeImage
 from limner.nodes.encode_references import EncodeReferences
+from limner.nodes.feather_mask import FeatherMask
+from limner.nodes.grow_mask import GrowMask
+from limner.nodes.inpaint import Inpaint
 from limner.nodes.integer import Integer
+from limner.nodes.load_image import LoadImage
+from limner.nodes.load_mask import LoadMask
 from limner.nodes.load_model import LoadModel
 from limner.nodes.load_reference_images import LoadReferenceImages
 from limner.nodes.load_transformer import LoadTransformer
 from limner.nodes.load_vae import LoadVAE
 from limner.nodes.number import Number
+from limner.nodes.paste import Paste
 from limner.nodes.preview_image import PreviewImage
 from limner.nodes.quantize import Quantize
 from limner.nodes.remote_encode import RemoteEncode
@@ -40,6 +48,14 @@ NODES: tuple[type[Node], ...] = (
     VAEDecode,
     SaveImage,
     PreviewImage,
+    LoadImage,
+    EncodeImage,
+    LoadMask,
+    GrowMask,
+    FeatherMask,
+    CropToMask,
+    Inpaint,
+    Paste,
     Compare,
     SaveTable,
     Text,
@@ -52,14 +68,22 @@ __all__ = [
     "NODES",
     "ApplyLoRA",
     "Compare",
+    "CropToMask",
     "Denoise",
+    "EncodeImage",
     "EncodeReferences",
+    "FeatherMask",
+    "GrowMask",
+    "Inpaint",
     "Integer",
+    "LoadImage",
+    "LoadMask",
     "LoadModel",
     "LoadReferenceImages",
     "LoadTransformer",
     "LoadVAE",
     "Number",
+    "Paste",
     "PreviewImage",
     "Quantize",
     "RemoteEncode",

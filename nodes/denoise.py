@@ -120,7 +120,7 @@ class Denoise(Node):
                 for step in denoise(live, plan, conditioning, references, ctx.device, start):
                     if step.number < plan.steps:
                         ctx.checkpoint(step.number, Latent(step.samples))
-                    ctx.progress(step.number, plan.steps, _preview(live, step))
+                    ctx.progress(step.number, plan.steps, preview_of(live, step))
         return Latent(step.samples.cpu())
 
     def _plan(self, live: LiveTransformer, references: ReferenceLatents | None) -> Plan:
@@ -138,7 +138,7 @@ class Denoise(Node):
         )
 
 
-def _preview(live: LiveTransformer, step: Step) -> Callable[[], Image] | None:
+def preview_of(live: LiveTransformer, step: Step) -> Callable[[], Image] | None:
     """What the picture will be, as seen from this step; None where the checkpoint has no fitted map."""
     preview = live.preview
     return None if preview is None else lambda: Image(preview(step.estimate))

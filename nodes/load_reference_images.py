@@ -12,8 +12,7 @@ from limner.engine.context import Context
 from limner.engine.errors import InputError
 from limner.engine.forecast import Forecast
 from limner.engine.node import NO_WIRES, Node
-from limner.engine.user_path import user_path
-from limner.nodes._picture_names import named_files
+from limner.nodes._user_pictures import content_of, fault_of, named_files, said, size_of
 from limner.nodes.sizes import PictureSizes
 from limner.nodes.values import MAX_REFERENCES, Image, References
 
@@ -46,9 +45,9 @@ class LoadReferenceImages(Node):
             try:
                 names += named_files(name)
             except InputError as error:
-                yield "files", _said(error)
+                yield "files", said(error)
         for name in names[:MAX_REFERENCES]:
-            if fault := _fault(name):
+            if fault := fault_of(name, _reference_size):
                 yield "files", fault
         if len(names) > MAX_REFERENCES:
             yield "files", f"{names[MAX_REFERENCES]} is picture {MAX_REFERENCES + 1} of {len(names)}; {_LIMIT}"
@@ -57,18 +56,18 @@ class LoadReferenceImages(Node):
 
     def fingerprint(self) -> str:
         """The SHA-256 of every file, also of those that patterns match. Raises InputError."""
-        return " ".join(hashlib.sha256(_read(name)).hexdigest() for name in self._names())
+        return " ".join(hashlib.sha256(content_of(name)).hexdigest() for name in self._names())
 
     def sources(self) -> Mapping[str, str]:
         """The files, each with its SHA-256. Raises InputError."""
-        return {name: f"sha256:{hashlib.sha256(_read(name)).hexdigest()}" for name in self._names()}
+        return {name: f"sha256:{hashlib.sha256(content_of(name)).hexdigest()}" for name in self._names()}
 
     def forecast(self, device: str, inputs: Mapping[str, Any]) -> Forecast:
         """The sizes of all pictures, from the headers of files. Raises InputError."""
         wired = inputs.get("images") or []
         if not all(isinstance(pictures, PictureSizes) for pictures in wired):
             return Forecast()
-        sizes = [_size(name) for name in self._names()]
+        sizes = [_reference_size(name) for name in self._names()]
         sizes += [size for pictures in wired for size in pictures.sizes]
         return Forecast((PictureSizes(tuple(sizes)),)) if sizes else Forecast()
 
@@ -77,7 +76,7 @@ class LoadReferenceImages(Node):
         from limner.nodes._picture_file import read_picture
         from limner.nodes._picture_header import check_reference
 
-        named = [(name, read_picture(_read(name), name)) for name in self._names()]
+        named = [(name, read_picture(content_of(name), name)) for name in self._names()]
         for number, batch in enumerate(images or (), start=1):
             named += [(f"picture {number} of the wire images", pixels) for pixels in batch.pixels]
         if not 1 <= len(named) <= MAX_REFERENCES:
@@ -98,39 +97,10 @@ class LoadReferenceImages(Node):
 _LIMIT = f"a prompt can refer to {MAX_REFERENCES}"
 
 
-def _fault(name: str) -> str | None:
-    """Why a file cannot be a reference, as far as its header tells; a body that is broken shows when it is read."""
-    path = user_path(name)
-    if not path.exists():
-        return f"there is no file {name}"
-    if not path.is_file():
-        return f"{name} is not a file"
-    try:
-        _size(name)
-    except InputError as error:
-        return _said(error)
-    return None
-
-
-def _said(error: InputError) -> str:
-    return f"{error.message}: {error.hint}" if error.hint else error.message
-
-
-def _size(name: str) -> tuple[int, int]:
+def _reference_size(name: str) -> tuple[int, int]:
     """Width and height of a file that can be a reference, from its header. Raises InputError."""
-    from limner.nodes._picture_header import check_reference, picture_size
+    from limner.nodes._picture_header import check_reference
 
-    try:
-        with user_path(name).open("rb") as file:
-            width, height = picture_size(file, name)
-    except OSError as error:
-        raise InputError(f"{name} cannot be read: {error.strerror or error}") from error
+    width, height = size_of(name)
     check_reference(width, height, name)
     return width, height
-
-
-def _read(name: str) -> bytes:
-    try:
-        return user_path(name).read_bytes()
-    except OSError as error:
-        raise InputError(f"{name} cannot be read: {error.strerror or error}") from error

@@ -80,6 +80,65 @@ class References:
         return cls(tuple(image.numpy() for image in parse_series("References", content, rank=3)))
 
 
+@dataclass(frozen=True, eq=False)
+class Mask:
+    """Which part of a picture to repaint: greys, uint8 (H, W); 255 is repainted, 0 is kept."""
+
+    suffix: ClassVar[str] = ".png"
+
+    values: NDArray[np.uint8]
+
+    def __post_init__(self) -> None:
+        if self.values.ndim != 2 or 0 in self.values.shape or str(self.values.dtype) != "uint8":
+            raise ValueError(f"a mask is uint8 (H, W), not {self.values.dtype} {self.values.shape}")
+
+    def misfit(self, width: int, height: int, slack: int = 1) -> str | None:
+        """What to tell the user where it has not the proportions of a picture of that size, to which it is stretched.
+
+        The picture may have been up to ``slack`` pixels larger.
+        """
+        rows, columns = self.values.shape
+        if columns * (height + slack) >= rows * width and columns * height <= rows * (width + slack):
+            return None
+        return f"the mask is {columns}x{rows}, and the picture {width}x{height}: the mask is stretched"
+
+    @property
+    def size_bytes(self) -> int:
+        """Bytes of the greys."""
+        return int(self.values.nbytes)
+
+    def to_bytes(self) -> bytes:
+        """The mask as a grey PNG."""
+        from limner.nodes._picture_batch import batch_to_png
+
+        return batch_to_png(self.values[None])
+
+    @classmethod
+    def from_bytes(cls, content: bytes) -> Mask:
+        """Read what ``to_bytes`` wrote. Raises ValueError."""
+        from limner.nodes._picture_batch import batch_from_png
+
+        batch = batch_from_png(content, mode="L")
+        if len(batch) != 1:
+            raise ValueError(f"a stored mask of {len(batch)} pictures")
+        return cls(batch[0])
+
+
+@dataclass(frozen=True)
+class Region:
+    """A part of a picture, in its pixels; ``right`` and ``bottom`` lie just outside."""
+
+    left: int
+    top: int
+    right: int
+    bottom: int
+
+    @property
+    def size_bytes(self) -> int:
+        """Bytes of four numbers."""
+        return 4 * 8
+
+
 @dataclass(frozen=True)
 class Files:
     """Where pictures or tables were written, in order."""

@@ -37,6 +37,11 @@ class PromptSize:
     """Two where there is a negative one."""
 
 
+def skipped_steps(steps: int, strength: float) -> int:
+    """How many of the first steps are left out where a picture is worked on, as in the pipelines; one is always run."""
+    return int(max(steps - min(steps * strength, steps), 0))
+
+
 def as_reference(size: tuple[int, int]) -> tuple[int, int]:
     """What a picture is scaled and cut to before it is encoded."""
     width, height = size

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from limner.nodes.pictures import MAX_REFERENCES, Files, Image, References
+from limner.nodes.pictures import MAX_REFERENCES, Files, Image, Mask, References, Region
 from limner.nodes.specs import VAE, TextEncoder, Transformer
 from limner.nodes.tables import Table
 
@@ -19,8 +19,10 @@ __all__ = [
     "Files",
     "Image",
     "Latent",
+    "Mask",
     "ReferenceLatents",
     "References",
+    "Region",
     "Table",
     "TextEncoder",
     "Transformer",

@@ -12,7 +12,7 @@ from limner.nodes._flux2.activations import DenoiseSize
 from limner.nodes._flux2.known import known
 from limner.nodes._flux2.text_layers import layers_to_keep
 from limner.nodes._flux2.weigh import unpacked_bytes
-from limner.nodes.sizes import MAX_REFERENCE_PIXELS, PictureSizes, PromptSize, as_reference
+from limner.nodes.sizes import MAX_REFERENCE_PIXELS, PictureSizes, PromptSize, as_reference, skipped_steps
 from limner.nodes.specs import VAE, TextEncoder, Transformer
 
 _SIDE = int(MAX_REFERENCE_PIXELS**0.5)
@@ -61,6 +61,8 @@ class Drawing:
     height: int | None
     prompt: PromptSize | None
     references: PictureSizes | None
+    strength: float = 1.0
+    """The share of the steps that is run."""
 
 
 def denoise(spec: Transformer, drawing: Drawing, device: str) -> Forecast:
@@ -98,7 +100,7 @@ def denoise(spec: Transformer, drawing: Drawing, device: str) -> Forecast:
         outputs=(PictureSizes((size,) * drawing.batch),),
         holds=(spec,),
         working_bytes=needed,
-        passes=steps * prompts,
+        passes=(steps - skipped_steps(steps, drawing.strength)) * prompts,
         note=f"{note}; {_said(adds, more)}",
         adds=(*adds, more),
         resolved={"steps": steps, "guidance": guidance} | _known_size(drawing, size),

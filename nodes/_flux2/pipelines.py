@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from diffusers.image_processor import VaeImageProcessor
 from diffusers.pipelines.flux2 import pipeline_flux2
 from diffusers.pipelines.flux2.image_processor import Flux2ImageProcessor
 from diffusers.pipelines.flux2.pipeline_flux2 import Flux2Pipeline
@@ -58,3 +59,9 @@ execution_device: Callable[[object], device] = _torch.get_module_execution_devic
 
 pictures: Any = Flux2ImageProcessor(vae_scale_factor=CELL)
 """Pixels to tensors and back; it has no state"""
+masks: Any = Flux2ImageProcessor(
+    vae_scale_factor=CELL, do_normalize=False, do_binarize=True, do_convert_rgb=False, do_convert_grayscale=True
+)
+"""Masks to tensors of 0 and 1"""
+overlays: Any = VaeImageProcessor()
+"""Pictures back into the picture that they were cut from. That of FLUX.2 cuts them where it should scale them"""

@@ -1,4 +1,4 @@
-"""Reference pictures to latents, resized and normalised as the pipelines do it."""
+"""Pictures to latents, resized and normalised as the pipelines do it."""
 
 from __future__ import annotations
 
@@ -17,10 +17,19 @@ MAX_AREA = 1024 * 1024
 """Larger pictures are scaled down to this many pixels, as in the pipelines."""
 
 
-@torch.no_grad()
 def encode_reference(vae: AutoencoderKLFlux2, image: NDArray[np.uint8]) -> Tensor:
-    """RGB uint8 (H, W, 3) -> (1, 128, H/16, W/16), on the CPU, in the VAE's dtype."""
-    pixels = _preprocess(PIL.Image.fromarray(image))  # (1, 3, H, W) in [-1, 1]
+    """RGB uint8 (H, W, 3) -> (1, 128, H/16, W/16), on the CPU, in the VAE's dtype; sides are cut to multiples of 16."""
+    return _encode(vae, image, "crop")
+
+
+def encode_image(vae: AutoencoderKLFlux2, image: NDArray[np.uint8]) -> Tensor:
+    """The same of a picture to work on: its sides are scaled to multiples of 16, as in Flux2KleinInpaintPipeline."""
+    return _encode(vae, image, "default")
+
+
+@torch.no_grad()
+def _encode(vae: AutoencoderKLFlux2, image: NDArray[np.uint8], fit: str) -> Tensor:
+    pixels = _preprocess(PIL.Image.fromarray(image), fit)  # (1, 3, H, W) in [-1, 1]
     pixels = pixels.to(device=pipelines.execution_device(vae), dtype=vae.dtype)
     latents = pipelines.patchify(vae.encode(pixels).latent_dist.mode())
     mean, std = statistics(vae, latents)
@@ -35,8 +44,8 @@ def statistics(vae: AutoencoderKLFlux2, like: Tensor) -> tuple[Tensor, Tensor]:
     return mean, std
 
 
-def _preprocess(image: PIL.Image.Image) -> Tensor:
+def _preprocess(image: PIL.Image.Image, fit: str) -> Tensor:
     image = pipelines.pictures._resize_if_exceeds_area(image, MAX_AREA)
     width, height = (side // pipelines.CELL * pipelines.CELL for side in image.size)
-    pixels: Tensor = pipelines.pictures.preprocess(image, height=height, width=width, resize_mode="crop")
+    pixels: Tensor = pipelines.pictures.preprocess(image, height=height, width=width, resize_mode=fit)
     return pixels

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from limner.engine.user_path import user_path
-from limner.nodes._picture_names import named_files
 from limner.nodes._plain.script import NoPlainForm
 from limner.nodes._plain.step import Emitter, Pictures, References, Step
+from limner.nodes._user_pictures import named_files
 
 _READ = '''\
 def read(path):

@@ -38,6 +38,7 @@ def test_every_template_of_this_page_has_its_line() -> None:
     """What is not about memory has none: references and LoRAs add to whatever they are used with."""
     assert {row.template for row in ROWS} == set(GraphLibrary().names()) - {
         "edit_with_references",
+        "inpaint",
         "lora",
         "lora_stack",
     }

@@ -27,7 +27,13 @@ CARD = DeviceTable([Device("cuda:0", 80 << 30, is_here=False), Device("cpu", 128
 SMALL = {"steps": 2, "width": 64, "height": 64}
 SHEETS = {"quantization_compare": (2 * (256 + 12) + 12, 5 * (256 + 2 * 24 + 12) + 24)}
 """Sizes of the pictures of templates that show more than one."""
-NEEDED = {"images": ["a.png"], "lora": "a.safetensors", "second_lora": "a.safetensors"}
+NEEDED = {
+    "images": ["a.png"],
+    "image": "a.png",
+    "mask": "b.png",
+    "lora": "a.safetensors",
+    "second_lora": "a.safetensors",
+}
 
 
 @pytest.fixture(scope="module")
@@ -74,7 +80,7 @@ def for_a_processor(document: Document) -> Document:
 
 def test_there_are_templates() -> None:
     """The main jobs have a template each."""
-    plain = {"text_to_image", "edit_with_references", "klein_4b", "klein_9b", "klein_base_cfg"}
+    plain = {"text_to_image", "edit_with_references", "inpaint", "klein_4b", "klein_9b", "klein_base_cfg"}
     smaller = {"nf4_20gb", "remote_encoder_nf4_18gb", "quantization_compare"}
     assert plain | smaller | {"lora", "lora_stack"} | FOR_A_CARD <= set(NAMES)
 

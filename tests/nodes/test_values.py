@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from limner.engine.value import Storable, is_storable, size_bytes
-from limner.nodes.values import Conditioning, Files, Image, Latent, ReferenceLatents, References
+from limner.nodes.values import Conditioning, Files, Image, Latent, Mask, ReferenceLatents, References
 
 DTYPES = st.sampled_from([torch.float32, torch.bfloat16, torch.float16, torch.float64])
 SIDE = st.integers(1, 5)
@@ -43,6 +43,7 @@ def values() -> list[Storable]:
         ReferenceLatents((tensor(0, torch.float32, 1, 8, 2, 3), tensor(1, torch.float32, 1, 8, 1, 1))),
         Latent(tensor(0, torch.float16, 2, 8, 3, 2)),
         Image(pixels(0, 3, 7, 5, 3)),
+        Mask(pixels(0, 7, 5)),
     ]
 
 
@@ -172,7 +173,7 @@ def hostile() -> dict[str, bytes]:
     }
 
 
-@pytest.mark.parametrize("kind", [Conditioning, References, ReferenceLatents, Latent, Image])
+@pytest.mark.parametrize("kind", [Conditioning, References, ReferenceLatents, Latent, Image, Mask])
 @pytest.mark.parametrize("content", hostile().values(), ids=hostile())
 def test_hostile_content_is_refused(kind: type[Storable], content: bytes) -> None:
     """Nothing is run, and nothing is allocated on the word of a header."""
@@ -240,6 +241,47 @@ def bomb() -> bytes:
 def test_foreign_pictures_are_refused(content: bytes) -> None:
     with pytest.raises(ValueError, match=r"stored|invalid literal"):
         Image.from_bytes(content)
+
+
+@given(SEED, st.tuples(SIDE, SIDE))
+def test_a_mask_round_trips(seed: int, shape: tuple[int, int]) -> None:
+    values = pixels(seed, *shape)
+    np.testing.assert_array_equal(Mask.from_bytes(Mask(values).to_bytes()).values, values)
+
+
+@pytest.mark.parametrize("content", [png((4, 4), None, "L"), png((4, 4), "2", "L"), png((4, 4), "1"), bomb()])
+def test_foreign_masks_are_refused(content: bytes) -> None:
+    """A batch, colors, and what claims more than it holds."""
+    with pytest.raises(ValueError, match=r"stored|invalid literal"):
+        Mask.from_bytes(content)
+
+
+@pytest.mark.parametrize("wrong", [np.zeros((4, 4, 1), np.uint8), np.zeros((0, 4), np.uint8), np.zeros((4, 4))])
+def test_masks_have_one_form(wrong: Any) -> None:
+    with pytest.raises(ValueError, match="H, W"):
+        Mask(wrong)
+
+
+@pytest.mark.parametrize(
+    ("mask", "picture", "slack", "is_stretched"),
+    [
+        ((100, 50), (100, 50), 1, False),
+        ((200, 100), (100, 50), 1, False),
+        ((333, 100), (1000, 300), 1, False),
+        ((75, 100), (64, 96), 16, False),
+        ((100, 100), (64, 96), 16, True),
+        ((100, 50), (50, 100), 1, True),
+        ((110, 50), (100, 50), 1, True),
+    ],
+)
+def test_masks_of_another_shape_are_noticed(
+    mask: tuple[int, int], picture: tuple[int, int], slack: int, is_stretched: bool
+) -> None:
+    """Another size is none; nor is what rounding or cutting to multiples of 16 makes of a shape."""
+    message = Mask(np.zeros(mask[::-1], np.uint8)).misfit(*picture, slack)
+    assert (message is not None) == is_stretched
+    if message is not None:
+        assert message.startswith(f"the mask is {mask[0]}x{mask[1]}, and the picture {picture[0]}x{picture[1]}")
 
 
 @pytest.mark.parametrize(
