@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from limner.cache_commands import app as cache_app
+from limner.diff_command import diff
 from limner.export_command import export
 from limner.inspect_command import inspect
 from limner.listing_commands import list_nodes, print_schema, validate
@@ -62,6 +63,7 @@ app.command(epilog='Example:  limner new stars --from text_to_image -s "prompt=a
 app.command("nodes")(list_nodes)
 app.command("schema")(print_schema)
 app.command()(inspect)
+app.command(epilog="Example:  limner diff a.png b.png")(diff)
 app.command(epilog="Example:  limner export text_to_image --python -o draw.py")(export)
 app.command()(replay)
 app.command("serve-encoder", epilog="Example:  limner serve-encoder -m black-forest-labs/FLUX.2-dev -d cuda:0")(

@@ -1,0 +1,1 @@
+../../limner/diff_tables.py
