@@ -44,8 +44,11 @@ def _summary(provenance: Provenance) -> Table:
     devices = [lane for lane in dict.fromkeys(provenance.devices.values()) if lane != "host"]
     on = ", ".join(f"{lane} ({provenance.hardware[lane]})" if lane in provenance.hardware else lane for lane in devices)
     rows = [
-        ("graph", f"{graph.get('name', 'graph')}, {len(nodes)} nodes"),
-        ("made by", f"Limner {provenance.software.get('limner', 'of an unknown version')}, with {versions}"),
+        ("graph", f"{graph.get('name', 'graph')}, {len(nodes):,} nodes"),
+        (
+            "made by",
+            f"Limner {provenance.software.get('limner', '')}".strip() + (f", with {versions}" if versions else ""),
+        ),
         ("on", on or "no device"),
         ("saved by", provenance.saved_by + _place(provenance.number)),
     ]

@@ -12,6 +12,7 @@ from typing import Any, Final
 _PROMPT_INPUTS: Final = ("text", "prompt", "positive", "negative", "clip_l", "t5xxl", "text_g", "text_l")
 _MODEL_ENDINGS: Final = ("ckpt_name", "unet_name", "clip_name", "vae_name", "lora_name", "model_name")
 _SETTINGS_LINE: Final = re.compile(r"Steps: \d+, ")
+_OURS: Final = "Version: Limner"
 _MAX_NODES: Final = 20_000
 _KEPT: Final = 20
 """How many prompts and models are named."""
@@ -88,7 +89,8 @@ def _a1111(text: str) -> Foreign:
     details = tuple((name, part) for name, part in parts if part)
     first = prompt.strip().partition("\n")[0]
     shown = first if len(first) <= 60 else f"{first[:57]}..."
-    return Foreign("AUTOMATIC1111 or a program like it", f'the prompt "{shown}"', details)
+    maker = "Limner, its graph taken out since" if _OURS in settings else "AUTOMATIC1111 or a program like it"
+    return Foreign(maker, f'the prompt "{shown}"', details)
 
 
 def _json(text: str) -> dict[str, Any]:

@@ -84,6 +84,13 @@ def test_the_lines_of_a1111_are_told_apart(tmp_path: Path, suffix: str) -> None:
     }
 
 
+def test_our_own_lines_are_not_taken_for_those_of_others() -> None:
+    """Where a program kept the few lines and dropped the rest."""
+    found = recognize({"parameters": f"{A1111}, Version: Limner 0.1.0"})
+    assert found is not None
+    assert found.maker == "Limner, its graph taken out since"
+
+
 def test_a_foreign_graph_is_no_graph_to_run(tmp_path: Path) -> None:
     """The refusal says whose it is, what is inside, and what shows it."""
     with pytest.raises(InputError, match=r"made by ComfyUI: a graph of 4 nodes\n.*limner inspect"):
