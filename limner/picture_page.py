@@ -45,10 +45,8 @@ def _summary(provenance: Provenance) -> Table:
     on = ", ".join(f"{lane} ({provenance.hardware[lane]})" if lane in provenance.hardware else lane for lane in devices)
     rows = [
         ("graph", f"{graph.get('name', 'graph')}, {len(nodes):,} nodes"),
-        (
-            "made by",
-            f"Limner {provenance.software.get('limner', '')}".strip() + (f", with {versions}" if versions else ""),
-        ),
+        ("made by", f"Limner {provenance.software.get('limner', '')}".strip()),
+        ("with", versions),
         ("on", on or "no device"),
         ("saved by", provenance.saved_by + _place(provenance.number)),
     ]
@@ -72,20 +70,22 @@ def _tables(provenance: Provenance) -> Iterator[RenderableType]:
         sources = table_of("node", "reads", "which held")
         for name, held in list(provenance.sources.items())[:_MAX_NODES]:
             for source, content in held.items():
-                sources.add_row(Text(_line(name), style="cyan"), _line(source), _HASH.sub(r"\1...", _line(content)))
+                shown = _HASH.sub(r"\1...", _line(content))
+                sources.add_row(Text(_line(name), style="cyan"), Text(_line(source)), Text(shown))
         yield ""
         yield sources
 
 
-def _rows(name: str, node: Mapping[str, Any], resolved: Mapping[str, Any]) -> Iterator[tuple[RenderableType, ...]]:
+def _rows(name: str, node: Mapping[str, Any], resolved: Mapping[str, Any]) -> Iterator[tuple[Text, ...]]:
     """What a node was told, by the graph, a wire, or nobody; what was and is empty is left out."""
     wires = _object(node.get("wires"))
     said = [(setting, value, "") for setting, value in _object(node.get("settings")).items() if setting not in resolved]
     own = [(setting, value, "wire" if setting in wires else "default") for setting, value in resolved.items()]
-    first: tuple[RenderableType, RenderableType] = Text(_line(name), style="cyan"), _line(node.get("type", ""))
+    first = Text(_line(name), style="cyan"), Text(_line(node.get("type", "")))
     for setting, value, source in said + [row for row in own if row[1] not in ("", [], None)]:
-        yield (*first, _line(setting), Text(_value(value), style="dim" if source else ""), Text(source, style="dim"))
-        first = "", ""
+        shown = Text(_value(value), style="dim" if source else "")
+        yield (*first, Text(_line(setting)), shown, Text(source, style="dim"))
+        first = Text(), Text()
 
 
 def _facts(rows: Any) -> Table:

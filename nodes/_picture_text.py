@@ -41,11 +41,8 @@ def read_texts(path: Path) -> PictureTexts:
     """The texts of a picture. Raises InputError that says why a file cannot be read, or is too large to be."""
     import PIL.Image
 
-    if not path.is_file():  # also what would never end, such as a pipe
-        raise InputError(f"no such file: {path}")
+    _check_file(path)
     try:
-        if path.stat().st_size > _MAX_FILE_BYTES:
-            raise InputError(f"{path} is larger than any picture that Limner saves")
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of pixels, which are not decoded here, and of odd EXIF
             with PIL.Image.open(path, formats=("PNG", "JPEG", "WEBP")) as image:
@@ -57,9 +54,16 @@ def read_texts(path: Path) -> PictureTexts:
     except PIL.Image.DecompressionBombError as error:
         raise InputError(f"{path} is larger than any picture that Limner saves") from error
     except InputError as error:
-        raise error if str(path) in error.message else InputError(f"{path}: {error.message}") from error
+        raise InputError(f"{path}: {error.message}") from error
     except Exception as error:  # Pillow raises whatever broken bytes lead to
         raise InputError(f"{path} cannot be read: {getattr(error, 'strerror', None) or error}") from error
+
+
+def _check_file(path: Path) -> None:
+    if not path.is_file():  # a pipe might never end
+        raise InputError(f"{path} is no file" if path.exists() else f"no such file: {path}")
+    if path.stat().st_size > _MAX_FILE_BYTES:
+        raise InputError(f"{path} is larger than any picture that Limner saves")
 
 
 def _png_texts(image: PIL.Image.Image) -> Iterator[tuple[str, str]]:

@@ -126,6 +126,15 @@ def test_words_of_others_cannot_steer_the_terminal(limner: Any) -> None:
     assert json.loads(limner("inspect", "a.png", "--graph").stdout)["name"] == evil
 
 
+def test_words_of_others_are_no_markup(limner: Any) -> None:
+    """What stands in brackets is shown, wherever it is."""
+    word = "[red]fox[/red]"
+    carrying({"name": word, "nodes": {word: {"type": word, "settings": {word: word}}}}, sources={word: {word: word}})
+    assert limner("inspect", "a.png").stdout.count(word) == 8
+    foreign(f"{word.replace('/', '')}.png")
+    assert "[red]" in limner("inspect", "[red]fox[red].png").stdout
+
+
 def test_a_large_graph_is_summed_up(limner: Any) -> None:
     """A hundred nodes are shown, the others counted."""
     carrying({"nodes": {f"n{i}": {"type": "Text", "settings": {"value": "x"}} for i in range(5000)}})
