@@ -104,13 +104,13 @@ def read_values(
         name, equals, text = pair.partition("=")
         if not equals or not name.strip():
             raise GraphError([Fault(f"{pair!r} is not NAME=VALUE", hint='for example: --set "prompt=a red circle"')])
-        if not _is_unicode(pair):
+        if not is_unicode(pair):
             raise GraphError([Fault(f"{name!r}: is not Unicode text", hint="is the terminal's encoding UTF-8?")])
-        out[name] = _read(text, _schema_of(name, document, registry, library))
+        out[name] = read_value(text, schema_of(name, document, registry, library))
     return out
 
 
-def _is_unicode(text: str) -> bool:
+def is_unicode(text: str) -> bool:
     """Whether a text has no half characters, which bytes that are not UTF-8 become on a command line."""
     try:
         text.encode()
@@ -119,21 +119,28 @@ def _is_unicode(text: str) -> bool:
     return True
 
 
-def _schema_of(name: str, document: Document, registry: Registry, library: Library | None) -> Mapping[str, Any]:
+def schema_of(name: str, document: Document, registry: Registry, library: Library | None) -> Mapping[str, Any]:
+    """The JSON schema of a parameter, or of a setting named ``node.setting``; empty where there is none."""
     if name in document.parameters:
         return _parameter(document, name, registry, library).schema
     probe = document.model_copy(update={"parameters": {name: name}})
     return _parameter(probe, name, registry, library).schema
 
 
-def _read(text: str, schema: Mapping[str, Any]) -> Any:
+def kinds_of(schema: Mapping[str, Any]) -> set[str]:
+    """The JSON types that a setting takes."""
+    return {option["type"] for option in schema.get("anyOf", [schema]) if "type" in option}
+
+
+def read_value(text: str, schema: Mapping[str, Any]) -> Any:
+    """One value from a text: the text itself where the setting is one, otherwise JSON; lists also with commas."""
     options = schema.get("anyOf", [schema])
-    kinds = {option.get("type") for option in options}
+    kinds = kinds_of(schema)
     if "string" in kinds and not ("null" in kinds and text == "null"):
         return text
     if "array" in kinds and not text.startswith("[") and text != "null":
         items = [option.get("items", {}).get("type") for option in options if option.get("type") == "array"]
-        return [_read(part, {"type": items[0]}) for part in text.split(",")]
+        return [read_value(part, {"type": items[0]}) for part in text.split(",")]
     try:
         return json.loads(text)
     except (ValueError, RecursionError):

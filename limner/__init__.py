@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from limner.engine.result import Result
     from limner.graph import Graph
     from limner.session import Session, plan, run
+    from limner.sweeps import Sweep, sweep
 
 _HOMES = {
     "limner.engine.check": ("check",),
@@ -52,6 +53,7 @@ _HOMES = {
     "limner.engine.result": ("Result",),
     "limner.graph": ("Graph",),
     "limner.session": ("Session", "plan", "run"),
+    "limner.sweeps": ("Sweep", "sweep"),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
@@ -72,9 +74,11 @@ __all__ = [
     "Registry",
     "Result",
     "Session",
+    "Sweep",
     "check",
     "plan",
     "run",
+    "sweep",
 ]
 
 

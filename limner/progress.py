@@ -8,6 +8,7 @@ from types import TracebackType
 from typing import Protocol, Self
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -41,7 +42,9 @@ class Display(Protocol):
     ) -> None: ...
 
 
-class _Plain:
+class Plain:
+    """A display that needs nothing done around a run."""
+
     def __enter__(self) -> Self:
         return self
 
@@ -51,14 +54,14 @@ class _Plain:
         return None
 
 
-class Silent(_Plain):
+class Silent(Plain):
     """Shows nothing."""
 
     def show(self, event: ev.Event) -> None:
         """Pass over the event."""
 
 
-class JsonLines(_Plain):
+class JsonLines(Plain):
     """One event a line on stdout, as JSON."""
 
     def show(self, event: ev.Event) -> None:
@@ -67,25 +70,28 @@ class JsonLines(_Plain):
         sys.stdout.flush()
 
 
-class Lines(_Plain):
-    """A line for each thing that happens: for logs and pipes."""
+class Lines(Plain):
+    """A line for each thing that happens, but for kinds of events that get none: for logs and pipes."""
 
-    def __init__(self, console: Console, *, is_verbose: bool = False) -> None:
+    def __init__(self, console: Console, *, is_verbose: bool = False, untold: tuple[type[ev.Event], ...] = ()) -> None:
         self._console = console
         self._is_verbose = is_verbose
+        self._untold = untold
 
     def show(self, event: ev.Event) -> None:
         """Write a line, where the event deserves one."""
+        if isinstance(event, self._untold):
+            return
         if (line := describe(event, is_verbose=self._is_verbose)) is not None:
             self._console.print(line)
 
 
 class Bars:
-    """Live bars in a terminal: one a running node, with steps and the time left."""
+    """Live bars in a terminal: one a running node, with steps and the time left, and one for all, where it has one."""
 
-    def __init__(self, console: Console, *, is_verbose: bool = False) -> None:
-        self._console = console
-        self._is_verbose = is_verbose
+    def __init__(self, console: Console, *, is_verbose: bool = False, untold: tuple[type[ev.Event], ...] = ()) -> None:
+        self._lines = Lines(console, is_verbose=is_verbose, untold=untold)
+        self._all: TaskID | None = None
         self._tasks: dict[str, TaskID] = {}
         self._progress = Progress(
             SpinnerColumn(finished_text="[green]✓[/]"),
@@ -115,8 +121,13 @@ class Bars:
             if isinstance(event, ev.ModelLoading):  # what was downloaded was one bar; the steps to come are another
                 self._progress.remove_task(self._tasks[event.node])
                 self._tasks[event.node] = self._progress.add_task(event.node, total=None)
-            if (line := describe(event, is_verbose=self._is_verbose)) is not None:
-                self._console.print(line)
+            self._lines.show(event)
+
+    def show_all(self, words: str, done: int, total: int) -> None:
+        """Move the bar above the others, which is for everything that is to do."""
+        if self._all is None:
+            self._all = self._progress.add_task(words, total=total)
+        self._progress.update(self._all, description=escape(words), completed=done, total=total)
 
     def __enter__(self) -> Self:
         self._progress.start()

@@ -12,6 +12,7 @@ from limner.engine.errors import Fault, GraphError
 from limner.engine.parameters import read_values, with_values
 from limner.engine.plan import Plan
 from limner.engine.registry import Registry
+from limner.graphs.library import GraphLibrary
 from limner.memory_option import absent_devices
 from limner.output import redirect
 from limner.session import Session
@@ -36,24 +37,30 @@ class Request:
         faults: Iterable[Fault] = (),
     ) -> None:
         self.document = session.document(graph)
-        self._session = session
-        self._beside = graph if isinstance(graph, str) else None
-        self._faults = list(faults)
+        self.session = session
+        self.beside = graph if isinstance(graph, str) else None
+        self.faults = list(faults)
+        self.given: list[str] = []
         for pair in values:
             self._set(pair)
         if out_path is not None:
             try:
                 self.document = redirect(self.document, out_path)
             except GraphError as error:
-                self._faults += error.faults
+                self.faults += error.faults
+
+    @property
+    def library(self) -> GraphLibrary:
+        """The library as the graph sees it."""
+        return self.session.library if self.beside is None else self.session.library.beside(self.beside)
 
     def _set(self, pair: str) -> None:
-        library = self._session.library if self._beside is None else self._session.library.beside(self._beside)
         try:
-            values = read_values([pair], self.document, self._session.registry, library)
+            values = read_values([pair], self.document, self.session.registry, self.library)
             self.document = with_values(self.document, values)
+            self.given += values
         except GraphError as error:
-            self._faults += error.faults
+            self.faults += error.faults
 
     def check(self) -> CheckedGraph:
         """The checked graph. Raises GraphError with every fault."""
@@ -68,20 +75,20 @@ class Request:
 
     def _plan(self) -> Plan:
         checked = self._check()
-        self._faults += absent_devices(self._session.budget_bytes, self._session.devices)
-        return self._session.place(checked)
+        self.faults += absent_devices(self.session.budget_bytes, self.session.devices)
+        return self.session.place(checked)
 
     def _check(self) -> CheckedGraph:
-        return self._session.check(self.document, beside=self._beside)
+        return self.session.check(self.document, beside=self.beside)
 
     def _all_or_nothing(self, step: Callable[[], T]) -> T:
         """What a step gives, where nothing before it was wrong either."""
         try:
             made = step()
         except GraphError as error:
-            raise GraphError([*self._faults, *error.faults]) from None
-        if self._faults:
-            raise GraphError(self._faults)
+            raise GraphError([*self.faults, *error.faults]) from None
+        if self.faults:
+            raise GraphError(self.faults)
         return made
 
 

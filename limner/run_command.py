@@ -19,6 +19,17 @@ from limner.progress import Bars, Display, JsonLines, Lines, Silent
 from limner.request import Request, faults_as_data, registry_with
 from limner.running import exit_for, paths_of, print_paths, run_plan
 from limner.session import Session
+from limner.sweep_command import SweepRun
+from limner.sweep_options import (
+    BatchOption,
+    GridOption,
+    MaxVariantsOption,
+    SweepOption,
+    SweepOptions,
+    TableOption,
+    TimesOption,
+)
+from limner.sweep_progress import sweep_display
 from limner.tables import models_table
 from limner.terminal import err, friendly
 
@@ -31,6 +42,12 @@ def run(
         str | None,
         typer.Option("--out", "-o", metavar="PATH", help="Where to save: a file (replaced), or a folder ending in /."),
     ] = None,
+    sweep: SweepOption = None,
+    grid: GridOption = None,
+    table: TableOption = None,
+    times: TimesOption = False,
+    batch: BatchOption = None,
+    max_variants: MaxVariantsOption = None,
     device: DeviceOption = "auto",
     memory: MemoryOption = None,
     as_json: Annotated[
@@ -65,6 +82,8 @@ def run(
         raise InputError("--quiet and --verbose exclude each other", hint="leave one of them out")
     folder = None if no_cache else cache_dir or cache_folder()
     budgets, faults = read_memory(memory or ())
+    sweeping = SweepOptions(tuple(sweep or ()), grid, table, times, batch, max_variants, trace)
+    faults += sweeping.faults()
     with Session(
         registry=registry_with(nodes),
         cache_dir=folder,
@@ -74,12 +93,23 @@ def run(
         force=force,
     ) as session:
         try:
-            plan = Request(session, graph, values or (), out_path, faults).plan()
-            session.refuse_overflow(plan)
+            request = Request(session, graph, values or (), out_path, faults)
+            if sweeping.sweep:
+                display = sweep_display(err, as_json=as_json, quiet=quiet, verbose=verbose)
+                work = SweepRun(request, sweeping, display, is_talkative=not quiet and not as_json)
+            else:
+                plan = request.plan()
+                session.refuse_overflow(plan)
         except GraphError as error:
             if as_json:
                 print(json.dumps({"event": "faults", "faults": faults_as_data(error)}))
             raise
+        if sweeping.sweep:
+            is_complete = work.run(debug=debug)
+            if verbose:
+                _show_models(session.models(), as_json=as_json)
+            work.finish(is_complete=is_complete, as_json=as_json, quiet=quiet, is_kept=folder is not None)
+            return
         if not quiet and not as_json:
             for line in offload_lines(plan):
                 err.print(line, style="dim")

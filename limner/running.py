@@ -72,7 +72,12 @@ def exit_for(result: Result, *, is_kept: bool, debug: bool) -> None:
     if not result.failures:
         raise typer.Exit(report(Cancelled(), is_kept=is_kept))
     if debug:
-        for failure in result.failures.values():
-            err.print("".join(traceback.format_exception(failure.cause)), markup=False)
+        print_tracebacks(result)
     codes = [report(failure) for failure in result.failures.values()]
     raise typer.Exit(FAILED if FAILED in codes else WRONG_INPUT)
+
+
+def print_tracebacks(result: Result) -> None:
+    """Say where in the code each failure came from."""
+    for failure in result.failures.values():
+        err.print("".join(traceback.format_exception(failure.cause)), markup=False)

@@ -21,6 +21,7 @@ from limner.nodes.load_transformer import LoadTransformer
 from limner.nodes.load_vae import LoadVAE
 from limner.nodes.number import Number
 from limner.nodes.paste import Paste
+from limner.nodes.pick_latent import PickLatent
 from limner.nodes.preview_image import PreviewImage
 from limner.nodes.quantize import Quantize
 from limner.nodes.remote_encode import RemoteEncode
@@ -45,6 +46,7 @@ NODES: tuple[type[Node], ...] = (
     LoadReferenceImages,
     EncodeReferences,
     Denoise,
+    PickLatent,
     VAEDecode,
     SaveImage,
     PreviewImage,
@@ -84,6 +86,7 @@ __all__ = [
     "LoadVAE",
     "Number",
     "Paste",
+    "PickLatent",
     "PreviewImage",
     "Quantize",
     "RemoteEncode",

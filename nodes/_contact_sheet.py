@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from PIL import ImageDraw, ImageFont
 
 _GAP: Final = 12
-_BLACK, _GREY = "#111111", "#5f5f5f"
+BLACK, GREY = "#111111", "#5f5f5f"
 _MAX_LINES: Final = 4
 
 Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
@@ -35,7 +35,7 @@ def contact_sheet(rows: Sequence[Sequence[Tile]], headings: Sequence[str], width
     size = max(13, width // 14)
     name_font, note_font = ImageFont.load_default(size), ImageFont.load_default(size - 1)
     line = round(size * 1.35)
-    heads = [_wrap(heading, name_font, width) for heading in headings]
+    heads = [wrap(heading, name_font, width) for heading in headings]
     top = max(map(len, heads), default=0) * line
     heights = [max(_height(tile.picture, width) for tile in row) + 2 * line + _GAP for row in rows]
     columns = max(map(len, rows))
@@ -45,7 +45,7 @@ def contact_sheet(rows: Sequence[Sequence[Tile]], headings: Sequence[str], width
     for column, lines in enumerate(heads):
         x = _GAP + column * (width + _GAP)
         for number, words in enumerate(lines):
-            pen.text((x, _GAP // 2 + number * line), words, fill=_BLACK, font=name_font)
+            pen.text((x, _GAP // 2 + number * line), words, fill=BLACK, font=name_font)
     y = top + _GAP
     for row, height in zip(rows, heights, strict=True):
         for column, tile in enumerate(row):
@@ -53,8 +53,8 @@ def contact_sheet(rows: Sequence[Sequence[Tile]], headings: Sequence[str], width
             shown = _scaled(tile.picture, width)
             sheet.paste(shown, (x, y))
             below = y + shown.height + 2
-            pen.text((x, below), _shorten(tile.name, name_font, width), fill=_BLACK, font=name_font)
-            pen.text((x, below + line), _shorten(tile.note, note_font, width), fill=_GREY, font=note_font)
+            pen.text((x, below), shorten(tile.name, name_font, width), fill=BLACK, font=name_font)
+            pen.text((x, below + line), shorten(tile.note, note_font, width), fill=GREY, font=note_font)
         y += height
     return np.asarray(sheet)
 
@@ -68,18 +68,19 @@ def _scaled(picture: NDArray[np.uint8], width: int) -> PIL.Image.Image:
     return PIL.Image.fromarray(picture).resize((width, _height(picture, width)), PIL.Image.Resampling.LANCZOS)
 
 
-def _wrap(text: str, font: Font, width: int) -> list[str]:
+def wrap(text: str, font: Font, width: int) -> list[str]:
     """At most four lines of whole words; the last one is shortened where there is more."""
     lines: list[str] = []
     for word in text.split():
         joined = f"{lines[-1]} {word}" if lines else word
         is_full = font.getlength(joined) > width and len(lines) < _MAX_LINES
         lines = [*lines, word] if is_full or not lines else [*lines[:-1], joined]
-    return [_shorten(line, font, width) for line in lines]
+    return [shorten(line, font, width) for line in lines]
 
 
-def _shorten(text: str, font: Font, width: int) -> str:
+def shorten(text: str, font: Font, width: int) -> str:
     """The text, its end replaced by an ellipsis where it is too wide."""
+    text = text if len(text) <= width else f"{text[:width]}..."  # no letter is narrower than a pixel
     if font.getlength(text) <= width:
         return text
     while text and font.getlength(f"{text}...") > width:

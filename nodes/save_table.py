@@ -12,9 +12,8 @@ from limner.engine.errors import InputError
 from limner.engine.node import NO_WIRES, Node
 from limner.engine.user_path import user_path
 from limner.nodes._new_file import file_faults, numbered, write_under
-from limner.nodes.values import Files, Table
-
-SUFFIXES = (".md", ".csv", ".json")
+from limner.nodes.tables import SUFFIXES, Table
+from limner.nodes.values import Files
 
 
 class SaveTable(Node):
@@ -44,13 +43,7 @@ class SaveTable(Node):
         """Write the table. Raises InputError where the disk does not take it."""
         path = user_path(self.path)
         try:
-            written = write_under(numbered(path), _content(table, path.suffix.lower()), overwrite=self.overwrite)
+            written = write_under(numbered(path), table.to_file(path.suffix.lower()), overwrite=self.overwrite)
         except OSError as error:
             raise InputError(f"{self.path} cannot be written: {error.strerror or error}") from error
         return Files((str(written),))
-
-
-def _content(table: Table, suffix: str) -> bytes:
-    if suffix == ".json":
-        return table.to_bytes() + b"\n"
-    return (table.to_markdown() if suffix == ".md" else table.to_csv()).encode()

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 Cell = str | int | float | bool | None
+SUFFIXES = (".md", ".csv", ".json")
+"""What a table can be written as."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +53,12 @@ class Table:
             return cls(tuple(found["columns"]), tuple(tuple(row) for row in found["rows"]))
         except (KeyError, TypeError, RecursionError) as error:
             raise ValueError(f"a stored table that is none: {error!r}") from error
+
+    def to_file(self, suffix: str) -> bytes:
+        """The content of a file with one of the ``SUFFIXES``."""
+        if suffix == ".json":
+            return self.to_bytes() + b"\n"
+        return (self.to_markdown() if suffix == ".md" else self.to_csv()).encode()
 
     def to_csv(self) -> str:
         """The table with full precision, for spreadsheets and programs (RFC 4180)."""

@@ -1,0 +1,57 @@
+"""What became of one variant of a sweep."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+from limner.engine.result import Result
+from limner.engine.sweep import label
+
+if TYPE_CHECKING:
+    from limner.nodes.values import Image
+
+PICTURES: Final = (".png", ".jpg", ".jpeg", ".webp")
+State = Literal["done", "failed", "not run"]
+
+
+@dataclass(frozen=True)
+class Row:
+    """One variant: its values, and what came of it."""
+
+    number: int
+    """Counted from 1, in the order of the table."""
+    values: Mapping[str, Any]
+    state: State = "not run"
+    files: tuple[str, ...] = ()
+    """What it wrote."""
+    seconds: float | None = None
+    """What computing took; None where nothing had to be computed."""
+    error: str | None = None
+    result: Result | None = field(default=None, compare=False)
+    """What the run gave; None where the variant was finished earlier, and in ``Sweep.rows``, which keeps no values."""
+
+    @property
+    def images(self) -> list[Image]:
+        """Its pictures: from its files, or of a graph that writes none, from its result."""
+        from limner.nodes.values import Image
+
+        saved = [path for path in self.files if path.lower().endswith(PICTURES)]
+        if saved or self.result is None:
+            return [_read(path) for path in saved]
+        return self.result.values(Image)
+
+    def __str__(self) -> str:
+        return label(self.values)
+
+
+def _read(path: str) -> Image:
+    """A picture that was saved. Raises OSError."""
+    import numpy as np
+    import PIL.Image
+
+    from limner.nodes.values import Image
+
+    with PIL.Image.open(path) as opened:
+        return Image(np.asarray(opened.convert("RGB"))[None])

@@ -1,0 +1,1 @@
+../../limner/seed_batches.py

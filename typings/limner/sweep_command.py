@@ -1,0 +1,1 @@
+../../limner/sweep_command.py

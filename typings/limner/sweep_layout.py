@@ -1,0 +1,1 @@
+../../limner/sweep_layout.py
