@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -14,7 +13,7 @@ from rich.text import Text
 
 from limner.engine.context import Provenance
 from limner.tables import table_of
-from limner.terminal import printable
+from limner.terminal import printable, with_short_hashes
 
 if TYPE_CHECKING:
     from limner.nodes.provenance import Picture
@@ -23,7 +22,6 @@ _MAX_NODES: Final = 100
 """How many nodes the table shows."""
 _MAX_TEXT: Final = 2000
 _MAIN: Final = ("torch", "diffusers", "transformers")
-_HASH: Final = re.compile(r"\b([0-9a-f]{12})[0-9a-f]{28,}\b")
 
 
 def picture_page(path: Path, picture: Picture) -> RenderableType:
@@ -70,7 +68,7 @@ def _tables(provenance: Provenance) -> Iterator[RenderableType]:
         sources = table_of("node", "reads", "which held")
         for name, held in list(provenance.sources.items())[:_MAX_NODES]:
             for source, content in held.items():
-                shown = _HASH.sub(r"\1...", _line(content))
+                shown = with_short_hashes(_line(content))
                 sources.add_row(Text(_line(name), style="cyan"), Text(_line(source)), Text(shown))
         yield ""
         yield sources

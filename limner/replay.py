@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +13,7 @@ from limner.engine.flat import flat_ids
 from limner.engine.plan import Plan
 from limner.engine.provenance import provenance_of
 from limner.session import Session
+from limner.terminal import with_short_hashes
 
 if TYPE_CHECKING:
     import numpy as np
@@ -28,7 +28,6 @@ _WORDS: Final[dict[Kind, str]] = {
     "device": "made on another device",
     "hardware": "made on other hardware",
 }
-_HASH: Final = re.compile(r"\b([0-9a-f]{12})[0-9a-f]{28,}\b")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +41,7 @@ class Change:
     now: str
 
     def __str__(self) -> str:
-        then, now = (_HASH.sub(r"\1...", text) for text in (self.then, self.now))
-        return f"{_WORDS[self.kind]}: {self.what}: {then} -> {now}"
+        return f"{_WORDS[self.kind]}: {self.what}: {with_short_hashes(self.then)} -> {with_short_hashes(self.now)}"
 
 
 def here(session: Session, plan: Plan) -> Provenance:
