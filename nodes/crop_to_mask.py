@@ -24,7 +24,7 @@ class Crop(NamedTuple):
 
 
 class CropToMask(Node):
-    """Cut out what lies around a mask, and enlarge it to the size of the picture.
+    """Cut out what lies around a mask, and enlarge it to the size of the picture, or to one that the model likes.
 
     A small thing is then repainted with all the detail that the model can give a whole picture. ``Paste`` puts it back
     with ``region``. Of a picture of more than a megapixel, the cut is made from all of its pixels.
@@ -36,12 +36,27 @@ class CropToMask(Node):
         default=32, ge=0, le=4096, description="Pixels of the picture around the mask that the model sees."
     )
 
+    width: int | None = Field(
+        default=None,
+        ge=16,
+        le=1024,
+        multiple_of=16,
+        description="Pixels of the cut, a multiple of 16. Empty: as the picture is encoded, at most a megapixel.",
+    )
+    height: int | None = Field(
+        default=None,
+        ge=16,
+        le=1024,
+        multiple_of=16,
+        description="Pixels of the cut, a multiple of 16. Empty: as the picture is encoded, at most a megapixel.",
+    )
+
     def forecast(self, device: str, inputs: Mapping[str, Any]) -> Forecast | None:
-        """The size of the picture, scaled as it is for encoding."""
+        """The size of the cut."""
         pictures = inputs.get("image")
         if not isinstance(pictures, PictureSizes):
             return None
-        return Forecast((PictureSizes(tuple(map(as_reference, pictures.sizes))), None, None))
+        return Forecast((PictureSizes(tuple(map(self._size, pictures.sizes))), None, None))
 
     def run(self, ctx: Context, image: Image, mask: Mask) -> Crop:
         """Cut out. Raises InputError for more than one picture, and for a mask that is black."""
@@ -52,5 +67,11 @@ class CropToMask(Node):
         (picture,) = image.pixels
         if warning := mask.misfit(picture.shape[1], picture.shape[0]):
             ctx.warn(warning)
-        pixels, greys, region = crop_to_mask(picture, mask, self.padding)
+        size = self._size((picture.shape[1], picture.shape[0]))
+        pixels, greys, region = crop_to_mask(picture, mask, self.padding, size)
         return Crop(Image(pixels[None]), Mask(greys), region)
+
+    def _size(self, picture: tuple[int, int]) -> tuple[int, int]:
+        """Width and height of the cut from a picture of that size."""
+        width, height = as_reference(picture)
+        return self.width or width, self.height or height

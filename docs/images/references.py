@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import tempfile
 import textwrap
@@ -13,6 +14,7 @@ import PIL.Image
 import PIL.ImageDraw
 
 from limner import Session
+from limner.graphs import GraphLibrary
 from limner.nodes.values import Image
 
 SIDE, GAP, LABEL = 160, 8, 56
@@ -50,18 +52,43 @@ def main() -> None:
         mask = PIL.Image.new("L", (128, 128))
         PIL.ImageDraw.Draw(mask).rectangle((66, 30, 124, 98), fill=255)
         mask.save("mask.png")
+        wall().save("wall.png")
+        spot = PIL.Image.new("L", (480, 480))
+        PIL.ImageDraw.Draw(spot).ellipse((290, 290, 390, 390), fill=255)
+        spot.save("spot.png")
         tiles = [(PIL.Image.open("two.png"), "image"), (mask, "mask")]
         for prompt in PAINTS:
             painted = draw(session, "inpaint", prompt=prompt, image="two.png", mask="mask.png", strength=1.0, seed=3)
             tiles.append((painted, prompt))
+        prompt = "image 1 with the circle in red"
+        cut = draw(session, cropped(here.parent / "references.md"), prompt=prompt, image="wall.png", mask="spot.png")
+        tiles += [(wall(), "480 x 480 pixels"), (cut, f"{prompt}, cut out by CropToMask")]
         sheet(tiles).save(here / "inpaint.png", optimize=True)
 
 
-def draw(session: Session, template: str, **values: Any) -> PIL.Image.Image:
-    """The picture of a template, without saving it."""
-    graph = session.document(template, values)
-    nodes = {name: node for name, node in graph.nodes.items() if name != "save"}
-    result = session.run(graph.model_copy(update={"nodes": nodes}))
+def wall() -> PIL.Image.Image:
+    """A picture larger than any that the embedded model draws, with a small thing in it."""
+    picture = PIL.Image.new("RGB", (480, 480), "#e8d8b0")
+    pen = PIL.ImageDraw.Draw(picture)
+    for left in range(20, 480, 40):
+        pen.line((left, 0, left, 480), fill="#c0b090")
+    pen.ellipse((300, 300, 380, 380), fill="#2040c0")
+    return picture
+
+
+def cropped(page: Path) -> dict[str, Any]:
+    """The template ``inpaint`` with the nodes that the page shows for small things."""
+    nodes = json.loads("{" + page.read_text().partition("```json\n")[2].partition("```")[0] + "}")
+    graph: dict[str, Any] = GraphLibrary().load("inpaint")
+    graph["nodes"] |= nodes
+    return graph
+
+
+def draw(session: Session, graph: str | dict[str, Any], **values: Any) -> PIL.Image.Image:
+    """The picture of a graph, without saving it."""
+    document = session.document(graph, values)
+    nodes = {name: node for name, node in document.nodes.items() if name != "save"}
+    result = session.run(document.model_copy(update={"nodes": nodes}))
     return PIL.Image.fromarray(result.values(Image)[0].pixels[0])
 
 

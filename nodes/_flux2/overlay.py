@@ -8,22 +8,21 @@ from numpy.typing import NDArray
 
 from limner.engine.errors import InputError
 from limner.nodes._flux2 import pipelines
-from limner.nodes.sizes import as_reference
 from limner.nodes.values import Mask, Region
 
 
 def crop_to_mask(
-    image: NDArray[np.uint8], mask: Mask, padding: int
+    image: NDArray[np.uint8], mask: Mask, padding: int, size: tuple[int, int]
 ) -> tuple[NDArray[np.uint8], NDArray[np.uint8], Region]:
-    """What lies around a mask, enlarged to the size in which the picture (H, W, 3) would be encoded; and the mask.
+    """What lies around a mask in a picture (H, W, 3), enlarged to ``size``, (width, height); and so is the mask.
 
-    The region has the shape of the picture, and ``padding`` pixels around the mask where there is room. Raises
-    InputError for a mask that is black.
+    The region has the shape of ``size``, and ``padding`` pixels around the mask where there is room. Raises InputError
+    for a mask that is black.
     """
     picture, greys = PIL.Image.fromarray(image), _fitted(mask, image.shape[1], image.shape[0])
     if not mask.values.any():
         raise InputError("the mask is black: there is nothing to cut out", hint="what is white is repainted")
-    width, height = as_reference(picture.size)
+    width, height = size
     box = pipelines.pictures.get_crop_region(greys, width, height, pad=padding)
 
     def enlarged(part: PIL.Image.Image) -> PIL.Image.Image:

@@ -48,6 +48,17 @@ def test_a_large_picture_is_cut_from_all_of_its_pixels() -> None:
     assert known.outputs[0] == PictureSizes(((1168, 880),))
 
 
+def test_the_cut_may_have_a_size_of_its_own() -> None:
+    """That which the model was trained for; the region then has its shape."""
+    node = CropToMask(padding=0, width=128, height=128)
+    crop = node.run(FakeContext(), black(300, 200), spot(300, 200, 100, 50, 140, 70))
+    assert crop.region == Region(100, 40, 140, 80)
+    assert crop.image.pixels.shape == (1, 128, 128, 3)
+    known = node.forecast("cpu", {"image": PictureSizes(((300, 200),))})
+    assert known is not None
+    assert known.outputs[0] == PictureSizes(((128, 128),))
+
+
 def test_a_mask_of_another_shape_is_said() -> None:
     ctx = FakeContext()
     crop = CropToMask(padding=0).run(ctx, black(100, 100), spot(50, 100, 0, 0, 25, 50))
