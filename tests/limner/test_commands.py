@@ -53,7 +53,7 @@ def test_plan_of_many_models_stays_readable(limner: Any) -> None:
     assert "layerwise-fp8" in held
     assert "5 others" in held
     assert "nf4" not in held
-    assert any(line.startswith("full_latent_1, full_latent_2 and 8 more: ") for line in lines)
+    assert any(line.startswith("full_1, full_2 and 8 more: ") for line in lines)
 
 
 def test_plan_has_json(limner: Any) -> None:
