@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+import warnings
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -28,11 +29,14 @@ _BROKEN = (OSError, SyntaxError, ValueError, EOFError, IndexError, struct.error,
 def opened(file: BinaryIO, name: str) -> Iterator[PIL.Image.Image]:
     """A user's file as a picture that is not decoded yet. Raises InputError that names it, also for the block."""
     try:
-        with PIL.Image.open(file, formats=FORMATS) as image:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", PIL.Image.DecompressionBombWarning)  # our limit is lower, and no warning
+            image = PIL.Image.open(file, formats=FORMATS)
+        with image:
             if image.width * image.height > MAX_PIXELS:
                 raise _too_large(name)
             yield image
-    except (PIL.Image.DecompressionBombError, PIL.Image.DecompressionBombWarning) as error:
+    except PIL.Image.DecompressionBombError as error:
         raise _too_large(name) from error
     except PIL.UnidentifiedImageError as error:
         raise InputError(f"{name} is no picture that can be read", hint="use PNG, JPEG or WebP") from error
