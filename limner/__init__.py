@@ -30,8 +30,9 @@ if TYPE_CHECKING:
     from limner.engine.registry import Registry
     from limner.engine.result import Result
     from limner.graph import Graph
+    from limner.new_sweep import sweep
     from limner.session import Session, plan, run
-    from limner.sweeps import Sweep, sweep
+    from limner.sweeps import Sweep
 
 _HOMES = {
     "limner.engine.check": ("check",),
@@ -52,8 +53,9 @@ _HOMES = {
     "limner.engine.registry": ("Registry",),
     "limner.engine.result": ("Result",),
     "limner.graph": ("Graph",),
+    "limner.new_sweep": ("sweep",),
     "limner.session": ("Session", "plan", "run"),
-    "limner.sweeps": ("Sweep", "sweep"),
+    "limner.sweeps": ("Sweep",),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 

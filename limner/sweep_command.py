@@ -20,6 +20,7 @@ from limner.engine.sweep_text import read_axis
 from limner.engine.write import write_atomically
 from limner.interrupts import raised
 from limner.memory_option import absent_devices
+from limner.new_sweep import make_sweep
 from limner.plan_tables import offload_lines
 from limner.progress import Plain
 from limner.request import Request
@@ -28,7 +29,7 @@ from limner.sweep_options import SweepOptions
 from limner.sweep_progress import SweepDisplay, took
 from limner.sweep_row import Row
 from limner.sweep_table import sweep_table
-from limner.sweeps import Sweep, make_sweep
+from limner.sweeps import Shared, Sweep
 from limner.tables import table_of
 from limner.terminal import FAILED, err, out, printable, report, show
 
@@ -70,16 +71,20 @@ class SweepRun:
             raise GraphError(absent)
         return sweep
 
-    def _run(self, row: Row, plan: Plan) -> Result:
+    def _run(self, what: Row | Shared, plan: Plan) -> Result:
         if self._is_talkative:
             for line in offload_lines(plan):
                 err.print(line, style="dim")
             self._is_talkative = False  # the others are offloaded alike
-        self._display.begin(row, self._done, len(self.sweep))
+        if isinstance(what, Shared):
+            self._display.share(what)
+        else:
+            self._display.begin(what, self._done, len(self.sweep))
         return run_plan(self._session, plan, _Within(self._display))
 
     def run(self, *, debug: bool) -> bool:
         """Run what is not run yet. Gives whether it came to its end; an interrupt stops it in order."""
+        _ = self._session.executor  # may import torch: nothing runs yet, so an interrupt may still end the process
         with raised(), self._display:
             try:
                 for row in self.sweep:

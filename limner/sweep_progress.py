@@ -12,6 +12,7 @@ from rich.text import Text
 from limner.engine import events as ev
 from limner.progress import Bars, Display, JsonLines, Lines, Silent
 from limner.sweep_row import Row
+from limner.sweeps import Shared
 from limner.terminal import printable
 
 _UNTOLD = (ev.RunStarted, ev.NodeCached, ev.NodeFinished, ev.NodeFailed, ev.NodeSkipped, ev.RunFinished)
@@ -20,6 +21,10 @@ _UNTOLD = (ev.RunStarted, ev.NodeCached, ev.NodeFinished, ev.NodeFailed, ev.Node
 
 class SweepDisplay(Display, Protocol):
     """Shows events as they come, and the variants that they are about."""
+
+    def share(self, shared: Shared) -> None:
+        """Something begins that several variants need."""
+        ...
 
     def begin(self, row: Row, done: int, total: int) -> None:
         """A variant begins, after ``done`` of all."""
@@ -33,6 +38,9 @@ class SweepDisplay(Display, Protocol):
 class SilentSweep(Silent):
     """Shows nothing."""
 
+    def share(self, shared: Shared) -> None:
+        """Pass over it."""
+
     def begin(self, row: Row, done: int, total: int) -> None:
         """Pass over it."""
 
@@ -44,11 +52,15 @@ class SweepJson(JsonLines):
     """One event a line on stdout; those of runs say in which variant they happen."""
 
     def __init__(self) -> None:
-        self._number = 0
+        self._number: int | None = None
 
     def show(self, event: ev.Event) -> None:
         """Write the event at once."""
         _write_line(ev.as_dict(event) | {"variant": self._number})
+
+    def share(self, shared: Shared) -> None:
+        """Write that the events that follow are of no single variant."""
+        _write_line({"event": "shared_started", "number": shared.number, "of": shared.of})
 
     def begin(self, row: Row, done: int, total: int) -> None:
         """Write which variant the events that follow are of."""
@@ -73,6 +85,10 @@ class SweepLines(Lines):
         super().__init__(console, is_verbose=is_verbose, untold=() if is_verbose else _UNTOLD)
         self._out = console
 
+    def share(self, shared: Shared) -> None:
+        """Say what runs."""
+        self._out.print(_shared(shared), markup=False)
+
     def begin(self, row: Row, done: int, total: int) -> None:
         """Say which variant runs."""
         self._out.print(_heading(row, done, total), markup=False)
@@ -89,6 +105,10 @@ class SweepBars(Bars):
         super().__init__(console, is_verbose=is_verbose, untold=() if is_verbose else _UNTOLD)
         self._out = console
 
+    def share(self, shared: Shared) -> None:
+        """Move the sweep's bar."""
+        self.show_all(_shared(shared), shared.number - 1, shared.of)
+
     def begin(self, row: Row, done: int, total: int) -> None:
         """Move the sweep's bar."""
         self.show_all(_heading(row, done, total), done, total)
@@ -96,6 +116,10 @@ class SweepBars(Bars):
     def end(self, row: Row) -> None:
         """Say what came of it, in a line that stays."""
         self._out.print(_outcome(row))
+
+
+def _shared(shared: Shared) -> str:
+    return f"first, what variants share: {shared.number} of {shared.of}"
 
 
 def _heading(row: Row, done: int, total: int) -> str:

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from limner.engine.result import Result
 from limner.engine.sweep import label
+from limner.nodes.save_image import SUFFIXES
 
 if TYPE_CHECKING:
     from limner.nodes.values import Image
 
-PICTURES: Final = (".png", ".jpg", ".jpeg", ".webp")
 State = Literal["done", "failed", "not run"]
 
 
@@ -37,7 +37,7 @@ class Row:
         """Its pictures: from its files, or of a graph that writes none, from its result."""
         from limner.nodes.values import Image
 
-        saved = [path for path in self.files if path.lower().endswith(PICTURES)]
+        saved = [path for path in self.files if path.lower().endswith(SUFFIXES)]
         if saved or self.result is None:
             return [_read(path) for path in saved]
         return self.result.values(Image)

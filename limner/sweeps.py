@@ -2,32 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
-from pathlib import Path
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from limner.engine.demand import find_todo
-from limner.engine.document import Document
-from limner.engine.errors import Cancelled, Fault, GraphError, LimnerError
-from limner.engine.parameters import with_values
+from limner.engine.errors import Cancelled, LimnerError
 from limner.engine.plan import Plan
 from limner.engine.result import Result
-from limner.engine.sweep import MAX_VARIANTS, Axis, axis_faults
-from limner.session import GraphLike, Session, default_session
+from limner.engine.sweep import Axis
+from limner.session import Session
+from limner.shared_first import needing_models_first
 from limner.sweep_layout import layout
 from limner.sweep_records import Records
 from limner.sweep_row import Row
 from limner.sweep_table import sweep_table
-from limner.variants import AtOnce, Variants
+from limner.variants import Variants
 
 if TYPE_CHECKING:
     import PIL.Image
 
     from limner.nodes.values import Table
 
-Runner = Callable[[Row, Plan], Result]
-"""Runs the plan of a variant to its end."""
+
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """What several variants need, run before them."""
+
+    number: int
+    """Counted from 1."""
+    of: int
+
+
+Runner = Callable[[Row | Shared, Plan], Result]
+"""Runs a plan to its end: that of a variant, or of what is shared."""
 
 
 class Sweep:
@@ -52,6 +60,7 @@ class Sweep:
 
     def __iter__(self) -> Iterator[Row]:
         """The variants in the order in which they run. Raises Cancelled where a run was stopped."""
+        self._run_shared()
         for index in self._variants.order():
             row = self._rows[index]
             if row.state == "not run":
@@ -86,6 +95,29 @@ class Sweep:
 
         rows = self.run()
         return sweep_sheet(self.name, self.axes, map(self._shown, rows))
+
+    def _run_shared(self) -> None:
+        """Where not all models can stay, run what first needs one for all variants, before the next takes its place."""
+        found: dict[tuple[str, ...], Plan] = {}
+        executor = self._session.executor
+        for row in self._rows:
+            if row.state != "not run":
+                continue
+            try:
+                plan = self._variants.plan(row.number - 1)
+                if (document := needing_models_first(plan)) is None:
+                    return
+                if self._records.find(plan, executor.keys(plan)) is not None:
+                    continue
+                shared = self._session.plan(document)
+                keys = executor.keys(shared)
+            except LimnerError:  # the variant will say so itself
+                continue
+            if any(find_todo(shared, keys, self._session.cache)[0]):
+                found.setdefault(tuple(keys[goal] for goal in shared.goals), shared)
+        for number, shared in enumerate(found.values() if len(found) > 1 else (), start=1):
+            if self._run(Shared(number, len(found)), shared).status == "cancelled":
+                raise Cancelled
 
     def _finish(self, row: Row) -> Row:
         """Run a variant, or find that it was finished earlier."""
@@ -127,7 +159,7 @@ class Sweep:
             return "the file is gone"
         return images[0].pixels[0] if images else "no picture"
 
-    def _run_plan(self, row: Row, plan: Plan) -> Result:
+    def _run_plan(self, what: Row | Shared, plan: Plan) -> Result:
         run = self._session.executor.start(plan)
         try:
             result = run.wait()
@@ -147,111 +179,3 @@ def _files_of(result: Result) -> tuple[str, ...]:
     from limner.nodes.values import Files
 
     return tuple(path for files in result.values(Files) for path in files.paths)
-
-
-def sweep(
-    graph: GraphLike,
-    over: Mapping[str, Iterable[Any]],
-    /,
-    *,
-    session: Session | None = None,
-    seeds_at_once: AtOnce = 1,
-    max_variants: int = MAX_VARIANTS,
-    **values: Any,
-) -> Sweep:
-    """Run a graph with every combination of values: ``over`` names parameters, or settings as ``node.setting``.
-
-    Keyword arguments set the other parameters. Nothing runs before it is iterated over, or asked for its table or
-    grid; what is wrong with any variant is found here. Raises GraphError with every fault, InputError.
-    ``seeds_at_once`` draws seeds that follow each other in one batch: faster, and other in the last bits.
-
-    >>> found = sweep("text_to_image", {"seed": range(1, 9), "guidance": [2, 4]}, steps=8)
-    >>> len(found)
-    16
-    >>> for row in found:  # doctest: +SKIP
-    ...     print(row, row.files)
-    """
-    session = session if session is not None else default_session()
-    document = session.document(graph)
-    axes, faults = _axes(over)
-    beside = graph if isinstance(graph, (str, Path)) else None
-    try:
-        document = with_values(document, values)
-    except GraphError as error:
-        faults += error.faults
-    return make_sweep(
-        session,
-        document,
-        axes,
-        faults=faults,
-        given=list(values),
-        beside=beside,
-        at_once=seeds_at_once,
-        most=max_variants,
-    )
-
-
-def _axes(over: Mapping[str, Iterable[Any]]) -> tuple[list[Axis], list[Fault]]:
-    axes: list[Axis] = []
-    faults: list[Fault] = []
-    for name, values in over.items():
-        if isinstance(values, (str, bytes, Mapping)) or not isinstance(values, Iterable):
-            faults.append(Fault(f"sweep {name}: {values!r} is one value", hint=f"give a list: [{values!r}]"))
-        else:
-            axes.append(Axis(name, tuple(values)))
-    if not over:
-        faults.append(Fault("sweep: nothing is swept", hint='for example: {"seed": range(1, 9)}'))
-    return axes, faults
-
-
-def make_sweep(
-    session: Session,
-    document: Document,
-    axes: Sequence[Axis],
-    *,
-    faults: Iterable[Fault] = (),
-    given: Sequence[str] = (),
-    beside: str | Path | None = None,
-    at_once: AtOnce = 1,
-    most: int = MAX_VARIANTS,
-    run: Runner | None = None,
-) -> Sweep:
-    """The sweep over a document's axes, where nothing is wrong with it; ``faults`` are those known already.
-
-    ``given`` are the parameters that are set to one value. Raises GraphError with every fault.
-    """
-    unknown = {axis.name: _name_faults(document, axis) for axis in axes}
-    wrong = [*faults, *(fault for found in unknown.values() for fault in found)]
-    wrong += axis_faults(axes, document, given, most)
-    if wrong:
-        sound = [axis for axis in axes if axis.values and not unknown[axis.name]]
-        raise GraphError(dict.fromkeys([*wrong, *_value_faults(session, document, sound, beside)]))
-    variants = Variants(session, document, axes, beside=beside)
-    variants.check()
-    variants.place(at_once)
-    return Sweep(session, variants, run)
-
-
-def _name_faults(document: Document, axis: Axis) -> list[Fault]:
-    try:
-        with_values(document, {axis.name: None})
-    except GraphError as error:
-        return list(error.faults)
-    return []
-
-
-def _value_faults(
-    session: Session, document: Document, axes: Sequence[Axis], beside: str | Path | None
-) -> Iterator[Fault]:
-    """What is wrong with the graph and with each value, beside the first ones of the other axes."""
-    if not axes:
-        try:
-            session.check(document, beside=beside)
-        except GraphError as error:
-            yield from error.faults
-    for axis in axes:
-        alone = [one if one is axis else Axis(one.name, one.values[:1]) for one in axes]
-        try:
-            Variants(session, document, alone, beside=beside).check()
-        except GraphError as error:
-            yield from error.faults

@@ -15,7 +15,7 @@ from limner.engine.parameters import with_values
 from limner.engine.plan import Plan
 from limner.engine.registry import Registry
 from limner.engine.remedies import memory_faults
-from limner.engine.sweep import Axis, file_names, short, variants
+from limner.engine.sweep import MAX_VARIANTS, Axis, file_names, short, variants
 from limner.seed_batches import SeedBatch, batches, drawn_at_once, largest, seed_axis
 from limner.session import Session
 
@@ -115,7 +115,7 @@ class Variants:
     def _raise_faults(self, faults_of: Callable[[int], Iterable[Fault]]) -> None:
         """Raise GraphError with each fault once, after all the values that have it."""
         found: dict[tuple[str, Fault], dict[str, None]] = {}
-        for number in range(len(self)):
+        for number in self._looked_at():
             for fault in faults_of(number):
                 axis = self._axis_of(fault)
                 values = found.setdefault((axis, fault), {})
@@ -123,6 +123,13 @@ class Variants:
                     values[short(self.values[number][axis])] = None
         if found:
             raise GraphError(_said(fault, axis, list(values)) for (axis, fault), values in found.items())
+
+    def _looked_at(self) -> Iterable[int]:
+        """All variants; of very many, each value once, beside the first values of the other axes."""
+        if len(self) <= MAX_VARIANTS:
+            return range(len(self))
+        first = self.values[0]
+        return [n for n, values in enumerate(self.values) if sum(values[k] is not first[k] for k in first) <= 1]
 
     def _faults_of(self, number: int) -> Iterable[Fault]:
         try:

@@ -225,6 +225,19 @@ def test_as_many_seeds_as_fit_are_drawn_at_once() -> None:
     assert drawn_at_once(18) == 1
 
 
+def test_models_that_cannot_stay_are_loaded_once(limner: Any) -> None:
+    """Where memory does not hold all models, all prompts are encoded before the first picture is drawn."""
+    run = ("run", "text_to_image", *SMALL, "-s", "steps=1", "-o", "m.png", "--json", "--memory", "cpu=17.5MB")
+    answer = limner(*run, "--sweep", "prompt=a,b,c", "--sweep", "seed=1,2")
+    assert answer.code == 0, answer.stderr
+    loads = [event["model"] for event in answer.events if event["event"] == "model_loading"]
+    assert loads.count("the text encoder of tiny") == 1
+    assert any(event["event"] == "model_dropped" for event in answer.events)
+    ends = [event for event in answer.events if event["event"] == "node_finished"]
+    assert [event["variant"] for event in ends if event["node"] == "encode"] == [None] * 3
+    assert not limner(*run, "--sweep", "prompt=a,b,c", "--sweep", "seed=1,2").nodes("node_started")
+
+
 def test_a_picture_of_a_batch_replays_alone(limner: Any) -> None:
     """What it carries draws the batch again and picks the same one."""
     answer = limner(

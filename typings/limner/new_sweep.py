@@ -1,0 +1,1 @@
+../../limner/new_sweep.py

@@ -1,0 +1,1 @@
+../../limner/shared_first.py
