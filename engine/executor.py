@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import weakref
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from types import TracebackType
 from typing import Self
 
@@ -50,9 +51,10 @@ class Executor:
         self._async = AsyncLane()
         self._is_closed = False
 
-    def start(self, plan: Plan, events: EventStream | None = None) -> Run:
+    def start(self, plan: Plan, events: EventStream | None = None, output_folder: Path | None = None) -> Run:
         """Begin a run and come back at once. Raises InputError where a file that a node names is gone.
 
+        With ``output_folder``, what nodes write goes there, and no path of the graph leads out of it.
         Raises RuntimeError where the executor is closed.
         """
         keys = self.keys(plan)
@@ -66,6 +68,7 @@ class Executor:
             checkpoint_interval_s=self.checkpoint_interval_s,
             software=self.software,
             machine=self.machine,
+            output_folder=output_folder,
         )
         with self._lock:
             if self._is_closed:

@@ -8,6 +8,7 @@ import time
 import traceback
 from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
@@ -25,6 +26,7 @@ from limner.engine.lanes import KEEPING
 from limner.engine.models import Models
 from limner.engine.node import Node
 from limner.engine.node_context import NodeContext
+from limner.engine.output_folder import place
 from limner.engine.outputs import checked_outputs
 from limner.engine.plan import Plan, Step
 from limner.engine.provenance import Machine, provenance_of
@@ -50,6 +52,7 @@ class Run:
         checkpoint_interval_s: float,
         software: Mapping[str, str],
         machine: Machine,
+        output_folder: Path | None = None,
     ) -> None:
         self.plan = plan
         self.keys = keys
@@ -60,6 +63,7 @@ class Run:
         self.software = software
         self.machine = machine
         self._start_async = start_async
+        self._output_folder = output_folder
         self._lock = threading.Lock()
         self._done = threading.Event()
         self._cancelled = threading.Event()
@@ -206,7 +210,16 @@ class Run:
         context.end()
 
     def _bind(self, step: Step) -> tuple[Any, dict[str, Any]]:
-        """The node and the arguments of ``run``. Raises InputError where a wired setting is out of its range."""
+        """The node and the arguments of ``run``. Raises InputError where a wired setting is out of its range.
+
+        Also where it would write outside the run's folder, if there is one.
+        """
+        node, wires = self._bind_wires(step)
+        if self._output_folder is not None and node.writes_to:
+            node = place(node, self._output_folder)
+        return node, wires
+
+    def _bind_wires(self, step: Step) -> tuple[Any, dict[str, Any]]:
         checked = step.node
         if not checked.wires:
             return checked.settings, {}

@@ -28,6 +28,7 @@ class SaveImage(Node):
 
     category: ClassVar[str] = "image"
     effect: ClassVar[bool] = True
+    writes_to: ClassVar[frozenset[str]] = frozenset({"path"})
 
     path: str = Field(
         default="outputs/image.png",

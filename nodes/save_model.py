@@ -27,6 +27,7 @@ class SaveModel(Node):
     category: ClassVar[str] = "model"
     on_device: ClassVar[bool] = True
     effect: ClassVar[bool] = True
+    writes_to: ClassVar[frozenset[str]] = frozenset({"path"})
 
     path: str = Field(min_length=1, description="The folder to write. It must not exist.")
     overwrite: bool = Field(default=False, description="Replace a model folder of this name.")

@@ -25,6 +25,7 @@ class SaveTable(Node):
 
     category: ClassVar[str] = "table"
     effect: ClassVar[bool] = True
+    writes_to: ClassVar[frozenset[str]] = frozenset({"path"})
 
     path: str = Field(
         default="outputs/table.md",
