@@ -1,0 +1,111 @@
+"""Files by the hash of their content: what jobs gave, each content once, however many jobs gave it."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from hashlib import file_digest, sha256
+from pathlib import Path
+from typing import Final
+from uuid import uuid4
+
+from limner.engine.errors import StoreError
+from limner.engine.write import write_atomically
+from limner.server.jobs.clock import Clock
+
+GRACE_S: Final = 3600.0
+"""A file that no job refers to is kept for this long: its job may be about to."""
+
+
+class Blobs:
+    """A folder of files called ``ab/<sha256>``, written whole or not at all. Methods raise StoreError."""
+
+    def __init__(self, folder: Path, clock: Clock) -> None:
+        self._folder = folder
+        self._clock = clock
+
+    def path(self, digest: str) -> Path:
+        """Where the content with this hash is, if it is here. Raises ValueError for what is no hash."""
+        if not re.fullmatch("[0-9a-f]{64}", digest):
+            raise ValueError(f"{digest!r} is no SHA-256 hash")
+        return self._folder / digest[:2] / digest
+
+    def put(self, content: bytes) -> str:
+        """Keep a content. Gives its hash."""
+        digest = sha256(content).hexdigest()
+        with self._said_plainly():
+            if not self._touch(digest):
+                write_atomically(self.path(digest), content)
+                self._touch(digest)
+        return digest
+
+    def take(self, file: Path) -> str:
+        """Keep a file of the same disk by moving it here. Gives the hash of its content."""
+        with self._said_plainly():
+            with file.open("rb") as opened:
+                digest = file_digest(opened, "sha256").hexdigest()
+                os.fsync(opened.fileno())
+            if self._touch(digest):
+                file.unlink()
+            else:
+                target = self.path(digest)
+                target.parent.mkdir(parents=True, exist_ok=True)
+                file.replace(target)
+                self._touch(digest)
+        return digest
+
+    def sweep(self, is_used: Callable[[str], bool]) -> int:
+        """Delete what no job refers to, and what was written only in part. Gives the bytes that became free."""
+        freed = 0
+        for file in self._files():
+            if self._is_young(file):
+                continue
+            if file.name.startswith("."):
+                freed += _delete(file)
+            elif not is_used(file.name):
+                freed += self._delete_unless_wanted(file)
+        return freed
+
+    def _delete_unless_wanted(self, file: Path) -> int:
+        """Delete a file, but for one that was put again since: that changed its time, or will not find it."""
+        aside = file.with_name(f".{uuid4().hex}.part")
+        with suppress(FileNotFoundError):
+            file.replace(aside)
+            if not self._is_young(aside):
+                return _delete(aside)
+            aside.replace(file)
+        return 0
+
+    def _touch(self, digest: str) -> bool:
+        """Say that a content is wanted now; False where it is not here."""
+        now = self._clock()
+        try:
+            os.utime(self.path(digest), (now, now))
+        except FileNotFoundError:
+            return False
+        return True
+
+    def _is_young(self, file: Path) -> bool:
+        try:
+            return file.stat().st_mtime > self._clock() - GRACE_S
+        except FileNotFoundError:
+            return True
+
+    def _files(self) -> Iterator[Path]:
+        return (file for file in self._folder.glob("*/*") if file.is_file())
+
+    @contextmanager
+    def _said_plainly(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            reason = error.strerror or str(error)
+            raise StoreError(f"an artifact cannot be written to {self._folder}: {reason}") from error
+
+
+def _delete(file: Path) -> int:
+    size_bytes = file.stat().st_size
+    file.unlink()
+    return size_bytes

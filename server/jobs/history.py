@@ -1,0 +1,134 @@
+"""What is known of jobs: one, pages of them, and what came of each. Nothing is kept in memory."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from sqlalchemy import RowMapping, Select, false, func, select, true, tuple_
+
+from limner.engine.errors import InputError
+from limner.server.jobs import journal
+from limner.server.jobs.database import Database
+from limner.server.jobs.job import Artifact, Job, JobEvent, NodeRun, State
+from limner.server.jobs.rows import JOB_COLUMNS, as_job, get_job
+from limner.server.jobs.tables import artifacts, documents, jobs, node_runs, queue
+
+MAX_PAGE: Final = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Some jobs. ``next`` asks for those that follow; None where there are none."""
+
+    jobs: tuple[Job, ...]
+    next: str | None
+
+
+class History:
+    """Reads the store. ``client`` in a method is whose jobs may be seen; None sees all. All raise StoreError."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def job(self, job_id: str, client: str | None = None) -> Job:
+        """A job as it stands. Raises UnknownJobError."""
+        with self._database.read() as connection:
+            return get_job(connection, job_id, client)
+
+    def page(
+        self, *, state: State | None = None, client: str | None = None, after: str | None = None, limit: int = 100
+    ) -> Page:
+        """Jobs, the newest first. ``after`` is the ``next`` of the page before."""
+        wanted = select(*JOB_COLUMNS).order_by(jobs.c.id.desc()).limit(_checked(limit) + 1)
+        if state is not None:
+            wanted = wanted.where(jobs.c.state == state)
+        if client is not None:
+            wanted = wanted.where(jobs.c.client == client)
+        if after is not None:
+            wanted = wanted.where(jobs.c.id < after)
+        with self._database.read() as connection:
+            rows = connection.execute(wanted).mappings().all()
+        return _page(rows, limit)
+
+    def waiting(
+        self, *, client: str | None = None, is_paused: bool = False, after: str | None = None, limit: int = 100
+    ) -> Page:
+        """Waiting jobs in the order in which they will run, or those that are paused. ``after`` is the job before."""
+        order = (jobs.c.rank, jobs.c.turn, jobs.c.place)
+        wanted = select(*JOB_COLUMNS).where(jobs.c.state == "pending")
+        wanted = wanted.where(jobs.c.is_paused == (true() if is_paused else false()))
+        wanted = wanted.order_by(*order).limit(_checked(limit) + 1)
+        if client is not None:
+            wanted = wanted.where(jobs.c.client == client)
+        with self._database.read() as connection:
+            if after is not None:
+                place = connection.execute(select(*order).where(jobs.c.id == after)).first()
+                if place is None:
+                    raise InputError(f"there is no job {after} to go on after")
+                wanted = wanted.where(tuple_(*order) > tuple_(*place))
+            rows = connection.execute(wanted).mappings().all()
+        return _page(rows, limit)
+
+    def counts(self) -> Mapping[str, int]:
+        """How many jobs there are in each state."""
+        with self._database.read() as connection:
+            found = connection.execute(select(jobs.c.state, func.count().label("jobs")).group_by(jobs.c.state))
+            return {row.state: row.jobs for row in found}
+
+    def is_paused(self) -> bool:
+        """Whether the whole queue is."""
+        with self._database.read() as connection:
+            return bool(connection.execute(select(queue.c.is_paused)).scalar_one())
+
+    def graph(self, job_id: str, client: str | None = None) -> str:
+        """The document of a job, as JSON text. Raises UnknownJobError."""
+        return str(self._document(job_id, client)["graph"])
+
+    def notes(self, job_id: str, client: str | None = None) -> Mapping[str, Any]:
+        """What the client noted when it handed the job in. Raises UnknownJobError."""
+        found: Mapping[str, Any] = json.loads(self._document(job_id, client)["notes"])
+        return found
+
+    def _document(self, job_id: str, client: str | None) -> RowMapping:
+        with self._database.read() as connection:
+            get_job(connection, job_id, client)
+            return connection.execute(select(documents).where(documents.c.job_id == job_id)).mappings().one()
+
+    def node_runs(self, job_id: str, client: str | None = None) -> list[NodeRun]:
+        """What each node did last, sorted by id. Raises UnknownJobError."""
+        wanted = select(node_runs).where(node_runs.c.job_id == job_id).order_by(node_runs.c.node)
+        return [NodeRun(**row) for row in self._of_job(job_id, client, wanted)]
+
+    def artifacts(self, job_id: str, client: str | None = None) -> list[Artifact]:
+        """The files that a job gave, sorted by name. Raises UnknownJobError."""
+        wanted = select(artifacts).where(artifacts.c.job_id == job_id).order_by(artifacts.c.name)
+        return [Artifact(**row) for row in self._of_job(job_id, client, wanted)]
+
+    def events(self, job_id: str, after: int = 0, limit: int = 1000, client: str | None = None) -> list[JobEvent]:
+        """What happened to a job since its event ``after``, in order. Raises UnknownJobError.
+
+        While it is followed no number is missing. Some time after its end its ``progress`` is forgotten.
+        """
+        with self._database.read() as connection:
+            get_job(connection, job_id, client)
+            return journal.read(connection, job_id, after, _checked(limit))
+
+    def _of_job(self, job_id: str, client: str | None, wanted: Select[Any]) -> list[dict[str, Any]]:
+        with self._database.read() as connection:
+            get_job(connection, job_id, client)
+            found = connection.execute(wanted).mappings()
+            return [{name: value for name, value in row.items() if name != "job_id"} for row in found]
+
+
+def _checked(limit: int) -> int:
+    if not 1 <= limit <= MAX_PAGE:
+        raise InputError(f"a page has 1 to {MAX_PAGE} entries, not {limit}")
+    return limit
+
+
+def _page(rows: Sequence[RowMapping], limit: int) -> Page:
+    found = tuple(as_job(row) for row in rows[:limit])
+    return Page(found, found[-1].id if len(rows) > limit else None)
