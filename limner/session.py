@@ -204,11 +204,15 @@ class Session:
         *,
         beside: str | Path | None = None,
         events: EventStream | None = None,
+        output_folder: Path | None = None,
     ) -> Run:
-        """Begin a run and come back: ``wait`` for it, or ``cancel`` it."""
+        """Begin a run and come back: ``wait`` for it, or ``cancel`` it.
+
+        With ``output_folder``, what nodes write goes there, and no path of the graph leads out of it.
+        """
         plan = self.plan(graph, values, beside=beside)  # first, so that a wrong graph imports no framework
         self.refuse_overflow(plan)
-        return self.executor.start(plan, events)
+        return self.executor.start(plan, events, output_folder)
 
     def run(self, graph: GraphLike, *, events: EventStream | None = None, **values: Any) -> Result:
         """Run a graph to its end; keyword arguments set its parameters.

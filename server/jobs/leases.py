@@ -156,6 +156,12 @@ class Leases:
             found = connection.execute(select(jobs.c.worker).where(jobs.c.state == "in_progress").distinct())
             return [row.worker for row in found]
 
+    def silent(self) -> list[str]:
+        """The workers whose lease is over."""
+        late = [jobs.c.state == "in_progress", jobs.c.lease_until < self._clock()]
+        with self._database.read() as connection:
+            return [row.worker for row in connection.execute(select(jobs.c.worker).where(*late).distinct())]
+
     def died(self, worker: str, how: str) -> None:
         """A worker ended without giving its job back, and was seen to: the job is to blame."""
         self._lose(worker, how)

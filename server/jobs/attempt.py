@@ -1,0 +1,155 @@
+"""One attempt of a worker at a job: run its graph, tell what happens, and end it or give it back."""
+
+from __future__ import annotations
+
+import json
+import logging
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+from limner.engine.errors import GraphError, LimnerError, StoreError
+from limner.engine.events import EventStream, Reader
+from limner.engine.result import Result
+from limner.engine.run import Run
+from limner.server.jobs.errors import LeaseLostError
+from limner.server.jobs.job import Claim
+from limner.server.jobs.leases import Ending
+from limner.server.jobs.pulse import Pulse
+from limner.server.jobs.recorder import Recorder
+from limner.server.jobs.results import Results
+from limner.server.jobs.store import JobStore
+from limner.session import Session
+
+TELL_S: Final = 0.1
+"""How often what happens is written: a node's events in between are one change."""
+STUCK_S: Final = 8.0
+"""How long a run may take to stop that was asked to. A node that does not look is then ended with its worker."""
+_RETRY_S: Final = 1.0
+_log = logging.getLogger("limner.server.jobs")
+
+
+class StuckError(Exception):
+    """A node does not stop: only ending the process ends it. Its job is settled."""
+
+
+class Attempt:
+    """Runs one claimed job to its end, whatever that is. ``drain`` asks it to stop and give the job back."""
+
+    def __init__(self, store: JobStore, session: Session, claim: Claim, drain: threading.Event) -> None:
+        self._store = store
+        self._session = session
+        self._claim = claim
+        self._drain = drain
+        self._recorder = Recorder()
+        self._run: Run | None = None
+        self._pulse = Pulse(store.leases, claim, drain, self._cancel_run)
+
+    def run(self) -> None:
+        """Run the job. Raises StuckError where the process must end; other errors are the job's."""
+        try:
+            with self._pulse:
+                folder = self._store.workspace.open(self._claim)
+                self._work(folder)
+        except LeaseLostError as error:
+            _log.warning("%s", error)
+        except StoreError as error:  # such as a full disk where the job's folder was to be
+            self._end(Ending("failed", error.message, error.hint))
+        finally:
+            self._store.workspace.close(self._claim)
+
+    def _work(self, folder: Path) -> None:
+        events = EventStream()
+        reader = events.reader(previews=False)
+        try:
+            document = json.loads(self._claim.graph)
+            self._run = self._session.start(document, events=events, output_folder=folder)
+        except Exception as error:
+            self._end(_refusal(error))
+            return
+        if self._pulse.reason is not None:  # it came while the graph was planned
+            self._run.cancel()
+        is_over = self._follow(reader)
+        result = self._run.wait() if is_over else None
+        self._settle(result, folder, self._run)
+        if result is None:
+            raise StuckError
+
+    def _cancel_run(self) -> None:
+        if self._run is not None:
+            self._run.cancel()
+
+    def _follow(self, reader: Reader) -> bool:
+        """Tell what happens until the run is over. Gives False where it does not stop."""
+        told_at = time.monotonic()
+        while not reader.is_over:
+            if (event := reader.read(timeout_s=TELL_S / 2)) is not None:
+                self._recorder.note(event)
+            if self._pulse.reason == "lost":
+                raise LeaseLostError(f"job {self._claim.job_id} is another worker's, or it ended")
+            if self._pulse.reason is not None and time.monotonic() - self._pulse.stopped_at > STUCK_S:
+                return False
+            if time.monotonic() - told_at >= TELL_S:
+                self._tell()
+                told_at = time.monotonic()
+        return True
+
+    def _tell(self) -> None:
+        told, nodes = self._recorder.take()
+        if told or nodes:
+            self._insist(lambda: self._store.leases.record(self._claim, told, nodes))
+
+    def _settle(self, result: Result | None, folder: Path, run: Run) -> None:
+        """Say how the job ended, or let it wait again. What completed is complete, even if asked to stop meanwhile."""
+        reason = self._pulse.reason
+        if result is not None and (result.status == "completed" or (result.failures and reason is None)):
+            self._end(self._ending(result, folder, run))
+        elif reason in ("pause", "drain"):
+            told, nodes = self._recorder.take()
+            self._insist(lambda: self._store.leases.give_back(self._claim, "its worker ended", told, nodes))
+        else:
+            self._end(Ending("cancelled"))
+
+    def _ending(self, result: Result, folder: Path, run: Run) -> Ending:
+        failures = list(result.failures.values())
+        try:
+            artifacts = Results(self._store.blobs, folder, run.provenance).keep(result)
+        except Exception as error:  # a full disk; a value that cannot be written
+            return _refusal(error)
+        if not failures:
+            return Ending("completed", artifacts=artifacts, seconds=result.seconds)
+        message = "; ".join(failure.message for failure in failures).replace(f"{folder}/", "")
+        hint = getattr(failures[0].cause, "hint", None)
+        return Ending("failed", message, hint, artifacts=artifacts, seconds=result.seconds)
+
+    def _end(self, ending: Ending) -> None:
+        told, nodes = self._recorder.take()
+        self._insist(lambda: self._store.leases.finish(self._claim, ending, told, nodes))
+
+    def _insist(self, write: Callable[[], None]) -> None:
+        """Write, again and again while the store fails: what is known must not be lost to a disk that is full for now.
+
+        A worker that is to end gives up; the job is found by its lease.
+        """
+        while True:
+            try:
+                write()
+                return
+            except StoreError as error:
+                if self._drain.is_set():
+                    raise LeaseLostError(f"job {self._claim.job_id} could not be settled: {error}") from error
+                _log.warning("job %s: %s; trying again", self._claim.job_id, error)
+                self._drain.wait(_RETRY_S)
+
+
+def _refusal(error: Exception) -> Ending:
+    """How a job ends whose graph could not be run, or whose results could not be kept."""
+    if isinstance(error, GraphError):
+        faults = [{"message": f.message, "path": list(f.path), "hint": f.hint} for f in error.faults]
+        return Ending("failed", error.message, faults=faults)
+    if isinstance(error, LimnerError):
+        return Ending("failed", error.message, error.hint)
+    _log.error("a job could not be run", exc_info=error)
+    return Ending("failed", f"{type(error).__name__}: {error}")

@@ -1,0 +1,87 @@
+"""What a job gave, as files that outlive it: those that its nodes wrote, and the outputs that nobody took."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from limner.engine.context import Provenance
+from limner.engine.result import Result
+from limner.engine.value import PLAIN_TYPES, Storable
+from limner.nodes.pictures import Files, Image
+from limner.server.jobs.blobs import Blobs
+from limner.server.jobs.job import Artifact
+
+VALUES_NAME: Final = "values.json"
+"""Texts, numbers and truths that nodes gave: by node and port."""
+
+
+class Results:
+    """Gathers the artifacts of one run. ``folder`` is where its nodes wrote; what is kept leaves it."""
+
+    def __init__(self, blobs: Blobs, folder: Path, provenance: Provenance) -> None:
+        self._blobs = blobs
+        self._folder = folder
+        self._provenance = provenance
+        self._found: dict[str, Artifact] = {}
+
+    def keep(self, result: Result) -> list[Artifact]:
+        """Keep all that a run gave. Raises StoreError."""
+        plain: dict[str, dict[str, Any]] = {}
+        for node, ports in result.outputs.items():
+            for port, value in ports.items():
+                if isinstance(value, PLAIN_TYPES):
+                    plain.setdefault(node, {})[port] = value
+                else:
+                    self._keep_value(node, node if len(ports) == 1 else f"{node}.{port}", value)
+        for file in _files_in(self._folder):  # what nodes wrote and did not speak of
+            self._take(file, None)
+        if plain:
+            self._put(VALUES_NAME, _values_json(plain), None)
+        return list(self._found.values())
+
+    def _keep_value(self, node: str, stem: str, value: Any) -> None:
+        if isinstance(value, Files):
+            for path in map(Path, value.paths):
+                for file in _files_in(path) if path.is_dir() else (path,):
+                    self._take(file, node)
+        elif isinstance(value, Image):
+            for name, content in self._pictures(stem, value):
+                self._put(name, content, node)
+        elif isinstance(value, Storable):
+            self._put(f"{stem}{value.suffix}", value.to_bytes(), node)
+
+    def _pictures(self, stem: str, image: Image) -> Iterator[tuple[str, bytes]]:
+        from limner.nodes.provenance import encode_picture
+
+        for number, pixels in enumerate(image.pixels, start=1):
+            content, _ = encode_picture(pixels, ".png", 100, self._provenance)
+            yield f"{stem}.png" if len(image.pixels) == 1 else f"{stem}-{number}.png", content
+
+    def _take(self, file: Path, node: str | None) -> None:
+        """Move a file of the run's folder into the store. One elsewhere is not the job's to give away."""
+        place = file.resolve()
+        if file.is_symlink() or not place.is_relative_to(self._folder) or not place.is_file():
+            return
+        size_bytes = place.stat().st_size
+        name = place.relative_to(self._folder).as_posix()
+        self._add(name, self._blobs.take(place), size_bytes, node)
+
+    def _put(self, name: str, content: bytes, node: str | None) -> None:
+        self._add(name.replace("/", "-"), self._blobs.put(content), len(content), node)
+
+    def _add(self, name: str, digest: str, size_bytes: int, node: str | None) -> None:
+        path, number = Path(name), 2
+        while name in self._found:
+            name, number = path.with_name(f"{path.stem}-{number}{path.suffix}").as_posix(), number + 1
+        self._found[name] = Artifact(name, digest, size_bytes, node)
+
+
+def _files_in(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.rglob("*") if path.is_file() and not path.is_symlink())
+
+
+def _values_json(plain: Mapping[str, Mapping[str, Any]]) -> bytes:
+    return (json.dumps(plain, indent=1, sort_keys=True) + "\n").encode()

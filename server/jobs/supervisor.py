@@ -1,0 +1,191 @@
+"""Keeps workers alive: starts their processes, starts them again when they die, and says which job was to blame."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import subprocess
+import sys
+import threading
+import time
+from contextlib import suppress
+from types import TracebackType
+from typing import Final, Self
+from uuid import uuid4
+
+from limner.engine.errors import StoreError
+from limner.server.jobs.retention import Limits
+from limner.server.jobs.store import JobStore
+from limner.server.jobs.worker import BROKEN, END_S, STARTED_ANEW, WorkerSettings
+
+FIRST_BACKOFF_S: Final = 0.5
+LAST_BACKOFF_S: Final = 30.0
+HEALTHY_S: Final = 60.0
+"""A worker that lived for this long is started again at once."""
+LOOK_S: Final = 0.1
+"""How often the supervisor looks after its workers."""
+RECOVER_S: Final = 2.0
+"""How often it looks for jobs of workers that are gone."""
+RETENTION_S: Final = 300.0
+"""How often old jobs are forgotten."""
+_log = logging.getLogger("limner.server.jobs")
+
+
+class Supervisor:
+    """Some workers on one store, looked after by a thread. Raises StoreError, InputError where the store is not usable.
+
+    ``start`` comes back at once, and so do the workers: they import torch with their first job.
+    """
+
+    def __init__(self, settings: WorkerSettings, workers: int = 1, limits: Limits | None = None) -> None:
+        self.store: JobStore = settings.open_store()
+        self._settings = settings
+        self._limits = limits or Limits()
+        self._crew = [_Crew(settings, self.store) for _ in range(workers)]
+        self._is_stopping = threading.Event()
+        self._thread = threading.Thread(target=self._look_after, name="limner supervisor", daemon=True)
+
+    def start(self) -> None:
+        """Start the workers."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Let the workers give their jobs back, and end: within ten seconds, by force if need be."""
+        self._is_stopping.set()
+        if self._thread.is_alive():
+            self._thread.join()
+        self.store.close()
+
+    def pids(self) -> list[int]:
+        """The processes of the workers that live."""
+        return [crew.process.pid for crew in self._crew if crew.process is not None and crew.process.poll() is None]
+
+    def _look_after(self) -> None:
+        recovered = swept = -RETENTION_S
+        while not self._is_stopping.is_set():
+            now = time.monotonic()
+            try:
+                if now - recovered >= RECOVER_S:
+                    recovered = now
+                    recover(self.store)
+                    for crew in self._crew:
+                        crew.end_silent()
+                for crew in self._crew:
+                    crew.look()
+                if now - swept >= RETENTION_S:
+                    swept = now
+                    self.store.retention.apply(self._limits)
+            except StoreError as error:
+                _log.warning("%s", error)
+            self._is_stopping.wait(LOOK_S)
+        _end_all(self._crew)
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *args: type[BaseException] | BaseException | TracebackType | None) -> None:
+        self.stop()
+
+
+def recover(store: JobStore) -> None:
+    """Let the jobs of workers that were on this machine and are gone wait again. Raises StoreError."""
+    for worker in store.presence.gone(store.leases.workers()):
+        store.leases.vanished(worker)
+        store.presence.forget(worker)
+
+
+class _Crew:
+    """One place for a worker: the process that is there now, and when the next one may come."""
+
+    def __init__(self, settings: WorkerSettings, store: JobStore) -> None:
+        self.process: subprocess.Popen[str] | None = None
+        self._settings = settings
+        self._store = store
+        self._name = ""
+        self._was_silent = False
+        self._started = self._next = 0.0
+        self._backoff_s = FIRST_BACKOFF_S
+
+    def look(self) -> None:
+        """Start a worker where there is none; note the end of the one that was there. Raises StoreError."""
+        now = time.monotonic()
+        if self.process is not None and (code := self.process.poll()) is not None:
+            self._note_end(code)  # raises where the store fails: then it is noted another time
+            _close(self.process)
+            self.process = None
+            self._plan_next(code, now)
+        if self.process is None and now >= self._next:
+            self._start()
+
+    def end_silent(self) -> None:
+        """Kill a worker whose lease is over although it lives: it hangs where not even its thread runs."""
+        is_silent = self.process is not None and self._name in self._store.leases.silent()
+        if self.process is not None and is_silent and self._was_silent:  # twice: the machine may have slept
+            _log.warning("worker %s is silent, and is ended", self._name)
+            self.process.kill()
+        self._was_silent = is_silent
+
+    def _start(self) -> None:
+        self._name = f"w-{uuid4().hex}"
+        command = [sys.executable, "-m", "limner.server.jobs.worker"]
+        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, text=True)
+        self._started = time.monotonic()
+        assert self.process.stdin is not None
+        with suppress(OSError):  # it died at once, which the next look finds
+            self.process.stdin.write(f"{self._name}\n{self._settings.to_json()}\n")
+            self.process.stdin.flush()
+
+    def _note_end(self, code: int) -> None:
+        if code in (0, STARTED_ANEW):
+            self._store.leases.vanished(self._name)  # it had no time to give its job back
+        else:
+            self._store.leases.died(self._name, describe_end(code))
+        self._store.presence.forget(self._name)
+
+    def _plan_next(self, code: int, now: float) -> None:
+        """Say when the next worker comes: at once, but later and later where workers die young."""
+        if code == STARTED_ANEW or (code != BROKEN and now - self._started >= HEALTHY_S):
+            self._backoff_s = FIRST_BACKOFF_S
+            self._next = now
+            return
+        _log.warning("a worker ended: %s; the next one comes in %g s", describe_end(code), self._backoff_s)
+        self._next = now + self._backoff_s
+        self._backoff_s = min(self._backoff_s * 2, LAST_BACKOFF_S)
+
+
+def describe_end(code: int) -> str:
+    """An exit code of a process in words.
+
+    >>> describe_end(-9)
+    'killed by SIGKILL, as when memory runs out'
+    """
+    if code >= 0:
+        return f"it ended with code {code}"
+    try:
+        name = signal.Signals(-code).name
+    except ValueError:
+        name = f"signal {-code}"
+    return f"killed by {name}" + (", as when memory runs out" if name == "SIGKILL" else "")
+
+
+def _end_all(crew: list[_Crew]) -> None:
+    """Ask all workers to end, and wait; those that do not are killed."""
+    processes = [one.process for one in crew if one.process is not None]
+    for process in processes:
+        with suppress(OSError):
+            process.terminate()
+    until = time.monotonic() + END_S
+    for process in processes:
+        try:
+            process.wait(max(until - time.monotonic(), 0.1))
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+        _close(process)
+
+
+def _close(process: subprocess.Popen[str]) -> None:
+    with suppress(OSError):
+        if process.stdin is not None:
+            process.stdin.close()

@@ -1,0 +1,136 @@
+"""A worker: a process of its own, which takes jobs from the store and runs them, one after the other.
+
+``python -m limner.server.jobs.worker`` reads its settings as one line of JSON from its input, and lives as long as that
+stays open: what started it may be killed, and the worker gives its job back and ends. Running graphs in a process of
+their own keeps a server's event loop free of torch and of the interpreter's lock, and no job can end the server.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import signal
+import sys
+import threading
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Final
+
+from limner.engine.errors import LimnerError, StoreError
+from limner.engine.registry import Registry
+from limner.server.jobs.attempt import Attempt, StuckError
+from limner.server.jobs.leases import Patience
+from limner.server.jobs.store import JobStore
+from limner.session import Session
+
+STARTED_ANEW: Final = 75
+"""The exit code of a worker that wants to be started again: a node did not stop, and its job is settled."""
+BROKEN: Final = 78
+"""The exit code of a worker that cannot work: the store or a file of nodes is not usable."""
+IDLE_S: Final = 0.1
+"""How often a worker with nothing to do looks for something."""
+END_S: Final = 10.0
+"""How long a worker takes at most to end."""
+_log = logging.getLogger("limner.server.jobs")
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerSettings:
+    """What a worker must know. All of it is JSON."""
+
+    folder: str
+    url: str | None = None
+    cache_dir: str | None = None
+    nodes: tuple[str, ...] = ()
+    """Python files with more nodes."""
+    device: str = "auto"
+    budget_bytes: Mapping[str, int] = field(default_factory=dict)
+    checkpoint_interval_s: float = 2.0
+    patience: Patience = field(default_factory=Patience)
+
+    def open_store(self) -> JobStore:
+        """The store that the worker takes from. Raises StoreError, InputError."""
+        return JobStore(Path(self.folder), self.url, patience=self.patience)
+
+    def open_session(self) -> Session:
+        """What runs the graphs. Raises InputError where a file of nodes is not usable."""
+        registry = Registry.installed()
+        for file in self.nodes:
+            registry.add_file(Path(file))
+        return Session(
+            registry=registry,
+            cache_dir=self.cache_dir,
+            device=self.device,
+            budget_bytes=self.budget_bytes,
+            checkpoint_interval_s=self.checkpoint_interval_s,
+        )
+
+    def to_json(self) -> str:
+        """The settings as one line."""
+        return json.dumps(asdict(self))
+
+    @classmethod
+    def from_json(cls, line: str) -> WorkerSettings:
+        """What ``to_json`` wrote."""
+        fields = json.loads(line)
+        patience, nodes = Patience(**fields.pop("patience")), tuple(fields.pop("nodes"))
+        return cls(**fields, patience=patience, nodes=nodes)
+
+
+def work(store: JobStore, session: Session, worker: str, drain: threading.Event) -> None:
+    """Run jobs until ``drain`` is set. Raises StuckError where only ending the process helps, StoreError."""
+    with store.presence.enter(worker):
+        while not drain.is_set():
+            claim = store.leases.claim(worker) if store.leases.is_anything_due() else None
+            if claim is None:
+                drain.wait(IDLE_S)
+            else:
+                Attempt(store, session, claim, drain).run()
+    store.presence.forget(worker)  # only now, with no job in hand: a lock that nobody holds tells of a death
+
+
+def main() -> int:
+    """The process. Gives its exit code."""
+    logging.basicConfig(level=logging.WARNING, format="worker: %(message)s")
+    drain = threading.Event()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches whoever started us, who then ends us in order
+    signal.signal(signal.SIGTERM, lambda number, frame: _begin_end(drain))
+    lines = iter(sys.stdin.readline, "")
+    name, settings = next(lines).strip(), WorkerSettings.from_json(next(lines))
+    threading.Thread(target=_end_with_input, args=(drain,), name="limner lifeline", daemon=True).start()
+    try:
+        with settings.open_store() as store, settings.open_session() as session:
+            work(store, session, name, drain)
+    except StuckError:
+        _log.error("a node does not stop: the process ends with it")
+        return STARTED_ANEW
+    except LimnerError as error:
+        _log.error("%s", error)
+        return BROKEN if not isinstance(error, StoreError) else 1
+    return 0
+
+
+def _end_with_input(drain: threading.Event) -> None:
+    """Wait until whoever started us closes our input, or is gone."""
+    while sys.stdin.readline():
+        pass
+    _begin_end(drain)
+
+
+def _begin_end(drain: threading.Event) -> None:
+    """Ask to stop after this step; make sure that the process ends, whatever it is at."""
+    if drain.is_set():
+        return
+    drain.set()
+    limit = threading.Timer(END_S, os._exit, (STARTED_ANEW,))
+    limit.daemon = True
+    limit.start()
+
+
+if __name__ == "__main__":
+    code = main()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)  # threads of nodes that do not stop would keep the interpreter
