@@ -37,6 +37,13 @@ class Database:
         else:
             self._engine = _postgres(self.url)
         self._writer = self._engine.execution_options(**{_WRITES: True})
+        try:
+            self._prepare_tables()
+        except BaseException:
+            self.close()
+            raise
+
+    def _prepare_tables(self) -> None:
         with self.read() as connection:
             is_ready = is_current(connection)
         if not is_ready:
@@ -85,7 +92,7 @@ def _read_url(text: str) -> URL:
         raise InputError("the URL of the job store cannot be read", hint=hint) from error
     if backend not in ("sqlite", "postgresql"):
         raise InputError(f"a job store is in SQLite or PostgreSQL, not in {backend}", hint=hint)
-    if backend == "sqlite" and not url.database:
+    if backend == "sqlite" and url.database in (None, "", ":memory:"):
         raise InputError("a job store in SQLite is a file", hint=hint)
     return url
 
