@@ -25,8 +25,6 @@ from limner.session import Session
 
 TELL_S: Final = 0.1
 """How often what happens is written: a node's events in between are one change."""
-STUCK_S: Final = 8.0
-"""How long a run may take to stop that was asked to. A node that does not look is then ended with its worker."""
 _RETRY_S: Final = 1.0
 _log = logging.getLogger("limner.server.jobs")
 
@@ -89,7 +87,8 @@ class Attempt:
                 self._recorder.note(event)
             if self._pulse.reason == "lost":
                 raise LeaseLostError(f"job {self._claim.job_id} is another worker's, or it ended")
-            if self._pulse.reason is not None and time.monotonic() - self._pulse.stopped_at > STUCK_S:
+            stop_s = self._store.leases.patience.stop_s
+            if self._pulse.reason is not None and time.monotonic() - self._pulse.stopped_at > stop_s:
                 return False
             if time.monotonic() - told_at >= TELL_S:
                 self._tell()

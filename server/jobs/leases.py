@@ -29,9 +29,12 @@ _RELEASED: Final[Mapping[str, Any]] = {"worker": None, "lease_until": None, "wis
 
 @dataclass(frozen=True, slots=True)
 class Patience:
-    """How long a silent worker is believed in, and how often a job may lose one."""
+    """How long a worker is waited for, and how often a job may lose one."""
 
     lease_s: float = 30.0
+    """How long a silent worker is believed to live."""
+    stop_s: float = 8.0
+    """How long a run may take to stop. A node that does not look whether it should is then ended with its worker."""
     max_deaths: int = 3
     """So often a job may take its worker down, as the supervisor saw it."""
     max_losses: int = 25

@@ -1,0 +1,142 @@
+"""What a worker makes of a job, from the claim to the end."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from crew import accept, contents, ended, graph, node, real_store, steps_then_write, wait_until, worker
+
+from limner.server.jobs.store import JobStore
+
+
+@pytest.fixture
+def real(tmp_path: Path) -> Iterator[JobStore]:
+    with real_store(tmp_path / "store") as store:
+        yield store
+
+
+def kinds(store: JobStore, job_id: str) -> list[str]:
+    events = store.history.events(job_id)
+    assert [event.seq for event in events] == list(range(1, len(events) + 1))
+    return [event.kind for event in events]
+
+
+def test_what_nodes_give_outlives_the_run(real: JobStore) -> None:
+    """Files that nodes wrote, spoken of or not, and values that nobody took are the job's artifacts."""
+    with worker(real):
+        raw = graph(
+            {
+                "steps": node("Steps"),
+                "write": node("Write", {"value": "steps"}, path="deep/er/v.txt", beside=True),
+                "more": node("Numbers", {"value": "steps"}),
+            }
+        )
+        (job,) = ended(real, accept(real, raw))
+    assert (job.state, job.attempts) == ("completed", 1)
+    found = contents(real, job)
+    (more,) = json.loads(found.pop("values.json"))["more"].values()
+    value = more - 1
+    assert found == {"deep/er/v.txt": f"{value}\n".encode(), "deep/er/beside.txt": b"also\n"}
+    assert {one.name: one.node for one in real.history.artifacts(job.id)}["deep/er/v.txt"] == "write"
+    assert {run.node: run.state for run in real.history.node_runs(job.id)} == dict.fromkeys(
+        ("steps", "write", "more"), "finished"
+    )
+    assert kinds(real, job.id)[-1] == "finished"
+    assert "warning" in kinds(real, job.id)
+    assert not list((real.folder / "running").rglob("*"))
+
+
+@pytest.mark.parametrize("path", ["../out.txt", "/tmp/limner-escaped.txt", "~/out.txt"])
+def test_no_path_leaves_the_jobs_folder(real: JobStore, path: str) -> None:
+    """A graph that writes elsewhere fails with a word, and nothing is there."""
+    with worker(real):
+        raw = graph({"steps": node("Steps"), "write": node("Write", {"value": "steps"}, path=path)})
+        (job,) = ended(real, accept(real, raw))
+    assert job.state == "failed"
+    assert "leads out of the run's folder" in str(job.message)
+    assert str(real.folder) not in str(job.message)
+    assert not Path("/tmp/limner-escaped.txt").exists()
+
+
+def test_a_graph_that_is_wrong_fails_with_its_faults(real: JobStore) -> None:
+    """What was accepted and cannot run, as after a change of nodes, says what is wrong; the next job runs."""
+    with worker(real):
+        wrong, no_json, failing, right = ended(
+            real,
+            accept(real, graph({"a": node("Nope")})),
+            accept(real, "[" * 10_000),
+            accept(real, graph({"a": node("Numbers"), "f": node("Fail", {"value": "a"}), "n": node("Steps")})),
+            accept(real, graph({"a": node("Numbers")})),
+        )
+    assert [job.state for job in (wrong, no_json, failing, right)] == ["failed", "failed", "failed", "completed"]
+    assert "unknown node type Nope" in str(wrong.message)
+    assert real.history.events(wrong.id)[-1].body["faults"][0]["path"] == ["nodes", "a", "type"]
+    assert failing.message == "f (Fail) failed: ValueError: as told"
+    assert {run.node: run.state for run in real.history.node_runs(failing.id)} == {
+        "a": "finished",
+        "f": "failed",
+        "n": "finished",
+    }
+    assert "values.json" in contents(real, failing), "one failed branch does not lose what the others gave"
+
+
+def test_cancelling_stops_within_a_step(real: JobStore) -> None:
+    """A running job that is cancelled ends as such, long before its steps do, and the next one runs."""
+    log = real.folder / "log"
+    with worker(real):
+        job = accept(real, steps_then_write(count=10_000, seconds=0.02, log=str(log)))
+        wait_until(log.exists)
+        real.queue.cancel(job.id)
+        cancelled, after = ended(real, job, accept(real, graph({"a": node("Numbers")})))
+    assert (cancelled.state, after.state) == ("cancelled", "completed")
+    assert real.history.artifacts(job.id) == []
+
+
+def test_pausing_and_draining_go_on_from_the_step(real: JobStore) -> None:
+    """A job that is paused, and one whose worker is told to end, do no step twice, and end in the same bytes."""
+    undisturbed, log = real.folder / "undisturbed", real.folder / "log"
+    with worker(real):
+        (plain,) = ended(real, accept(real, steps_then_write(salt=1, count=60, log=str(undisturbed))))
+        job = accept(real, steps_then_write(salt=2, count=60, seconds=0.05, log=str(log)))
+        wait_until(log.exists)
+        real.queue.pause(job.id)
+        wait_until(lambda: real.history.job(job.id).is_paused)
+        assert real.history.job(job.id).state == "pending"
+        real.queue.resume(job.id)
+        wait_until(lambda: real.history.job(job.id).state == "in_progress")
+    assert real.history.job(job.id).state == "pending", "the worker ended in the middle, and gave it back"
+    with worker(real, "another"):
+        (done,) = ended(real, job)
+    assert (done.state, done.attempts, done.deaths) == ("completed", 3, 0)
+    steps = [int(line.split()[1]) for line in log.read_text().splitlines()]
+    assert steps == list(range(1, 61))
+    assert contents(real, done) == contents(real, plain)
+    assert kinds(real, job.id).count("started") == 3
+
+
+def test_a_large_graph_is_few_writes(real: JobStore) -> None:
+    """The events of two thousand trivial nodes are some rows, however fast they come, and none is lost."""
+    nodes = {f"n{i}": node("Numbers", {"value": f"n{i - 1}"} if i else None) for i in range(2000)}
+    with worker(real):
+        (job,) = ended(real, accept(real, graph(nodes)))
+    events = real.history.events(job.id)
+    assert job.state == "completed"
+    assert len(events) < 200
+    told = {name: state["state"] for event in events if event.kind == "nodes" for name, state in event.body.items()}
+    assert told == dict.fromkeys(nodes, "finished")
+    assert len(real.history.node_runs(job.id)) == 2000
+
+
+def test_a_full_disk_fails_the_job_and_not_the_worker(real: JobStore) -> None:
+    """Results that find no room make their job fail with the reason; the worker takes the next."""
+    (real.folder / "artifacts").write_text("in the way")
+    with worker(real):
+        job, after = ended(
+            real, accept(real, steps_then_write()), accept(real, '{"limner": 1, "name": "x", "nodes": {}}')
+        )
+    assert job.state == "failed"
+    assert "an artifact cannot be written" in str(job.message)
+    assert after.state in ("completed", "failed")
