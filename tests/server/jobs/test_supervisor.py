@@ -98,14 +98,14 @@ def test_workers_do_not_outlive_their_server(tmp_path: Path, how: signal.Signals
     """However the server ends, its workers give their jobs back and end too."""
     log = tmp_path / "log"
     settled = settings(tmp_path)
-    command = [sys.executable, str(SERVE), settled.to_json(), "1"]
+    command = [sys.executable, str(SERVE), settled.to_json(), "1", "-1"]
     with settled.open_store() as store, subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
         job = accept(store, steps_then_write(count=2000, seconds=0.02, log=str(log)))
         wait_until(log.exists)
         assert server.stdout is not None
         pid = 0
         while not pid:
-            pid = int((server.stdout.readline().split() or ["0"])[-1].replace("ready", "0"))
+            pid = int((server.stdout.readline().split()[1:] or ["0"])[0])
         server.send_signal(how)
         wait_until(lambda: not is_alive(pid))
         job = store.history.job(job.id)
