@@ -7,9 +7,11 @@ import logging
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
+from limner.engine.context import Provenance
 from limner.engine.errors import GraphError, LimnerError, StoreError
 from limner.engine.events import EventStream, Reader
 from limner.engine.result import Result
@@ -113,8 +115,13 @@ class Attempt:
 
     def _ending(self, result: Result, folder: Path, run: Run) -> Ending:
         failures = list(result.failures.values())
+
+        def provenance(node: str, number: int) -> Provenance:
+            ids, common = run.provenance
+            return replace(common, saved_by=ids[node], number=number)
+
         try:
-            artifacts = Results(self._store.blobs, folder, run.provenance).keep(result)
+            artifacts = Results(self._store.blobs, folder, provenance).keep(result)
         except Exception as error:  # a full disk; a value that cannot be written
             return _refusal(error)
         if not failures:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -19,9 +19,12 @@ VALUES_NAME: Final = "values.json"
 
 
 class Results:
-    """Gathers the artifacts of one run. ``folder`` is where its nodes wrote; what is kept leaves it."""
+    """Gathers the artifacts of one run. ``folder`` is where its nodes wrote; what is kept leaves it.
 
-    def __init__(self, blobs: Blobs, folder: Path, provenance: Provenance) -> None:
+    ``provenance`` says, for a node and the number of a picture of its batch, what made it.
+    """
+
+    def __init__(self, blobs: Blobs, folder: Path, provenance: Callable[[str, int], Provenance]) -> None:
         self._blobs = blobs
         self._folder = folder
         self._provenance = provenance
@@ -48,16 +51,16 @@ class Results:
                 for file in _files_in(path) if path.is_dir() else (path,):
                     self._take(file, node)
         elif isinstance(value, Image):
-            for name, content in self._pictures(stem, value):
+            for name, content in self._pictures(node, stem, value):
                 self._put(name, content, node)
         elif isinstance(value, Storable):
             self._put(f"{stem}{value.suffix}", value.to_bytes(), node)
 
-    def _pictures(self, stem: str, image: Image) -> Iterator[tuple[str, bytes]]:
+    def _pictures(self, node: str, stem: str, image: Image) -> Iterator[tuple[str, bytes]]:
         from limner.nodes.provenance import encode_picture
 
         for number, pixels in enumerate(image.pixels, start=1):
-            content, _ = encode_picture(pixels, ".png", 100, self._provenance)
+            content, _ = encode_picture(pixels, ".png", 100, self._provenance(node, number))
             yield f"{stem}.png" if len(image.pixels) == 1 else f"{stem}-{number}.png", content
 
     def _take(self, file: Path, node: str | None) -> None:

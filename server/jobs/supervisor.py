@@ -128,7 +128,7 @@ class _Crew:
 
     def _start(self) -> None:
         self._name = f"w-{uuid4().hex}"
-        command = [sys.executable, "-m", "limner.server.jobs.worker"]
+        command = [sys.executable, "-m", "limner.server.jobs"]
         self.process = subprocess.Popen(command, stdin=subprocess.PIPE, text=True)
         self._started = time.monotonic()
         assert self.process.stdin is not None

@@ -1,6 +1,6 @@
 """A worker: a process of its own, which takes jobs from the store and runs them, one after the other.
 
-``python -m limner.server.jobs.worker`` reads its settings as one line of JSON from its input, and lives as long as that
+``python -m limner.server.jobs`` reads its settings as one line of JSON from its input, and lives as long as that
 stays open: what started it may be killed, and the worker gives its job back and ends. Running graphs in a process of
 their own keeps a server's event loop free of torch and of the interpreter's lock, and no job can end the server.
 """
@@ -127,10 +127,3 @@ def _begin_end(drain: threading.Event) -> None:
     limit = threading.Timer(END_S, os._exit, (STARTED_ANEW,))
     limit.daemon = True
     limit.start()
-
-
-if __name__ == "__main__":
-    code = main()
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(code)  # threads of nodes that do not stop would keep the interpreter

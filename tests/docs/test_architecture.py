@@ -11,7 +11,13 @@ ROOT = Path(__file__).parents[2]
 
 
 @pytest.mark.parametrize(
-    ("heading", "folder"), [("The engine", "engine"), ("The face", "limner"), ("The encoder service", "server/encoder")]
+    ("heading", "folder"),
+    [
+        ("The engine", "engine"),
+        ("The face", "limner"),
+        ("The encoder service", "server/encoder"),
+        ("The server's jobs", "server/jobs"),
+    ],
 )
 def test_every_file_is_on_the_page(heading: str, folder: str) -> None:
     """The table names each file of the folder once, and no other."""

@@ -70,7 +70,9 @@ def worker(store: JobStore, name: str = "worker") -> Iterator[threading.Event]:
     registry = Registry.installed()
     registry.add_file(NODES)
     drain = threading.Event()
-    with Session(registry=registry, cache_dir=store.folder / "cache", device="cpu", checkpoint_interval_s=0.0) as session:
+    with Session(
+        registry=registry, cache_dir=store.folder / "cache", device="cpu", checkpoint_interval_s=0.0
+    ) as session:
         thread = threading.Thread(target=work, args=(store, session, name, drain))
         thread.start()
         try:

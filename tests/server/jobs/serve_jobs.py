@@ -1,4 +1,4 @@
-"""A server for tests: ``python serve_jobs.py SETTINGS WORKERS FIRST`` keeps workers alive and accepts jobs, until killed.
+"""A server for tests: ``python serve_jobs.py SETTINGS WORKERS FIRST`` keeps workers alive, accepts jobs, until killed.
 
 Jobs are accepted without end from the number FIRST on, where that is not negative. Each line says what is known to be
 true then: ``accepted NUMBER ID`` once a job is, ``pids ...`` of the workers.

@@ -108,7 +108,7 @@ def _nothing_is_lost(store: JobStore, accepted: dict[int, str]) -> None:
 
 
 def test_a_picture_goes_on_from_its_step_after_a_kill(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The embedded model, killed in the middle of denoising, goes on there and ends in the bytes of an undisturbed run."""
+    """The embedded model, killed while it denoises, goes on there and ends in the same bytes as undisturbed."""
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     size = {"steps": 40, "width": 64, "height": 64}
     document = Session().document("text_to_image", size).to_json()
@@ -139,5 +139,3 @@ def _undisturbed(document: str, folder: Path) -> bytes:
         (job,) = ended(store, accept(store, document))
         (content,) = contents(store, job).values()
     return content
-
-

@@ -221,7 +221,9 @@ class Model(RuleBasedStateMachine):
         self.store.queue.move(name, index)
         after = [(one.id, one.client) for one in self.store.history.waiting().jobs]
         assert [client for _, client in after] == [client for _, client in before], "nobody else's turn changes"
-        own = [one for one, _ in after if self.jobs[one].client == job.client and self.jobs[one].priority == job.priority]
+        own = [
+            one for one, _ in after if self.jobs[one].client == job.client and self.jobs[one].priority == job.priority
+        ]
         assert own.index(name) == min(index, len(own) - 1)
         for waiting in [one for one in self.waited if self.jobs[one].client == job.client]:
             del self.waited[waiting]  # its client put others before it
@@ -268,5 +270,3 @@ def test_sqlite_is_the_model(folders: Callable[[], Path]) -> None:
 def test_postgresql_is_the_model(folders: Callable[[], Path], postgres_url: Callable[[], str]) -> None:
     """On PostgreSQL too."""
     run_model(5, lambda clock: JobStore(folders(), postgres_url(), clock=clock, patience=PATIENCE))
-
-
