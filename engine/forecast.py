@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from limner.engine.errors import LimnerError
+from limner.engine.errors import Fault, GraphError, LimnerError
 from limner.engine.keys import known_node
 from limner.engine.models import ModelSpec
 from limner.engine.plan import Plan, Step
@@ -85,10 +85,20 @@ class Seen:
 
 
 def forecasts(plan: Plan) -> list[Seen]:
-    """The forecast of every step, in order: what a node says follows from what was said before it. Runs nothing."""
+    """The forecast of every step, in order: what a node says follows from what was said before it. Runs nothing.
+
+    Raises GraphError with the faults of all nodes that can never do what they are wired to.
+    """
     found: list[Seen] = []
+    faults: list[Fault] = []
     for step in plan.steps:
-        found.append(_ask(plan, step, found))
+        try:
+            found.append(_ask(plan, step, found))
+        except GraphError as error:
+            faults += [fault.under(("nodes", step.node.id)) for fault in error.faults]
+            found.append(Seen(None, error.faults[0].message))
+    if faults:
+        raise GraphError(faults)
     return found
 
 
@@ -101,6 +111,8 @@ def _ask(plan: Plan, step: Step, before: Sequence[Seen]) -> Seen:
         return Seen(Forecast(known))
     try:
         forecast = node.forecast(step.device, _inputs(step, before))
+    except GraphError:
+        raise
     except LimnerError as error:
         return Seen(None, error.message)
     return Seen(forecast, "" if forecast is not None else "it says nothing of what it needs")

@@ -69,7 +69,10 @@ def part_key(node_type: NodeType, part: str, computed_by: str = "") -> str:
 
 
 def known_node(node: CheckedNode, nodes: Sequence[CheckedNode]) -> Node | None:
-    """The node with the settings that plain values are wired to; None where running must tell them."""
+    """The node with the settings that plain values are wired to; None where running must tell them.
+
+    Those that are ``only_for_run`` are their defaults until then.
+    """
     if node.node is not None:
         return node.node
     values = {}
@@ -77,6 +80,8 @@ def known_node(node: CheckedNode, nodes: Sequence[CheckedNode]) -> Node | None:
         if wire.is_setting:
             source, output = wire.sources[0]
             known = _known_outputs(nodes[source].settings)
+            if known is None and wire.port in node.type.cls.only_for_run:
+                continue
             if known is None:
                 return None
             values[wire.port] = known[output]

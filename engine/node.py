@@ -50,6 +50,9 @@ class Node(BaseModel):
     writes_to: ClassVar[frozenset[str]] = frozenset()
     """Settings that are paths which ``run`` writes: a service has them lead into a folder of its own."""
 
+    only_for_run: ClassVar[frozenset[str]] = frozenset()
+    """Settings that nothing but ``run`` looks at: where a wire brings one that is not known yet, all else still is."""
+
     def problems(self, wired: Mapping[str, int] = NO_WIRES) -> Iterator[tuple[str, str]]:
         """Faults that the type of a setting cannot express, as (setting, message). Must be quick and load nothing.
 
@@ -69,7 +72,8 @@ class Node(BaseModel):
         """What ``run`` would hold, need and give on ``device``; None where nothing can be said. Must load nothing.
 
         ``inputs`` has what is known of each wired input (None where nothing is): what the nodes before it forecast.
-        Raises LimnerError where a model cannot be found.
+        Raises GraphError, with paths that begin at the node, where what is wired to it can never do; other
+        LimnerErrors where nothing can be said, because a model cannot be found.
         """
         return None
 

@@ -31,6 +31,7 @@ from limner.nodes.save_table import SaveTable
 from limner.nodes.structured_prompt import StructuredPrompt
 from limner.nodes.text import Text
 from limner.nodes.text_encode import TextEncode
+from limner.nodes.upsample_prompt import UpsamplePrompt
 from limner.nodes.vae_decode import VAEDecode
 
 NODES: tuple[type[Node], ...] = (
@@ -41,6 +42,7 @@ NODES: tuple[type[Node], ...] = (
     SaveModel,
     ApplyLoRA,
     StructuredPrompt,
+    UpsamplePrompt,
     TextEncode,
     RemoteEncode,
     LoadReferenceImages,
@@ -96,5 +98,6 @@ __all__ = [
     "StructuredPrompt",
     "Text",
     "TextEncode",
+    "UpsamplePrompt",
     "VAEDecode",
 ]

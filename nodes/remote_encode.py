@@ -43,6 +43,7 @@ class RemoteEncode(Node):
 
     category: ClassVar[str] = "text"
     keep: ClassVar[Keep] = "disk"
+    only_for_run: ClassVar[frozenset[str]] = frozenset({"prompt", "negative_prompt"})
     not_in_key: ClassVar[frozenset[str]] = frozenset(
         {"url", "expect", "timeout_s", "retries", "allow_private", "token_env", "token_file"}
     )

@@ -10,7 +10,7 @@ from limner.engine.models import ModelSpec, Smaller
 if TYPE_CHECKING:
     from diffusers.models.autoencoders.autoencoder_kl_flux2 import AutoencoderKLFlux2  # noqa: F401  # named in a string below
 
-    from limner.nodes._flux2.live import LiveTextEncoder, LiveTransformer  # noqa: F401  # likewise
+    from limner.nodes._flux2.live import LiveTextEncoder, LiveTextGenerator, LiveTransformer  # noqa: F401  # likewise
 
 M = TypeVar("M")
 
@@ -35,6 +35,8 @@ class Flux2Spec(ModelSpec[M]):
     """One component of a FLUX.2 checkpoint. Equal specs are the same weights in the same precision."""
 
     component: ClassVar[Component]
+    is_whole: ClassVar[bool] = True
+    """Whether all of the component's weights are needed, or only those that are read."""
 
     source: str
     """``tiny``, a folder in diffusers layout, or a hub id."""
@@ -112,6 +114,22 @@ class TextEncoder(Quantizable["LiveTextEncoder"]):
     """The text encoder with its tokenizer: Mistral-3 for dev, Qwen3 for klein."""
 
     component: ClassVar[Component] = "text_encoder"
+    is_whole: ClassVar[bool] = False
+
+
+@dataclass(frozen=True)
+class TextGenerator(Quantizable["LiveTextGenerator"]):
+    """The same model where it is to write: with all of its layers, its head, and what sees pictures."""
+
+    component: ClassVar[Component] = "text_encoder"
+
+    def __str__(self) -> str:
+        return super().__str__().replace("the text encoder", "the whole text encoder", 1)
+
+    @classmethod
+    def of(cls, encoder: TextEncoder) -> TextGenerator:
+        """What writes, of the checkpoint of what reads, in the same precision."""
+        return cls(encoder.source, encoder.revision, encoder.dtype, encoder.identity, quantization=encoder.quantization)
 
 
 @dataclass(frozen=True)

@@ -29,6 +29,7 @@ class TextEncode(Node):
     category: ClassVar[str] = "text"
     on_device: ClassVar[bool] = True
     keep: ClassVar[Keep] = "disk"
+    only_for_run: ClassVar[frozenset[str]] = frozenset({"prompt", "negative_prompt"})
 
     prompt: str = Field(default="", description="What the picture shows, in words or as JSON.")
     negative_prompt: str = Field(

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from limner.nodes.pictures import MAX_REFERENCES, Files, Image, Mask, References, Region
-from limner.nodes.specs import VAE, TextEncoder, Transformer
+from limner.nodes.specs import VAE, TextEncoder, TextGenerator, Transformer
 from limner.nodes.tables import Table
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ __all__ = [
     "Region",
     "Table",
     "TextEncoder",
+    "TextGenerator",
     "Transformer",
 ]
 

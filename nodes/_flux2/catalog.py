@@ -25,8 +25,10 @@ _FOLDERS: Final = {
 }
 
 
-def known_folder(source: str, revision: str | None, component: Component) -> Path:
+def known_folder(source: str, revision: str | None, component: Component, *, is_whole: bool = False) -> Path:
     """Where to read of a component: its files where they are all on this machine, else its configuration.
+
+    ``is_whole`` wants all files of a text encoder, not only those that are read.
 
     Asks no network. Raises ModelError where neither is there.
     """
@@ -34,7 +36,7 @@ def known_folder(source: str, revision: str | None, component: Component) -> Pat
     if folder is not None:
         return folder
     downloaded = _downloaded(source, revision)
-    if downloaded is not None and has_weights(downloaded, component):
+    if downloaded is not None and has_weights(downloaded, component, is_whole=is_whole):
         return downloaded
     known = {name.casefold(): folder for name, folder in _FOLDERS.items()}
     if (name := known.get(source.casefold())) is not None:
@@ -47,15 +49,15 @@ def known_folder(source: str, revision: str | None, component: Component) -> Pat
     )
 
 
-def has_weights(folder: Path, component: Component) -> bool:
+def has_weights(folder: Path, component: Component, *, is_whole: bool = False) -> bool:
     """Whether all weights of a component that are read lie in a model folder. Raises ModelError for a broken index."""
-    return _has_weights(folder, component, weight_files(folder / component))
+    return _has_weights(folder, component, weight_files(folder / component), is_whole)
 
 
 @lru_cache(maxsize=64)
-def _has_weights(folder: Path, component: Component, files: tuple[str, ...]) -> bool:
+def _has_weights(folder: Path, component: Component, files: tuple[str, ...], is_whole: bool) -> bool:
     """``files`` are those that are there: where more come, this is asked anew."""
-    if component == "text_encoder":
+    if component == "text_encoder" and not is_whole:
         return has_text_tensors(folder)
     return bool(files) and not missing_files(folder / component)
 

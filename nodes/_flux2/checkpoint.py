@@ -10,12 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 from limner.nodes._flux2.base import find_file, single_file_tensors
 from limner.nodes._flux2.index import ModelIndex, read_index, read_json
-from limner.nodes._flux2.known import KnownComponent
+from limner.nodes._flux2.known import KnownComponent, read_component
 from limner.nodes._flux2.settings import ModelSettings, read_settings
 from limner.nodes._flux2.source import find
-from limner.nodes._flux2.text_layers import text_tensors
-from limner.nodes._flux2.weights import Stored, read_folder
-from limner.nodes.specs import Flux2Spec, TextEncoder
+from limner.nodes._flux2.weights import Stored
+from limner.nodes.specs import Flux2Spec
 
 if TYPE_CHECKING:
     from limner.nodes._flux2.hub import ReportBytes
@@ -32,6 +31,8 @@ class Checkpoint:
     tensors: Mapping[str, Stored]
     file: Path | None = None
     """The single file of the weights."""
+    is_whole: bool = True
+    """Whether the tensors are all of the component's, or those of a text encoder that are read."""
 
     @property
     def weights(self) -> Path:
@@ -72,10 +73,12 @@ def find_checkpoint(spec: Flux2Spec[Any], report: ReportBytes | None = None) -> 
 
     ``report`` hears of downloads and may stop them by raising Cancelled.
     """
-    folder = find(spec.source, spec.component, spec.revision, report, with_weights=spec.file is None)
+    folder = find(
+        spec.source, spec.component, spec.revision, report, with_weights=spec.file is None, is_whole=spec.is_whole
+    )
     config = folder / spec.component
     if spec.file is not None:
         path = find_file(spec.component, spec.file, spec.file_revision, report)
         return Checkpoint(folder, config, single_file_tensors(spec.component, path, config), path)
-    tensors = text_tensors(folder) if isinstance(spec, TextEncoder) else read_folder(config)
-    return Checkpoint(folder, config, tensors)
+    tensors = read_component(folder, spec.component, is_whole=spec.is_whole)
+    return Checkpoint(folder, config, tensors, is_whole=spec.is_whole)

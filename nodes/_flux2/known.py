@@ -18,7 +18,7 @@ from limner.nodes._flux2.index import ModelIndex, read_index, read_json
 from limner.nodes._flux2.settings import ModelSettings, read_settings
 from limner.nodes._flux2.shapes import text_encoder_shapes, transformer_shapes, vae_shapes
 from limner.nodes._flux2.shards import weight_files
-from limner.nodes._flux2.text_layers import kept_name, layers_to_keep, text_tensors
+from limner.nodes._flux2.text_layers import kept_name, layers_to_keep, text_tensors, whole_tensors
 from limner.nodes._flux2.weights import Stored, read_folder
 from limner.nodes.specs import Component, Flux2Spec, Quantization
 
@@ -96,9 +96,16 @@ class KnownComponent:
 
 def known(spec: Flux2Spec[Any]) -> KnownComponent:
     """What is known of a component. Raises ModelError where nothing is."""
-    folder = known_folder(spec.source, spec.revision, spec.component)
+    folder = known_folder(spec.source, spec.revision, spec.component, is_whole=spec.is_whole)
     files = weight_files(folder / spec.component)
-    return _known(folder, files, spec.component, spec.identity, spec.file, spec.file_revision)
+    return _known(folder, files, spec.component, spec.is_whole, spec.identity, spec.file, spec.file_revision)
+
+
+def read_component(folder: Path, component: Component, *, is_whole: bool) -> dict[str, Stored]:
+    """The tensors of a component in a model folder, by their names in its module, from headers. Raises ModelError."""
+    if component == "text_encoder":
+        return whole_tensors(folder) if is_whole else text_tensors(folder)
+    return read_folder(folder / component)
 
 
 def is_stored_quantized(spec: Flux2Spec[Any]) -> bool:
@@ -111,6 +118,7 @@ def _known(
     folder: Path,
     files: tuple[str, ...],
     component: Component,
+    is_whole: bool,
     identity: str,
     file: str | None,
     file_revision: str | None,
@@ -125,14 +133,13 @@ def _known(
             raise ModelError(f"{file} is not on this machine, so nothing is known of its size", hint="download it")
         tensors = single_file_tensors(component, weights, folder / component)
         return KnownComponent(folder, config, tensors, "headers", is_file=True)
-    if has_weights(folder, component):
-        tensors = text_tensors(folder) if component == "text_encoder" else read_folder(folder / component)
-        return KnownComponent(folder, config, tensors, "headers")
+    if has_weights(folder, component, is_whole=is_whole):
+        return KnownComponent(folder, config, read_component(folder, component, is_whole=is_whole), "headers")
     try:
         shapes = _SHAPES[component](config)
     except (KeyError, TypeError) as error:
         raise ModelError(f"{path} says too little to count weights: {error}") from error
-    if component == "text_encoder":
+    if component == "text_encoder" and not is_whole:
         layers = layers_to_keep(folder)
         shapes = {name: shape for key, shape in shapes.items() if (name := kept_name(key, layers))}
     tensors = {

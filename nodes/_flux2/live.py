@@ -10,6 +10,7 @@ from diffusers.models.transformers.transformer_flux2 import Flux2Transformer2DMo
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from limner.nodes._flux2.index import Family
+from limner.nodes._flux2.pixtral import PictureReader
 from limner.nodes._flux2.preview import LatentPreview
 from limner.nodes._flux2.settings import Defaults, TextSettings
 
@@ -24,6 +25,16 @@ class LiveTextEncoder:
     settings: TextSettings
     uses_negative: bool
     """Whether the transformer of this checkpoint is guided by a second, negative prompt."""
+
+
+@dataclass(frozen=True, eq=False)
+class LiveTextGenerator:
+    """A text encoder that can write, and look at pictures."""
+
+    model: PreTrainedModel
+    tokenizer: PreTrainedTokenizerBase
+    pictures: PictureReader | None
+    """None where the checkpoint does not say how its pictures are read."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -12,6 +12,7 @@ from typing import Any, cast
 import diffusers
 import torch
 import transformers
+from accelerate import init_empty_weights  # type: ignore[import-untyped]  # it has no types
 from diffusers.models.autoencoders.autoencoder_kl_flux2 import AutoencoderKLFlux2
 from diffusers.models.transformers.transformer_flux2 import Flux2Transformer2DModel
 from diffusers.schedulers.scheduling_flow_match_euler_discrete import FlowMatchEulerDiscreteScheduler
@@ -29,21 +30,22 @@ from limner.nodes._flux2.adapters import with_loras
 from limner.nodes._flux2.bitsandbytes_cpu import keep_portable
 from limner.nodes._flux2.checkpoint import Checkpoint, find_checkpoint
 from limner.nodes._flux2.disk_groups import load_on_disk
-from limner.nodes._flux2.live import LiveTextEncoder, LiveTransformer
+from limner.nodes._flux2.live import LiveTextEncoder, LiveTextGenerator, LiveTransformer
 from limner.nodes._flux2.movable import offload_fault, stored_method
 from limner.nodes._flux2.offloading import footprint, place, put_hooks
+from limner.nodes._flux2.pixtral import load_picture_reader
 from limner.nodes._flux2.preview import LatentPreview
 from limner.nodes._flux2.quantization import plan_load, stored_arguments
 from limner.nodes._flux2.settings import PreviewMap
 from limner.nodes._flux2.single_model import load_single_file
 from limner.nodes._flux2.size import module_bytes
 from limner.nodes._flux2.source import find
-from limner.nodes._flux2.text_model import load_text_model, meta_model
+from limner.nodes._flux2.text_model import build_model, generation_config, load_text_model
 from limner.nodes._flux2.tokenizer import load_tokenizer
 from limner.nodes._flux2.weigh import is_made_there, weights_of
-from limner.nodes.specs import VAE, Flux2Spec, Quantizable, TextEncoder, Transformer
+from limner.nodes.specs import VAE, Flux2Spec, Quantizable, TextEncoder, TextGenerator, Transformer
 
-Live = LiveTextEncoder | LiveTransformer | AutoencoderKLFlux2
+Live = LiveTextEncoder | LiveTextGenerator | LiveTransformer | AutoencoderKLFlux2
 
 
 class Flux2Loader:
@@ -68,6 +70,8 @@ class Flux2Loader:
         """The component that a base spec describes, to compute on ``device``. Raises ModelError, DeviceError."""
         if isinstance(spec, TextEncoder):
             return _load_text_encoder(spec, device, offload)
+        if isinstance(spec, TextGenerator):
+            return _load_text_generator(spec, device, offload)
         if isinstance(spec, Transformer):
             return _load_transformer(spec, device, offload)
         spec = _flux2(spec)
@@ -111,7 +115,7 @@ def _module(live: Live) -> nn.Module:
 
 
 def _flux2(spec: ModelSpec[Any]) -> Flux2Spec[Any]:
-    if isinstance(spec, (TextEncoder, Transformer, VAE)):
+    if isinstance(spec, (TextEncoder, TextGenerator, Transformer, VAE)):
         return spec
     raise ModelError(f"{type(spec).__name__} is not a model of FLUX.2")
 
@@ -126,6 +130,14 @@ def _load_text_encoder(spec: TextEncoder, device: str, offload: Offload) -> Live
         settings=checkpoint.settings.text,
         uses_negative=index.family == "klein" and not index.is_distilled,
     )
+
+
+def _load_text_generator(spec: TextGenerator, device: str, offload: Offload) -> LiveTextGenerator:
+    checkpoint = find_checkpoint(spec)
+    folder = checkpoint.folder / "tokenizer"
+    model = _load_module(PreTrainedModel, checkpoint, spec, device, offload)
+    model.generation_config = generation_config(checkpoint)
+    return LiveTextGenerator(model, load_tokenizer(folder, checkpoint.index), load_picture_reader(folder))
 
 
 def _load_transformer(spec: Transformer, device: str, offload: Offload) -> LiveTransformer:
@@ -158,9 +170,8 @@ def _load_module(cls: Any, checkpoint: Checkpoint, spec: Flux2Spec[Any], device:
 def _meta_module(cls: Any, checkpoint: Checkpoint) -> nn.Module:
     """A module on the meta device, but for buffers that are computed."""
     if cls is PreTrainedModel:
-        model: Any = meta_model(checkpoint)
-        model.rotary_emb = type(model.rotary_emb)(model.config)
-        return cast(nn.Module, model)
+        with init_empty_weights(include_buffers=False):
+            return build_model(checkpoint)
     with torch.device("meta"):
         return cast(nn.Module, cls.from_config(cls.load_config(checkpoint.config, local_files_only=True)))
 

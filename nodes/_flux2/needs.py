@@ -6,14 +6,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
+from limner.engine.errors import GraphError
 from limner.engine.forecast import Added, Forecast
 from limner.nodes._flux2 import activations
 from limner.nodes._flux2.activations import DenoiseSize
 from limner.nodes._flux2.known import known
 from limner.nodes._flux2.text_layers import layers_to_keep
 from limner.nodes._flux2.weigh import unpacked_bytes
+from limner.nodes._flux2.writing import MAX_NEW_TOKENS, MAX_READ_TOKENS, writing_bytes, writing_fault
 from limner.nodes.sizes import MAX_REFERENCE_PIXELS, PictureSizes, PromptSize, as_reference, skipped_steps
-from limner.nodes.specs import VAE, TextEncoder, Transformer
+from limner.nodes.specs import VAE, TextEncoder, TextGenerator, Transformer
 
 _SIDE = int(MAX_REFERENCE_PIXELS**0.5)
 UNKNOWN_REFERENCE = PictureSizes(((_SIDE, _SIDE),))
@@ -34,6 +36,21 @@ def encode_prompt(spec: TextEncoder, max_length: int | None, device: str) -> For
         passes=prompts,
         note=f"{tokens:,} tokens",
         resolved={"max_length": tokens},
+    )
+
+
+def write_prompt(spec: TextEncoder, device: str) -> Forecast:
+    """Writing a prompt. Raises GraphError for a text encoder that cannot, ModelError."""
+    generator = TextGenerator.of(spec)
+    component = known(generator)
+    if (fault := writing_fault(component)) is not None:
+        raise GraphError([fault])
+    working = writing_bytes(component, component.itemsize(generator, device))
+    return Forecast(
+        holds=(generator,),
+        working_bytes=working + unpacked_bytes(generator, device, MAX_READ_TOKENS),
+        passes=MAX_NEW_TOKENS,
+        note=f"reads {MAX_READ_TOKENS:,} tokens and writes up to {MAX_NEW_TOKENS}",
     )
 
 

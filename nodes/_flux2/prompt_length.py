@@ -17,11 +17,16 @@ def find_cut(live: LiveTextEncoder, prompt: str, max_length: int | None) -> Prom
     Tokens are counted as the pipelines make them: with the chat template, and dev's system message, around the prompt.
     """
     length = max_length or live.settings.max_sequence_length
-    tokenizer: Any = live.tokenizer
+    return cut_in(live.tokenizer, _rendered(live, prompt), prompt, length, add_special_tokens=live.family != "dev")
+
+
+def cut_in(
+    tokenizer: Any, rendered: str, prompt: str, length: int, *, add_special_tokens: bool = False
+) -> PromptCut | None:
+    """What is cut off a prompt where its conversation, as the template writes it, is more than ``length`` tokens."""
     if not tokenizer.is_fast:
         return None  # only these say where a token comes from
-    rendered = _rendered(live, prompt)
-    encoded = tokenizer(rendered, add_special_tokens=live.family != "dev", return_offsets_mapping=True, verbose=False)
+    encoded = tokenizer(rendered, add_special_tokens=add_special_tokens, return_offsets_mapping=True, verbose=False)
     spans: list[tuple[int, int]] = encoded["offset_mapping"]
     is_beginning = tokenizer.truncation_side == "left"
     unread = range(len(spans) - length) if is_beginning else range(length, len(spans))

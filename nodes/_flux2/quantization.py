@@ -20,6 +20,7 @@ from limner.nodes.specs import Quantization, QuantizationMethod
 
 BITSANDBYTES: Final = ("nf4", "fp4", "int8")
 EMBEDDING: Final = "embed_tokens"
+HEAD: Final = "lm_head"
 _TORCHAO: Final = {
     "int8-wo": "Int8WeightOnlyConfig",
     "fp8-wo": "Float8WeightOnlyConfig",
@@ -104,7 +105,7 @@ def plan_load(
     if quantization.method == "fp8-dynamic":
         _check_fp8(device)
     linears = _linear_names(cls, checkpoint)
-    kept = set[str]()
+    kept = {name for name in linears if _last_name(name) == HEAD}  # as transformers does by default
     for part in quantization.skip:
         if not (found := {name for name in linears if _is_part(part, name)}):
             raise ModelError(f"skip: {weights} has no linear layer {part}", hint=suggest(part, _parts(linears)))

@@ -88,8 +88,11 @@ def find(
     report: ReportBytes | None = None,
     *,
     with_weights: bool = True,
+    is_whole: bool = False,
 ) -> Path:
     """The folder that holds a component, downloaded from the hub where needed. Raises ModelError.
+
+    Of a text encoder that is not wanted whole, only the files are downloaded that hold what is read.
 
     A branch stays at the commit it was first downloaded at, so that all components, and all runs, are of one commit;
     ``hf download`` moves it on. ``report`` hears of a download and may stop it by raising Cancelled.
@@ -102,7 +105,7 @@ def find(
         patterns = ["model_index.json", "limner.json", "vae/config.json", *_files(component)]
         if not with_weights:
             patterns.remove(f"{component}/*.safetensors")
-        if component == "text_encoder" and with_weights:  # its index says which of its files are needed
+        if component == "text_encoder" and with_weights and not is_whole:  # its index says which files are needed
             from limner.nodes._flux2.text_layers import needed_files
 
             small = [pattern for pattern in patterns if pattern != "text_encoder/*.safetensors"]

@@ -9,14 +9,14 @@ from limner.engine.errors import ModelError
 from limner.nodes._flux2.index import read_index, read_json
 from limner.nodes._flux2.settings import read_settings
 from limner.nodes._flux2.shards import missing_files, shards, weight_files
-from limner.nodes._flux2.weights import Stored, read_tensors
+from limner.nodes._flux2.weights import Stored, read_folder, read_tensors
 
 DEFAULT_LAYERS = 32
 """What a configuration of Mistral or Qwen3 means that says nothing: transformers leaves defaults out."""
 INDEX = "model.safetensors.index.json"
 _PREFIX = r"(?:(?:model|language_model)\.)*"
 _READ = re.compile(rf"{_PREFIX}((?:layers\.(\d+)|embed_tokens|norm)\..+)", re.ASCII)
-_UNREAD = re.compile(rf"{_PREFIX}(?:lm_head|vision_tower|multi_modal_projector)\..+", re.ASCII)
+_UNREAD = re.compile(rf"{_PREFIX}((?:lm_head|vision_tower|multi_modal_projector)\..+)", re.ASCII)
 
 
 def layers_to_keep(folder: Path) -> int:
@@ -53,6 +53,20 @@ def text_tensors(folder: Path) -> dict[str, Stored]:
     if not found:
         raise ModelError(f"{weights} has no weights in safetensors")
     return found
+
+
+def whole_tensors(folder: Path) -> dict[str, Stored]:
+    """All tensors, by their names in ``Mistral3ForConditionalGeneration``. Raises ModelError."""
+    weights = folder / "text_encoder"
+    return {_whole_name(key, weights): tensor for key, tensor in read_folder(weights).items()}
+
+
+def _whole_name(key: str, weights: Path) -> str:
+    if found := _READ.fullmatch(key):
+        return f"model.language_model.{found[1]}"
+    if found := _UNREAD.fullmatch(key):
+        return found[1] if found[1].startswith("lm_head") else f"model.{found[1]}"
+    raise ModelError(f"{weights} has unknown weights: {key}")
 
 
 def needed_files(folder: Path) -> list[str]:

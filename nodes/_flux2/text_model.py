@@ -1,4 +1,4 @@
-"""The bare language model of a text encoder, with the layers that are read and no other."""
+"""The language model of a text encoder: bare, with the layers that are read and no other, or whole, where it writes."""
 
 from __future__ import annotations
 
@@ -10,7 +10,17 @@ import torch
 import transformers
 from safetensors import safe_open
 from torch import nn
-from transformers import AutoConfig, MistralConfig, MistralModel, PreTrainedConfig, Qwen3Config, Qwen3Model
+from transformers import (
+    AutoConfig,
+    GenerationConfig,
+    Mistral3Config,
+    Mistral3ForConditionalGeneration,
+    MistralConfig,
+    MistralModel,
+    PreTrainedConfig,
+    Qwen3Config,
+    Qwen3Model,
+)
 
 from limner.engine.errors import ModelError
 from limner.nodes._flux2.checkpoint import Checkpoint
@@ -23,10 +33,12 @@ _MODELS: Final[Mapping[type[PreTrainedConfig], Any]] = {MistralConfig: MistralMo
 def text_class(checkpoint: Checkpoint) -> tuple[Any, PreTrainedConfig]:
     """Class and configuration of the model that ``checkpoint.tensors`` are the weights of. Raises ModelError.
 
-    Every tensor of a stock text encoder's hidden states comes from here: what is left out are later layers, the head,
-    and what sees pictures.
+    Every tensor of a stock text encoder's hidden states comes from here: what is left out, where it is not to write,
+    are later layers, the head, and what sees pictures.
     """
-    whole = AutoConfig.from_pretrained(checkpoint.config, local_files_only=True, trust_remote_code=False)
+    whole: Any = AutoConfig.from_pretrained(checkpoint.config, local_files_only=True, trust_remote_code=False)
+    if checkpoint.is_whole:
+        return _whole_class(checkpoint, whole), whole
     config = whole.get_text_config()
     if type(config) not in _MODELS:
         raise ModelError(f"{checkpoint.config} is a {type(config).__name__}, and FLUX.2 reads prompts with another")
@@ -38,6 +50,21 @@ def text_class(checkpoint: Checkpoint) -> tuple[Any, PreTrainedConfig]:
     return _MODELS[type(config)], config
 
 
+def _whole_class(checkpoint: Checkpoint, config: PreTrainedConfig) -> Any:
+    if not isinstance(config, Mistral3Config):
+        raise ModelError(f"{checkpoint.config} is a {type(config).__name__}, and only dev's Mistral3 writes")
+    if quantized := getattr(config, "quantization_config", None):
+        config.quantization_config = {**_as_dict(quantized), "llm_int8_skip_modules": _kept(checkpoint)}
+    return Mistral3ForConditionalGeneration
+
+
+def generation_config(checkpoint: Checkpoint) -> GenerationConfig:
+    """How a checkpoint wants to be sampled: its own file, or what its configuration says."""
+    if (checkpoint.config / "generation_config.json").is_file():
+        return GenerationConfig.from_pretrained(checkpoint.config, local_files_only=True)
+    return GenerationConfig.from_model_config(text_class(checkpoint)[1])
+
+
 @contextmanager
 def lazy_tensors(tensors: Mapping[str, Stored]) -> Iterator[dict[str, Any]]:
     """The tensors by name, none of them read yet: transformers reads one when it needs it."""
@@ -47,12 +74,17 @@ def lazy_tensors(tensors: Mapping[str, Stored]) -> Iterator[dict[str, Any]]:
         yield {name: files[tensor.path].get_slice(tensor.key) for name, tensor in tensors.items()}
 
 
-def meta_model(checkpoint: Checkpoint) -> nn.Module:
-    """The model without its weights."""
+def build_model(checkpoint: Checkpoint) -> nn.Module:
+    """The model without its weights, as random as it is made."""
     cls, config = text_class(checkpoint)
-    with torch.device("meta"):
-        model: nn.Module = cls(config)
+    model: nn.Module = cls(config)
     return model
+
+
+def meta_model(checkpoint: Checkpoint) -> nn.Module:
+    """The same on the meta device."""
+    with torch.device("meta"):
+        return build_model(checkpoint)
 
 
 def load_text_model(checkpoint: Checkpoint, **arguments: Any) -> tuple[transformers.PreTrainedModel, Mapping[str, Any]]:

@@ -18,7 +18,7 @@ from limner.nodes._flux2.lora_file import lora_source
 from limner.nodes._flux2.movable import offload_fault
 from limner.nodes._flux2.stored_bytes import computed_bytes, linear_bytes
 from limner.nodes._flux2.weights import Stored
-from limner.nodes.specs import VAE, Flux2Spec, Quantizable, Quantization, TextEncoder, Transformer
+from limner.nodes.specs import VAE, Flux2Spec, Quantizable, Quantization, TextEncoder, TextGenerator, Transformer
 
 _KEPT: Final = ("lm_head", "embed_tokens")
 _CAST_KEPT: Final = ("norm", "pos_embed", "patch_embed")
@@ -35,7 +35,7 @@ _WEIGHT = re.compile(r"\.(weight|bias)(\..*)?$")
 
 def weigh(spec: ModelSpec[Any], device: str) -> Weights:
     """The weights of a spec of FLUX.2 on a device. Raises ModelError, InputError."""
-    if not isinstance(spec, (TextEncoder, Transformer, VAE)):
+    if not isinstance(spec, (TextEncoder, TextGenerator, Transformer, VAE)):
         raise ModelError(f"{type(spec).__name__} is not a model of FLUX.2")
     return weights_of(known(spec), spec, device)
 

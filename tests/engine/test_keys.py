@@ -28,6 +28,10 @@ class Read(Node):
         return 0
 
 
+class Mark(Read):
+    only_for_run: ClassVar[frozenset[str]] = frozenset({"line"})
+
+
 class Given(Node):
     value: int = 0
 
@@ -179,6 +183,16 @@ def test_a_plain_value_wired_into_a_setting_is_known(tmp_path: Path) -> None:
     assert not first.startswith(UNREPEATABLE)
     (tmp_path / "file.txt").write_text("two")
     assert keys(raw, registry)["r"] != first
+
+
+def test_a_fingerprint_does_not_wait_for_what_only_running_needs(tmp_path: Path) -> None:
+    """A file beside a setting that is only for run is known by its content, whatever a wire will bring."""
+    (tmp_path / "file.txt").write_text("one")
+    raw = graph({"s": node("Start"), "r": node("Mark", {"line": "s"}, path=str(tmp_path / "file.txt"))})
+    first = keys(raw, Registry([*NODES, Mark]))["r"]
+    assert keys(raw, Registry([*NODES, Mark]))["r"] == first
+    (tmp_path / "file.txt").write_text("two")
+    assert keys(raw, Registry([*NODES, Mark]))["r"] != first
 
 
 def test_what_cannot_be_found_again_is_not_kept() -> None:

@@ -9,13 +9,13 @@ from typing import Any, ClassVar
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from lab import graph, node
+from lab import Word, graph, node
 
 from limner.engine.check import check
 from limner.engine.choose_offload import ladder, with_memory
 from limner.engine.context import Context
 from limner.engine.device import Device, DeviceTable
-from limner.engine.errors import ModelError
+from limner.engine.errors import Fault, GraphError, ModelError
 from limner.engine.forecast import Forecast, Weights, forecasts
 from limner.engine.memory_plan import MemoryPlan, plan_memory, usable_bytes
 from limner.engine.models import ModelSpec
@@ -51,10 +51,19 @@ class Use(Node):
     def forecast(self, device: str, inputs: Mapping[str, Any]) -> Forecast:
         if self.model == "lost":
             raise ModelError("there is no such model")
+        if self.model == "mute":
+            raise GraphError([Fault("after: cannot speak", ("wires", "after"), "take another")])
         return Forecast((1,), (Model(self.model, self.size),), self.working, self.passes)
 
     def run(self, ctx: Context, after: int = 0) -> int:
         return 0
+
+
+class Named(Use):
+    """The same with a name that only running needs."""
+
+    only_for_run: ClassVar[frozenset[str]] = frozenset({"label"})
+    label: str = ""
 
 
 class Silent(Node):
@@ -163,6 +172,23 @@ def test_unknown_needs_are_said() -> None:
     assert [step.unknown for step in memory.steps] == ["there is no such model", "it says nothing of what it needs"]
     assert memory.fits
     assert [seen.forecast for seen in forecasts(plan)] == [None, None]
+
+
+def test_what_can_never_run_is_refused_all_at_once() -> None:
+    """A node that cannot do what it is wired to is a fault of the graph, with its place; so is each other one."""
+    with pytest.raises(GraphError) as caught:
+        forecasts(chain([{"model": "mute"}, {"model": "m"}, {"model": "mute"}]))
+    assert [fault.where for fault in caught.value.faults] == ["nodes.n0.wires.after", "nodes.n2.wires.after"]
+    assert {fault.hint for fault in caught.value.faults} == {"take another"}
+
+
+def test_a_setting_that_only_running_needs_may_come_while_it_runs() -> None:
+    """What a node needs is known although a wire will bring its name; not so where it brings a size."""
+    for port, is_known in (("label", True), ("model", False)):
+        nodes = {"w": node("Word"), "a": node("Named", {port: "w"}, size=7)}
+        (_, seen) = forecasts(make_plan(check(graph(nodes), Registry([Word, Named])), DEVICES))
+        assert (seen.forecast is not None) == is_known
+        assert is_known or seen.reason == "its settings are known only while it runs"
 
 
 def test_auto_takes_the_fastest_that_fits() -> None:
