@@ -17,6 +17,7 @@ from limner.plan_command import plan
 from limner.replay_command import replay
 from limner.run_command import run
 from limner.serve_encoder_command import serve_encoder
+from limner.show_command import show
 from limner.templates_command import templates
 from limner.terminal import out
 
@@ -63,6 +64,7 @@ app.command(epilog='Example:  limner new stars --from text_to_image -s "prompt=a
 app.command("nodes")(list_nodes)
 app.command("schema")(print_schema)
 app.command(epilog="Example:  limner inspect star.png --graph > star.json")(inspect)
+app.command(epilog="Example:  limner show lora_stack --svg lora_stack.svg")(show)
 app.command(epilog="Example:  limner diff a.png b.png")(diff)
 app.command(epilog="Example:  limner export text_to_image --python -o draw.py")(export)
 app.command()(replay)

@@ -62,6 +62,10 @@ class Request:
         except GraphError as error:
             self.faults += error.faults
 
+    def changed(self) -> Document:
+        """The graph as asked for, faults and all. Raises GraphError with those of the command line."""
+        return self._all_or_nothing(lambda: self.document)
+
     def check(self) -> CheckedGraph:
         """The checked graph. Raises GraphError with every fault."""
         return self._all_or_nothing(self._check)

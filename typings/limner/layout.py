@@ -1,0 +1,1 @@
+../../limner/layout.py

@@ -1,0 +1,1 @@
+../../limner/show_command.py
