@@ -235,12 +235,13 @@ def test_debug_shows_the_traceback(limner: Any, graph_file: Any) -> None:
 
 def test_faults_in_json_are_events_too(limner: Any, graph_file: Any) -> None:
     """A program that reads ``--json`` finds a failure, its node and its hint among the events."""
-    Path("bad.png").write_bytes(b"\x89PNG\r\n\x1a\n, and no more")
+    PIL.Image.effect_noise((64, 64), 50).save("bad.png")
+    Path("bad.png").write_bytes(Path("bad.png").read_bytes()[:-500])
     path = graph_file({"pictures": {"type": "LoadReferenceImages", "settings": {"files": ["bad.png"]}}})
     answer = limner("run", path, "--json")
     (failed,) = [event for event in answer.events if event["event"] == "node_failed"]
     assert failed["node"] == "pictures"
-    assert failed["hint"] == "use PNG, JPEG or WebP"
+    assert failed["hint"] == "save or download it again"
 
 
 def test_validate_tells_programs_too(limner: Any, graph_file: Any) -> None:
