@@ -19,6 +19,7 @@ _MOST_ACROSS: Final = MAX_SIDE // SMALLEST
 MOST_PICTURES: Final = 10_000
 _ONE_ROW: Final = 5
 """So few pictures stand side by side."""
+_MOST_IN_A_ROW: Final = 12
 _WIDE: Final = 1.6
 """Screens are wider than high, and so are sheets: columns for a row."""
 
@@ -47,7 +48,8 @@ class Layout:
 def layout(axes: Sequence[Axis]) -> Layout:
     """One axis fills rows, two are the edges of a panel, and of more, each combination of the first has its panel.
 
-    The longer of two axes runs across. What would be wider than a sheet fills rows.
+    The longer of two axes runs across where it has at most twelve values, and down otherwise. What would be wider than
+    a sheet fills rows.
     """
     count = math.prod(len(axis.values) for axis in axes)
     if len(axes) > 1:
@@ -71,11 +73,16 @@ def _panels(axes: Sequence[Axis]) -> tuple[Panel, ...]:
             for start in range(number * size, (number + 1) * size, len(last.values))
         ]
         heading = ", ".join(f"{axis.name} {written(value)}" for axis, value in zip(leading, chosen, strict=True))
-        if len(first.values) > len(last.values):
+        if _is_turned(len(first.values), len(last.values)):
             panels.append(Panel(heading, last, first, tuple(zip(*cells, strict=True))))
         else:
             panels.append(Panel(heading, first, last, tuple(cells)))
     return tuple(panels)
+
+
+def _is_turned(rows: int, columns: int) -> bool:
+    """Whether the first axis runs across instead of down: people scroll down, and rather see all of a row."""
+    return rows > columns if max(rows, columns) <= _MOST_IN_A_ROW else rows < columns
 
 
 def _across(count: int, width: int, height: int) -> int:

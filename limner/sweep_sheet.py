@@ -9,11 +9,12 @@ from typing import Final
 import numpy as np
 import PIL.Image
 from numpy.typing import NDArray
-from PIL import ImageDraw, ImageFont
+from PIL import ImageDraw
 
 from limner.engine.errors import InputError
 from limner.engine.sweep import Axis, variants, written
 from limner.nodes._contact_sheet import BLACK, GREY, Font, shorten, wrap
+from limner.sheet_font import sheet_font
 from limner.sweep_layout import MOST_PICTURES, Panel, layout
 
 Pixels = NDArray[np.uint8]
@@ -41,7 +42,8 @@ def sweep_sheet(name: str, axes: Sequence[Axis], shown: Iterable[Shown]) -> PIL.
     cells = [one if isinstance(one, str) else thumbnail(one, plan.side) for one in shown]
     if len(cells) > MOST_PICTURES:
         raise InputError(f"{len(cells):,} pictures are too many for one sheet", hint=f"sweep at most {MOST_PICTURES:,}")
-    style = _Style.of(cells, plan.side)
+    words = [name, *(text for axis in axes for text in (axis.name, *map(written, axis.values)))]
+    style = _Style.of(cells, plan.side, words)
     parts = [_panel(panel, cells, style) for panel in plan.panels] or _captioned(axes, cells, style)
     return _titled(name, axes, _beside(parts, plan.across), style)
 
@@ -53,14 +55,15 @@ class _Style:
     width: int
     height: int
     font: Font
+    title: Font
     line: int
 
     @classmethod
-    def of(cls, cells: Iterable[Shown], side: int) -> _Style:
+    def of(cls, cells: Iterable[Shown], side: int, words: Sequence[str]) -> _Style:
         sizes = [cell.shape[:2] for cell in cells if not isinstance(cell, str)] or [(side, side)]
         size = max(11, min(16, side // 14))
         height, width = (max(lengths) for lengths in zip(*sizes, strict=True))
-        return cls(width, height, ImageFont.load_default(size), round(size * 1.4))
+        return cls(width, height, sheet_font(words, size), sheet_font(words, 20), round(size * 1.4))
 
     def lines(self, words: str, width: int) -> list[str]:
         """Words in lines of so many pixels."""
@@ -151,12 +154,11 @@ def _beside(parts: Sequence[PIL.Image.Image], across: int) -> PIL.Image.Image:
 
 def _titled(name: str, axes: Sequence[Axis], body: PIL.Image.Image, style: _Style) -> PIL.Image.Image:
     """The body on paper, under the name of the graph and what varies."""
-    font = ImageFont.load_default(20)
-    words = ", ".join(f"{axis.name}: {len(axis.values)} values" for axis in axes)
+    words = ", ".join(f"{axis.name} ({len(axis.values)})" for axis in axes)
     width = max(body.width, 240)
     top = _MARGIN + 28 + style.line + _GAP
     image, pen = _blank(width + 2 * _MARGIN, top + body.height + _MARGIN)
-    pen.text((_MARGIN, _MARGIN - 4), shorten(name, font, width), fill=BLACK, font=font)
+    pen.text((_MARGIN, _MARGIN - 4), shorten(name, style.title, width), fill=BLACK, font=style.title)
     pen.text((_MARGIN, _MARGIN + 24), shorten(words, style.font, width), fill=GREY, font=style.font)
     image.paste(body, (_MARGIN, top))
     return image

@@ -9,9 +9,11 @@ import PIL.Image
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import ImageFont
 
 from limner.engine.errors import InputError
 from limner.engine.sweep import Axis
+from limner.sheet_font import SYSTEM_FONTS, _has, sheet_font
 from limner.sweep_layout import MAX_SIDE, SMALLEST, layout
 from limner.sweep_sheet import Pixels, sweep_sheet
 
@@ -90,6 +92,39 @@ def test_labels_are_short_of_their_room() -> None:
     axes = [Axis("prompt", ("a word " * 200, "東京 🙂", "x" * 5000)), Axis("seed", (1, 2, 3, 4))]
     assert sweep_sheet("n" * 200, axes, [plain(40)] * 12).width < 2000
     assert sweep_sheet("g", axes[:1], [plain(40)] * 3).height < 700
+
+
+def test_a_long_axis_runs_down() -> None:
+    """Up to twelve values run across; of more, people see a row at once and scroll."""
+    for sizes, shape in (((12, 2), (2, 12)), ((13, 2), (13, 2)), ((2, 13), (13, 2)), ((3, 3), (3, 3))):
+        cells = layout(axes_of(*sizes)).panels[0].cells
+        assert (len(cells), len(cells[0])) == shape
+
+
+def test_other_letters_take_a_font_that_has_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    """ASCII is always drawn alike; other letters by the first font that has them all, and where none does, by ours."""
+    fonts = {SYSTEM_FONTS[1]: ImageFont.load_default(20), SYSTEM_FONTS[3]: ImageFont.load_default(30)}
+    asked: list[str] = []
+    monkeypatch.setattr("limner.sheet_font._system_font", lambda name, size: asked.append(name) or fonts.get(name))
+    monkeypatch.setattr("limner.sheet_font._has", lambda font, letter: letter == "é" or font.size == 30)
+
+    def chosen(*words: str) -> float:
+        font = sheet_font(words, 14)
+        assert isinstance(font, ImageFont.FreeTypeFont)
+        return font.size
+
+    assert chosen("abc", "1") == 14
+    assert not asked
+    assert chosen("a", "é") == 20
+    assert chosen("é", "東") == 30
+    del fonts[SYSTEM_FONTS[3]]
+    assert chosen("é", "東") == 14
+
+
+def test_letters_that_a_font_lacks_are_known() -> None:
+    own = ImageFont.load_default(14)
+    assert _has(own, "a")
+    assert not _has(own, "東")
 
 
 def test_too_many_pictures_are_refused() -> None:

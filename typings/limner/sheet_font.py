@@ -1,0 +1,1 @@
+../../limner/sheet_font.py
