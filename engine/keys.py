@@ -18,9 +18,10 @@ UNREPEATABLE = "unrepeatable-"
 def node_keys(nodes: Sequence[CheckedNode], computed_by: Sequence[str] = ()) -> list[str]:
     """The key of every node, in order; nodes must stand after what they need. O(nodes + wires).
 
-    A key covers the type, its version, the settings but for those ``not_in_key``, the node's own fingerprint (files it
-    names, by content) and the keys of what it is wired to. Ids and positions are not part of it. ``computed_by`` says
-    for each node what its bytes depend on besides, in words such as ``cuda torch 2.13.0``: see ``what_computes``.
+    A key covers the type, its version, the settings but for those ``not_in_key`` and those ``added`` that have their
+    default, the node's own fingerprint (files it names, by content) and the keys of what it is wired to. Ids and
+    positions are not part of it. ``computed_by`` says for each node what its bytes depend on besides, in words such as
+    ``cuda torch 2.13.0``: see ``what_computes``.
     Raises whatever a fingerprint raises, such as InputError for a file that is gone.
     """
     keys: list[str] = []
@@ -46,7 +47,7 @@ def what_computes(lane: str, software: Mapping[str, str]) -> str:
 
 def _key(node: CheckedNode, nodes: Sequence[CheckedNode], keys: Sequence[str], computed_by: str) -> str:
     settings = node.settings
-    text = settings.__pydantic_serializer__.to_json(settings, exclude=set(node.type.cls.not_in_key) or None)
+    text = settings.__pydantic_serializer__.to_json(settings, exclude=_left_out(node.type.cls, settings) or None)
     parts = [node.type.key_prefix, text]
     start = ""
     for wire in sorted(node.wires, key=lambda wire: wire.port) if len(node.wires) > 1 else node.wires:
@@ -66,6 +67,12 @@ def _key(node: CheckedNode, nodes: Sequence[CheckedNode], keys: Sequence[str], c
 def part_key(node_type: NodeType, part: str, computed_by: str = "") -> str:
     """The key of a part of a node's work, whatever graph it is done for: see ``Context.remember``."""
     return sha256(node_type.key_prefix + f"part\0{part}\0@{computed_by}".encode()).hexdigest()
+
+
+def _left_out(cls: type[Node], settings: BaseModel) -> set[str]:
+    fields = cls.model_fields
+    unset = {name for name in cls.added if getattr(settings, name, None) == fields[name].default}
+    return unset | cls.not_in_key
 
 
 def known_node(node: CheckedNode, nodes: Sequence[CheckedNode]) -> Node | None:

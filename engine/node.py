@@ -47,6 +47,8 @@ class Node(BaseModel):
     """Where the cache keeps the outputs: ``disk`` for what is dear to compute and cheap to keep."""
     not_in_key: ClassVar[frozenset[str]] = frozenset()
     """Settings that change how the outputs are got and never what they are, such as a timeout."""
+    added: ClassVar[frozenset[str]] = frozenset()
+    """Settings that came later, and whose default is how it was before: with it, they are no part of a key either."""
     writes_to: ClassVar[frozenset[str]] = frozenset()
     """Settings that are paths which ``run`` writes: a service has them lead into a folder of its own."""
 

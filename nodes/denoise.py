@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from pydantic import Field
+from pydantic import Field, PositiveFloat
 
 from limner.engine.context import Context
 from limner.engine.device import Device
+from limner.engine.errors import InputError
 from limner.engine.forecast import Forecast
 from limner.engine.node import Keep, Node
 from limner.nodes._flux2 import needs
 from limner.nodes._flux2.attention import device_faults, name_faults, package_faults
+from limner.nodes._flux2.speed import Speed, StepCache, compiler_faults, setting_faults
 from limner.nodes.sizes import PictureSizes, PromptSize
 from limner.nodes.values import Conditioning, Image, Latent, ReferenceLatents, Transformer
 
@@ -26,13 +28,15 @@ SEED_LIMIT = 2**64
 class Denoise(Node):
     """Turn noise into a picture's latents, guided by a conditioning and by references.
 
-    Settings that are left empty are the model's own. The result equals diffusers' pipelines to the bit.
+    Settings that are left empty are the model's own. The result equals diffusers' pipelines to the bit; step_cache and
+    compile trade a little of that for time. With a step_cache, a run that was stopped begins anew.
     Previews are shown only for checkpoints with a ``limner.json``, which holds the fitted map from latents to colors.
     """
 
     category: ClassVar[str] = "sampling"
     on_device: ClassVar[bool] = True
     keep: ClassVar[Keep] = "disk"
+    added: ClassVar[frozenset[str]] = frozenset({"reference_cache", "step_cache", "mag_ratios", "compile"})
 
     steps: int | None = Field(
         default=None, ge=1, le=1000, description="More is finer and slower. Empty: the model's own (dev 50, klein 4)."
@@ -65,13 +69,36 @@ class Denoise(Node):
         description="How attention is computed, in diffusers' words, such as _flash_3_hub or _native_math. "
         "Empty: the model's own. It changes the last bits.",
     )
+    reference_cache: bool = Field(
+        default=False,
+        description="Compute what attention sees of the references only in the first step: the more references, the "
+        "faster. As Flux2KleinKVPipeline; for klein, best with a checkpoint that was trained for it (klein-9b-kv).",
+    )
+    step_cache: StepCache = Field(
+        default="none",
+        description="Let steps reuse what earlier ones computed: faster, and a little different. magcache skips steps "
+        "that change little, taylorseer extrapolates two of three, pab uses what attention gave for two steps.",
+    )
+    mag_ratios: tuple[PositiveFloat, ...] = Field(
+        default=(),
+        max_length=1000,
+        strict=False,  # JSON and scripts give lists
+        description="For step_cache magcache: how much larger what all blocks add is at each step than at the one "
+        "before, as benchmarks/mag_ratios.py measures it. Empty: the model's own, where its limner.json has them.",
+    )
+    compile: bool = Field(
+        default=False,
+        description="Compile the transformer's blocks: the first step of each size takes a minute or more, all others "
+        "less than before. It changes the last bits.",
+    )
 
     def problems(self, wired: Collection[str] = ()) -> Iterator[tuple[str, str]]:
-        """A batch that runs out of seeds, and an attention that nobody knows."""
+        """A batch that runs out of seeds, an attention that nobody knows, what does not go together to be fast."""
         for message in name_faults(self.attention):
             yield "attention", message
         if self.seed + self.batch > SEED_LIMIT:
             yield "seed", f"{self.batch} seeds from {self.seed} on go past {SEED_LIMIT - 1}"
+        yield from setting_faults(self._speed, has_references="references" in wired)
 
     def device_problems(self, device: Device) -> Iterator[tuple[str, str]]:
         """An attention that is written for other devices, or that this machine has not."""
@@ -80,6 +107,9 @@ class Denoise(Node):
             messages = [*package_faults(self.attention)]
         for message in messages:
             yield "attention", message
+        if self.compile and device.is_here:
+            for message in compiler_faults(device.name):
+                yield "compile", message
 
     def forecast(self, device: str, inputs: Mapping[str, Any]) -> Forecast | None:
         """All steps; references of which nothing is known count as one of a megapixel. Raises ModelError."""
@@ -96,6 +126,7 @@ class Denoise(Node):
             height=self.height,
             prompt=prompt if isinstance(prompt, PromptSize) else None,
             references=references,
+            speed=self._speed,
         )
         return needs.denoise(spec, drawing, device)
 
@@ -107,21 +138,34 @@ class Denoise(Node):
         references: ReferenceLatents | None = None,
     ) -> Latent:
         """Denoise, from the last checkpoint where there is one. Stops within a step when cancelled."""
-        kept = ctx.resume(Latent)
+        for setting, message in setting_faults(self._speed, references is not None):  # of settings that were wired
+            raise InputError(f"{setting}: {message}")
+        kept = ctx.resume(Latent) if self._has_checkpoints else None
         with ctx.hold(transformer) as live:
-            from limner.nodes._flux2.attending import with_attention
+            from limner.nodes._flux2.fast import made_fast
             from limner.nodes._flux2.sampling import denoise
 
             plan = self._plan(live, references)
             if live.is_distilled and self.guidance is not None and self.guidance > 1:
                 ctx.warn(f"this model is distilled: guidance {self.guidance:g} is ignored")
+            if self.compile:
+                _tell_of_compiling(ctx, live, transformer, plan, conditioning, references)
             start = None if kept is None else (kept[0], kept[1].samples)
-            with with_attention(live.model, self.attention, ctx.device):
+            with made_fast(live, self._speed, self.attention, plan.steps, ctx.device):
                 for step in denoise(live, plan, conditioning, references, ctx.device, start):
-                    if step.number < plan.steps:
+                    if step.number < plan.steps and self._has_checkpoints:
                         ctx.checkpoint(step.number, Latent(step.samples))
                     ctx.progress(step.number, plan.steps, preview_of(live, step))
         return Latent(step.samples.cpu())
+
+    @property
+    def _speed(self) -> Speed:
+        return Speed(self.step_cache, self.mag_ratios, self.reference_cache, self.compile)
+
+    @property
+    def _has_checkpoints(self) -> bool:
+        """A step cache is no part of a state: going on without it would end in other bytes."""
+        return self.step_cache == "none"
 
     def _plan(self, live: LiveTransformer, references: ReferenceLatents | None) -> Plan:
         """Fill what is left empty, as the pipelines do: from the first reference, then from the model."""
@@ -135,7 +179,24 @@ class Denoise(Node):
             seeds=range(self.seed, self.seed + self.batch),
             width=self.width or width,
             height=self.height or height,
+            reference_cache=self.reference_cache,
         )
+
+
+def _tell_of_compiling(
+    ctx: Context,
+    live: LiveTransformer,
+    transformer: Transformer,
+    plan: Plan,
+    conditioning: Conditioning,
+    references: ReferenceLatents | None,
+) -> None:
+    """Say why nothing moves, where a size is the first of its kind since the model was loaded."""
+    read = 0 if references is None else sum(latent[0, 0].numel() for latent in references.latents)
+    size = transformer, plan.grid, len(plan.seeds), plan.reference_cache, conditioning.prompt.shape, read
+    if size not in live.compiled:
+        ctx.warn("compiling for this size: a minute or more, once while the model is loaded")
+        live.compiled.add(size)
 
 
 def preview_of(live: LiveTransformer, step: Step) -> Callable[[], Image] | None:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from diffusers.models.transformers.transformer_flux2 import Flux2Transformer2DModel
@@ -52,3 +52,6 @@ class LiveTransformer:
     is_distilled: bool
     defaults: Defaults
     preview: LatentPreview | None
+    mag_ratios: Sequence[float] | None = None
+    compiled: set[Hashable] = field(default_factory=set)
+    """What its blocks have been compiled for: a variant, and sizes."""

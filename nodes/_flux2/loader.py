@@ -153,6 +153,7 @@ def _load_transformer(spec: Transformer, device: str, offload: Offload) -> LiveT
         is_distilled=index.is_distilled,
         defaults=settings.defaults,
         preview=None if settings.preview is None else _preview(settings.preview, spec),
+        mag_ratios=settings.mag_ratios,
     )
 
 

@@ -11,6 +11,7 @@ from limner.engine.forecast import Added, Forecast
 from limner.nodes._flux2 import activations
 from limner.nodes._flux2.activations import DenoiseSize
 from limner.nodes._flux2.known import known
+from limner.nodes._flux2.speed import PLAIN, Speed, cache_bytes, check_speed
 from limner.nodes._flux2.text_layers import layers_to_keep
 from limner.nodes._flux2.weigh import unpacked_bytes
 from limner.nodes._flux2.writing import MAX_NEW_TOKENS, MAX_READ_TOKENS, writing_bytes, writing_fault
@@ -80,11 +81,16 @@ class Drawing:
     references: PictureSizes | None
     strength: float = 1.0
     """The share of the steps that is run."""
+    speed: Speed = PLAIN
 
 
 def denoise(spec: Transformer, drawing: Drawing, device: str) -> Forecast:
-    """All steps of one drawing; says what each reference adds, and what one more would. Raises ModelError."""
+    """All steps of one drawing; says what each reference adds, and what one more would.
+
+    Raises ModelError, also for a way of being fast that the model has not.
+    """
     component = known(spec)
+    check_speed(drawing.speed, component.index.family, component.settings.mag_ratios)
     own = component.settings.defaults
     sizes = drawing.references.sizes if drawing.references is not None else ()
     first = sizes[0] if sizes else (own.width, own.height)
@@ -100,7 +106,8 @@ def denoise(spec: Transformer, drawing: Drawing, device: str) -> Forecast:
         pictures = own_tokens + reference_tokens
         read = DenoiseSize(text, pictures, drawing.batch, itemsize)
         unpacked = unpacked_bytes(spec, device, drawing.batch * (text + pictures))
-        return activations.denoise_bytes(component.config, read, prompts) + unpacked
+        kept = cache_bytes(drawing.speed, component.config, read, reference_tokens, prompts)
+        return activations.denoise_bytes(component.config, read, prompts) + kept + unpacked
 
     total = sum(references)
     needed = working(total)

@@ -14,6 +14,7 @@ from torch import Tensor
 from limner.engine.errors import InputError
 from limner.nodes._flux2 import pipelines
 from limner.nodes._flux2.live import LiveTransformer
+from limner.nodes._flux2.reference_cache import ReferenceCache
 from limner.nodes.values import Conditioning, ReferenceLatents
 
 AfterStep = Callable[[Tensor, Tensor], Tensor]
@@ -29,6 +30,8 @@ class Plan:
     seeds: Sequence[int]
     width: int
     height: int
+    reference_cache: bool = False
+    """Whether the references are computed once; the attention must be one that can: ``with_cached_references``."""
 
     @property
     def grid(self) -> tuple[int, int]:
@@ -60,8 +63,8 @@ class _Tokens:
     prompt: Tensor  # (N, L, D)
     negative: Tensor | None
     text_ids: Tensor  # (N, L, 4)
-    references: Tensor | None  # (N, R, 128)
-    image_ids: Tensor  # (N, S + R, 4)
+    latent_ids: Tensor  # (N, S, 4)
+    references: tuple[Tensor, Tensor] | None  # tokens (N, R, 128) and their ids (N, R, 4)
 
 
 def reference_size(references: ReferenceLatents) -> tuple[int, int]:
@@ -81,51 +84,70 @@ def denoise(
 ) -> Iterator[Step]:
     """Yield every step from noise to latents; with ``start``, those that follow a step, from its samples on.
 
-    Equal to Flux2Pipeline and Flux2KleinPipeline to the bit. Raises InputError where conditioning or references are
-    another model's.
+    Equal to Flux2Pipeline, Flux2KleinPipeline and Flux2KleinKVPipeline to the bit. Raises InputError where conditioning
+    or references are another model's.
     """
     _check_fit(live, plan, conditioning, references)
     done, samples = (0, noise(live, plan, device)) if start is None else (start[0], start[1].to(device))
-    tokens = _tokens(live, plan, conditioning, references, samples)
     scheduler, timesteps = schedule(live, plan, device)
+    flow = _Flow(live, plan, _tokens(live, plan, conditioning, references, samples), timesteps)
+    if done and flow.cache is not None:  # what the first step computed is no part of a state
+        with torch.no_grad():
+            flow.velocity(pipelines.pack(noise(live, plan, device)), 0)
     scheduler.set_begin_index(done)
     latents = pipelines.pack(samples)  # (N, S, 128)
     for number, timestep in enumerate(timesteps[done:], start=done + 1):
         with torch.no_grad():
-            velocity = _velocity(live, plan, tokens, latents, timestep)
+            velocity = flow.velocity(latents, number - 1)
             latents = scheduler.step(velocity, timestep, latents, return_dict=False)[0]
             if after_step is not None:
                 latents = after_step(latents, scheduler.sigmas[number])
         yield Step(number, _to_grid(latents, plan), _to_grid(velocity, plan), scheduler.sigmas[number])
 
 
-def _velocity(live: LiveTransformer, plan: Plan, tokens: _Tokens, latents: Tensor, timestep: Tensor) -> Tensor:
-    """The model's direction of flow, (N, S, 128), guided by the negative prompt where the model has none built in."""
-    positive = _predict(live, plan, tokens, tokens.prompt, latents, timestep, "cond")
-    if tokens.negative is None:
-        return positive
-    negative = _predict(live, plan, tokens, tokens.negative, latents, timestep, "uncond")
-    return negative + plan.guidance * (positive - negative)
+class _Flow:
+    """The model as a field of velocities, for one run."""
 
+    def __init__(self, live: LiveTransformer, plan: Plan, tokens: _Tokens, timesteps: Tensor) -> None:
+        self._live, self._plan, self._tokens = live, plan, tokens
+        self._timesteps = list(zip(timesteps, timesteps.tolist(), strict=True))  # as numbers once, not at each step
+        self.cache = ReferenceCache(*tokens.references) if plan.reference_cache and tokens.references else None
 
-def _predict(
-    live: LiveTransformer, plan: Plan, tokens: _Tokens, prompt: Tensor, latents: Tensor, timestep: Tensor, cache: str
-) -> Tensor:
-    hidden = latents if tokens.references is None else torch.cat([latents, tokens.references], dim=1)
-    guidance = None
-    if live.family == "dev":
-        guidance = torch.full([1], plan.guidance, device=latents.device, dtype=torch.float32).expand(len(latents))
-    with live.model.cache_context(cache):
-        velocity: Tensor = live.model(
-            hidden_states=hidden.to(live.model.dtype),
-            timestep=timestep.expand(len(latents)).to(latents.dtype) / 1000,
-            guidance=guidance,
-            encoder_hidden_states=prompt,
-            txt_ids=tokens.text_ids,
-            img_ids=tokens.image_ids,
-            return_dict=False,
-        )[0]
-    return velocity[:, : latents.size(1)]
+    def velocity(self, latents: Tensor, step: int) -> Tensor:
+        """The direction of flow, (N, S, 128), guided by the negative prompt where the model has none built in."""
+        positive = self._predict("cond", self._tokens.prompt, latents, step)
+        if self._tokens.negative is None:
+            return positive
+        negative = self._predict("uncond", self._tokens.negative, latents, step)
+        return negative + self._plan.guidance * (positive - negative)
+
+    def _predict(self, name: str, prompt: Tensor, latents: Tensor, step: int) -> Tensor:
+        model: Any = self._live.model
+        tokens = self._tokens
+        timestep, number = self._timesteps[step]
+        rest = {
+            "timestep": timestep.expand(len(latents)).to(latents.dtype) / 1000,
+            "guidance": self._guidance(latents),
+            "encoder_hidden_states": prompt,
+            "txt_ids": tokens.text_ids,
+            "return_dict": False,
+        }
+        with model.cache_context(name, timestep=number):
+            if self.cache is not None:
+                return self.cache.predict(model, name, latents, tokens.latent_ids, rest)
+            hidden, ids = latents, tokens.latent_ids
+            if tokens.references is not None:
+                hidden = torch.cat([latents, tokens.references[0]], dim=1)
+                ids = torch.cat([ids, tokens.references[1]], dim=1)
+            velocity: Tensor = model(hidden_states=hidden.to(model.dtype), img_ids=ids, **rest)[0]
+        return velocity[:, : latents.size(1)]
+
+    def _guidance(self, latents: Tensor) -> Tensor | None:
+        """What dev embeds, (N)."""
+        if self._live.family != "dev":
+            return None
+        guidance = torch.full([1], self._plan.guidance, device=latents.device, dtype=torch.float32)
+        return guidance.expand(len(latents))
 
 
 def _tokens(
@@ -139,17 +161,12 @@ def _tokens(
     prompt = _repeat(conditioning.prompt.to(device, dtype), count)
     is_guided = live.family == "klein" and not live.is_distilled and plan.guidance > 1
     negative = conditioning.negative if is_guided else None
-    image_ids = pipelines.latent_ids(samples).to(device)
-    packed = None
-    if references is not None:
-        packed, reference_ids = _reference_tokens(references, count, samples)
-        image_ids = torch.cat([image_ids, reference_ids], dim=1)
     return _Tokens(
         prompt=prompt,
         negative=None if negative is None else _repeat(negative.to(device, dtype), count),
         text_ids=pipelines.text_ids(prompt).to(device),
-        references=packed,
-        image_ids=image_ids,
+        latent_ids=pipelines.latent_ids(samples).to(device),
+        references=None if references is None else _reference_tokens(references, count, samples),
     )
 
 

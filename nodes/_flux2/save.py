@@ -79,6 +79,8 @@ def _settings(checkpoints: dict[Any, Checkpoint]) -> dict[str, Any]:
     found: dict[str, Any] = {"text": text.text.model_dump(), "defaults": transformer.defaults.model_dump()}
     if transformer.preview is not None and {"transformer", "vae"} <= checkpoints.keys():
         found["preview"] = transformer.preview.model_dump()  # its map goes with this VAE
+    if transformer.mag_ratios is not None and "transformer" in checkpoints:
+        found["mag_ratios"] = transformer.mag_ratios
     return found
 
 

@@ -10,6 +10,10 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from limner.engine.errors import ModelError
 from limner.nodes._flux2.index import ModelIndex, read_json
 
+MagRatios = Annotated[
+    tuple[Annotated[float, Field(gt=0, allow_inf_nan=False)], ...], Field(min_length=1, max_length=1000)
+]
+"""How much larger what all blocks add is at each step than at the one before: what MagCache goes by."""
 Row = Annotated[list[float], Field(min_length=1)]
 
 
@@ -57,6 +61,7 @@ class ModelSettings(BaseModel):
     text: TextSettings
     defaults: Defaults
     preview: PreviewMap | None = None
+    mag_ratios: MagRatios | None = None
 
 
 def read_settings(folder: Path, index: ModelIndex) -> ModelSettings:
@@ -64,9 +69,11 @@ def read_settings(folder: Path, index: ModelIndex) -> ModelSettings:
     path = folder / "limner.json"
     document = read_json(path) if path.is_file() else {}
     own = _of_family(index)
-    merged = {part: {**own[part], **_object(path, document, part)} for part in own}
+    merged: dict[str, Any] = {part: {**own[part], **_object(path, document, part)} for part in own}
     try:
-        return ModelSettings.model_validate({**merged, "preview": document.get("preview")})
+        return ModelSettings.model_validate(
+            {**merged, **{part: document.get(part) for part in ("preview", "mag_ratios")}}
+        )
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])

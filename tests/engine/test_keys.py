@@ -215,3 +215,31 @@ def test_settings_that_change_no_output_are_no_part() -> None:
     wired = {"t": node("Given", value=3), "a": node("Ask", {"number": "t"}, timeout_s=2.0)}
     registry = Registry([*OWN, Given])
     assert keys(graph(wired), registry) == keys(graph(wired | {"a": node("Ask", {"number": "t"})}), registry)
+
+
+def test_a_setting_that_came_later_leaves_old_keys_as_they_were() -> None:
+    """With the default, which is how it was before; any other value, also a wired one, is part of the key."""
+
+    def first_version() -> type[Node]:
+        class Draw(Node):
+            def run(self, ctx: Context) -> int:
+                return 0
+
+        return Draw
+
+    class Draw(Node):
+        added: ClassVar[frozenset[str]] = frozenset({"steps"})
+
+        steps: int = 4
+
+        def run(self, ctx: Context) -> int:
+            return 0
+
+    def key(cls: type[Node], **settings: Any) -> str:
+        return keys({"limner": 1, "nodes": {"draw": node("Draw", **settings)}}, Registry([cls]))["draw"]
+
+    before = key(first_version())
+    assert key(Draw) == key(Draw, steps=4) == before
+    assert key(Draw, steps=5) != before
+    wired = {"t": node("Given", value=4), "draw": node("Draw", {"steps": "t"})}
+    assert keys({"limner": 1, "nodes": wired}, Registry([*OWN, Draw, Given]))["draw"] != before

@@ -99,7 +99,7 @@ def load_model(model_folder: Callable[[Kind], Path]) -> Callable[..., Model]:
 
 
 @pytest.fixture(scope="session")
-def _stock(model_folder: Callable[[Kind], Path]) -> Callable[[Kind, str], Any]:
+def stock_models(model_folder: Callable[[Kind], Path]) -> Callable[[Kind, str], Any]:
     """The pipelines of diffusers on the same folders; each is loaded once."""
     from diffusers import DiffusionPipeline
 
@@ -114,21 +114,23 @@ def _stock(model_folder: Callable[[Kind], Path]) -> Callable[[Kind, str], Any]:
 
 
 @pytest.fixture(scope="session")
-def stock_pipeline(_stock: Callable[[Kind, str], Any]) -> Callable[..., Any]:
+def stock_pipeline(stock_models: Callable[[Kind, str], Any]) -> Callable[..., Any]:
     """A stock pipeline as a function that is told the layers and length of the random models."""
 
     def pipeline(kind: Kind, dtype: str = "float32") -> Any:
-        return lambda **call: _stock(kind, dtype)(max_sequence_length=LENGTH, text_encoder_out_layers=LAYERS, **call)[0]
+        return lambda **call: stock_models(kind, dtype)(
+            max_sequence_length=LENGTH, text_encoder_out_layers=LAYERS, **call
+        )[0]
 
     return pipeline
 
 
 @pytest.fixture(scope="session")
-def stock_encode(_stock: Callable[[Kind, str], Any]) -> Callable[..., Any]:
+def stock_encode(stock_models: Callable[[Kind, str], Any]) -> Callable[..., Any]:
     """What a stock pipeline makes of a prompt."""
 
     def encode(kind: Kind, dtype: str, prompt: str) -> Any:
-        pipeline = _stock(kind, dtype)
+        pipeline = stock_models(kind, dtype)
         call = {"prompt": prompt, "max_sequence_length": LENGTH, "text_encoder_out_layers": LAYERS}
         return pipeline.encode_prompt(**call, device="cpu")[0].detach()
 

@@ -49,6 +49,8 @@ def test_a_checkpoint_may_say_a_part(tmp_path: Path) -> None:
         ({"defaults": 3}, "defaults is not a JSON object"),
         ({"text": {"out_layers": []}}, "text.out_layers"),
         ({"preview": {"weight": [[1.0]], "bias": [0, 0, 0]}}, "preview.weight"),
+        ({"mag_ratios": []}, "mag_ratios"),
+        ({"mag_ratios": [1.0, 0.0]}, "mag_ratios.1"),
         ({"preview": {"weight": [[], [], []], "bias": [0, 0, 0]}}, "preview.weight"),
         ({"preview": {"weight": [[1.0, 2.0], [1.0], [1.0]], "bias": [0, 0, 0]}}, "preview"),
     ],
