@@ -77,7 +77,7 @@ class Denoise(Node):
     step_cache: StepCache = Field(
         default="none",
         description="Let steps reuse what earlier ones computed: faster, and a little different. magcache skips steps "
-        "that change little, taylorseer extrapolates two of three, pab uses what attention gave for two steps.",
+        "that change little, taylorseer extrapolates every second one, pab uses what attention gave for two steps.",
     )
     mag_ratios: tuple[PositiveFloat, ...] = Field(
         default=(),

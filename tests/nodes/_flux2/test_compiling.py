@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 import torch
+import torch._inductor.config
 from torch._dynamo.exc import Unsupported
 
 from limner.engine.errors import DeviceError, ModelError
@@ -18,6 +19,13 @@ from limner.nodes._flux2.loader import Flux2Loader
 from limner.nodes.values import Latent
 
 Draw = Callable[..., Latent]
+
+
+@pytest.fixture(autouse=True)
+def _one_process() -> Iterator[None]:
+    """Blocks this small compile faster than workers start."""
+    with torch._inductor.config.patch(compile_threads=1):
+        yield
 
 
 @pytest.fixture

@@ -34,7 +34,7 @@ SPEEDS = [
 def working_bytes(spec: Transformer, speed: Speed) -> int:
     """What the plan says of a guided drawing with one reference."""
     sizes = PictureSizes(((SIDE, SIDE),))
-    drawing = needs.Drawing(STEPS, 2.0, BATCH, SIDE, SIDE, PromptSize(TOKENS), sizes, speed)
+    drawing = needs.Drawing(STEPS, 2.0, BATCH, SIDE, SIDE, PromptSize(TOKENS), sizes, speed=speed)
     return needs.denoise(spec, drawing, "cpu").working_bytes
 
 
@@ -90,12 +90,12 @@ def test_the_plan_counts_what_is_kept(speed: Speed) -> None:
 def test_more_references_need_more() -> None:
     """What is said of one more counts what is kept of it."""
     spec, sizes = Transformer("black-forest-labs/FLUX.2-klein-9B"), PictureSizes(((1024, 1024),))
-    notes = []
+    added = []
     for speed in (Speed(), Speed(reference_cache=True)):
-        drawing = needs.Drawing(4, None, 1, 1024, 1024, PromptSize(512), sizes, speed)
-        notes.append(needs.denoise(spec, drawing, "cuda:0").note.rpartition(" and ")[2])
-    plain, cached = (float(note.removesuffix(" GB")) for note in notes)
-    assert cached - plain > 2 * 4096 * 4096 * 32 * 2 / 1e9  # keys and values of 32 layers in bfloat16
+        drawing = needs.Drawing(4, None, 1, 1024, 1024, PromptSize(512), sizes, speed=speed)
+        added.append(needs.denoise(spec, drawing, "cuda:0").adds[-1].working_bytes)
+    plain, cached = added
+    assert cached - plain > 2 * 4096 * 4096 * 32 * 2  # keys and values of 32 layers in bfloat16
 
 
 def test_what_a_model_cannot_do_is_known_before_it_is_loaded() -> None:
