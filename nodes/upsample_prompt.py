@@ -44,8 +44,7 @@ class UpsamplePrompt(Node):
     def run(self, ctx: Context, text_encoder: TextEncoder, references: References | None = None) -> str:
         """Write the prompt. Stops within a token when cancelled. Raises ModelError for a text encoder that cannot."""
         spec = TextGenerator.of(text_encoder)
-        if (fault := writing_fault(known(spec))) is not None:
-            raise ModelError(fault.message, hint=fault.hint)
+        _check(spec)
         for message in odd_prompt(self.prompt):
             ctx.warn(message)
         with ctx.hold(spec) as live:
@@ -64,3 +63,13 @@ class UpsamplePrompt(Node):
                 report=lambda written: ctx.progress(written, MAX_NEW_TOKENS),
                 warn=ctx.warn,
             )
+
+
+def _check(spec: TextGenerator) -> None:
+    """Raise ModelError for a text encoder that cannot write, before it is downloaded where that is known."""
+    try:
+        fault = writing_fault(known(spec))
+    except ModelError:
+        return  # nothing is known of it yet: loading will tell
+    if fault is not None:
+        raise ModelError(fault.message, hint=fault.hint)

@@ -52,7 +52,7 @@ def text_class(checkpoint: Checkpoint) -> tuple[Any, PreTrainedConfig]:
 
 def _whole_class(checkpoint: Checkpoint, config: PreTrainedConfig) -> Any:
     if not isinstance(config, Mistral3Config):
-        raise ModelError(f"{checkpoint.config} is a {type(config).__name__}, and only dev's Mistral3 writes")
+        raise ModelError(f"{checkpoint.config} is a {type(config).__name__}, and only dev's Mistral3Config writes")
     if quantized := getattr(config, "quantization_config", None):
         config.quantization_config = {**_as_dict(quantized), "llm_int8_skip_modules": _kept(checkpoint)}
     return Mistral3ForConditionalGeneration

@@ -40,10 +40,9 @@ def upsample(
     Raises ModelError where the checkpoint cannot read pictures, InputError, and whatever ``report`` raises.
     """
     model: Any = live.model
-    given, cut = conversation(live, prompt, references)
+    inputs, cut = conversation(live, prompt, references)
     if cut is not None:
         warn(cut.sentence(prompt))
-    inputs = {name: tensor.to(device) for name, tensor in given.items()}
     if "pixel_values" in inputs:
         inputs["pixel_values"] = inputs["pixel_values"].to(model.dtype)
     written = model.generate(
@@ -52,7 +51,7 @@ def upsample(
         do_sample=True,
         temperature=temperature,
         use_cache=True,
-        custom_generate=_sampler(torch.Generator(device).manual_seed(seed), report),
+        custom_generate=_sampler(torch.Generator(device).manual_seed(seed), torch.device(device), report),
     )
     tokens = written[:, inputs["input_ids"].shape[1] :]
     (text,) = live.tokenizer.batch_decode(tokens, skip_special_tokens=True, clean_up_tokenization_spaces=True)
@@ -113,31 +112,32 @@ def _check_whole(ids: Tensor, tokenizer: Any, image: str, texts: Sequence[str]) 
         raise InputError("the prompt is too long to be read together with its references", hint="shorten it")
 
 
-def _sampler(generator: torch.Generator, report: Report) -> Callable[..., Tensor]:
+def _sampler(generator: torch.Generator, device: torch.device, report: Report) -> Callable[..., Tensor]:
     """The loop of ``generate`` with a generator of its own: torch's global one is everybody's.
 
-    transformers prepares model, inputs and rules as for its own loop.
+    transformers prepares model, inputs and rules as for its own loop. Tokens stay on the CPU, and go to where the model
+    computes: transformers would send them to where its weights are, which is elsewhere while they wait.
     """
 
-    def sample(
-        model: Any,
-        input_ids: Tensor,
-        logits_processor: Any,
-        stopping_criteria: Any,
-        generation_config: Any,
-        **state: Any,
-    ) -> Tensor:
+    def read(model: Any, ids: Tensor, count: int, state: Any, *, is_first: bool) -> Any:
+        inputs = model.prepare_inputs_for_generation(
+            ids, next_sequence_length=count, is_first_iteration=is_first, **state
+        )
+        moved = {name: value.to(device) if isinstance(value, Tensor) else value for name, value in inputs.items()}
+        return model(**moved, return_dict=True)
+
+    def sample(model: Any, input_ids: Tensor, logits_processor: Any, stopping_criteria: Any, **state: Any) -> Tensor:
+        del state["generation_config"]  # the processors and criteria are made after it
         begin = input_ids.shape[1]
-        outputs = model._prefill(input_ids, generation_config, state)
+        outputs = read(model, input_ids, begin, state, is_first=True)
         while True:
             state = model._update_model_kwargs_for_generation(outputs, state, is_encoder_decoder=False)
             scores = logits_processor(input_ids, outputs.logits[:, -1].float())  # (1, vocabulary)
             token = torch.multinomial(torch.softmax(scores, -1), 1, generator=generator)
-            input_ids = torch.cat([input_ids, token], 1)
+            input_ids = torch.cat([input_ids, token.cpu()], 1)
             report(input_ids.shape[1] - begin)
             if bool(stopping_criteria(input_ids, None).all()):
                 return input_ids
-            following = model.prepare_inputs_for_generation(input_ids, next_sequence_length=1, **state)
-            outputs = model(**following, return_dict=True)
+            outputs = read(model, input_ids, 1, state, is_first=False)
 
     return sample

@@ -343,3 +343,10 @@ def test_references_reach_it_through_the_wire(live: Any, encoder: TextEncoder) -
     ctx = FakeContext(modules={TextGenerator.of(encoder): live})
     text = UpsamplePrompt(prompt=PROMPT, temperature=0.7, seed=3).run(ctx, encoder, References(images))
     assert text == written(live, count=2)
+
+
+def test_a_model_that_is_not_here_yet_is_not_refused(live: Any) -> None:
+    """Of a hub id that nobody knows nothing can be said before it is loaded."""
+    spec = TextEncoder("someone/flux2-dev")
+    ctx = FakeContext(modules={TextGenerator.of(spec): live})
+    assert UpsamplePrompt(prompt=PROMPT, temperature=0.7, seed=3).run(ctx, spec) == written(live)
