@@ -24,7 +24,7 @@ def cut_in(
     tokenizer: Any, rendered: str, prompt: str, length: int, *, add_special_tokens: bool = False
 ) -> PromptCut | None:
     """What is cut off a prompt where its conversation, as the template writes it, is more than ``length`` tokens."""
-    if not tokenizer.is_fast:
+    if not getattr(tokenizer, "is_fast", False):
         return None  # only these say where a token comes from
     encoded = tokenizer(rendered, add_special_tokens=add_special_tokens, return_offsets_mapping=True, verbose=False)
     spans: list[tuple[int, int]] = encoded["offset_mapping"]
