@@ -15,7 +15,7 @@ from limner.engine.parameters import with_values
 from limner.engine.plan import Plan
 from limner.engine.registry import Registry
 from limner.engine.remedies import memory_faults
-from limner.engine.sweep import MAX_VARIANTS, Axis, file_names, short, variants
+from limner.engine.sweep import MAX_VARIANTS, Axis, file_names, label, short, variants
 from limner.seed_batches import SeedBatch, batches, drawn_at_once, largest, seed_axis
 from limner.session import Session
 
@@ -98,33 +98,45 @@ class Variants:
         self._seeds = axis.name
         if at_once == "auto":
             longest = max(batch.count for batch in batches(axis.values, MOST_AT_ONCE).values())
-            at_once = largest(longest, lambda count: self._fits(axis, count))
+            others = [n for n, values in enumerate(self.values) if values[axis.name] is axis.values[0]]
+            at_once = largest(longest, lambda count: all(self._fits(number, axis, count) for number in others))
         self._batches = batches(axis.values, at_once)
 
-    def _fits(self, axis: Axis, count: int) -> bool:
-        """Whether so many seeds at once fit wherever one does, and need nothing offloaded that one does not."""
-        self._batches = {}
-        alone = self.plan(0)
+    def _fits(self, number: int, axis: Axis, count: int) -> bool:
+        """Whether so many seeds at once fit where one does, and need nothing offloaded that one does not."""
+        alone = self.plan(number)
         self._batches = dict.fromkeys(axis.values, SeedBatch(axis.values[0], count, 1))
-        together = self.plan(0)
+        together = self.plan(number)
         self._batches = {}
         policies = {step.node.id: step.offload for step in alone.steps}
         is_as_before = all(policies.get(step.node.id, step.offload) == step.offload for step in together.steps)
         return is_as_before and (together.memory is None or together.memory.fits)
 
     def _raise_faults(self, faults_of: Callable[[int], Iterable[Fault]]) -> None:
-        """Raise GraphError with each fault once, after all the values that have it."""
-        found: dict[tuple[str, Fault], dict[str, None]] = {}
-        for number in self._looked_at():
+        """Raise GraphError with each fault once, with the values or the variant that have it."""
+        found: dict[Fault, list[int]] = {}
+        looked_at = self._looked_at()
+        for number in looked_at:
             for fault in faults_of(number):
-                axis = self._axis_of(fault)
-                values = found.setdefault((axis, fault), {})
-                if axis:
-                    values[short(self.values[number][axis])] = None
+                found.setdefault(fault, []).append(number)
         if found:
-            raise GraphError(_said(fault, axis, list(values)) for (axis, fault), values in found.items())
+            raise GraphError(self._said(fault, numbers, len(looked_at)) for fault, numbers in found.items())
 
-    def _looked_at(self) -> Iterable[int]:
+    def _said(self, fault: Fault, numbers: Sequence[int], count: int) -> Fault:
+        """A fault of some of so many variants."""
+        axis = self._axis_of(fault)
+        if axis:
+            values = list(dict.fromkeys(short(self.values[number][axis]) for number in numbers))
+            more = f" and {len(values) - 3} more" if len(values) > 4 else ""
+            shown = ", ".join(values[:3] if more else values)
+            message = f"{axis}={shown}{more}: {fault.message.removeprefix(f'{fault.path[3]}: ')}"
+        elif len(numbers) < count:
+            message = f"{fault.message} (with {label(self.values[numbers[0]])})"
+        else:
+            return fault
+        return Fault(message, fault.path, fault.hint)
+
+    def _looked_at(self) -> Sequence[int]:
         """All variants; of very many, each value once, beside the first values of the other axes."""
         if len(self) <= MAX_VARIANTS:
             return range(len(self))
@@ -155,14 +167,6 @@ class Variants:
                 if fault.path[:4] == ("nodes", node, "settings", setting):
                     return axis.name
         return ""
-
-
-def _said(fault: Fault, axis: str, values: Sequence[str]) -> Fault:
-    if not values:
-        return fault
-    more = f" and {len(values) - 3} more" if len(values) > 4 else ""
-    shown = ", ".join(values[:3] if more else values)
-    return Fault(f"{axis}={shown}{more}: {fault.message.removeprefix(f'{fault.path[3]}: ')}", fault.path, fault.hint)
 
 
 def _saving_as(document: Document, name: str, registry: Registry) -> Document:

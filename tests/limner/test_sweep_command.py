@@ -171,6 +171,10 @@ def test_a_failure_is_said_at_the_end(limner: Any, graph_file: Any) -> None:
             ["did you mean seed?", "steps=0: at least 1", "steps=x: must be", "width=65: must", "guidance: at least 0"],
         ),
         (["--sweep", "seed", "--set", "sede=1", "--memory", "x"], ["NAME=VALUES", "did you mean seed?", "--memory x"]),
+        (
+            ["--sweep", "seed=1,2", "--sweep", "width=64,8192", "--memory", "cpu=100MB"],
+            ["too much (with seed=1 width=8192)"],
+        ),
         (["--sweep", "seed=1,2", "--memory", "cpu=1MB"], ["encode needs", "denoise needs", "nothing was run"]),
     ],
 )
@@ -211,18 +215,20 @@ def test_seeds_that_are_drawn_at_once_are_a_batch(session: Any) -> None:
 
 
 def test_as_many_seeds_as_fit_are_drawn_at_once() -> None:
-    """``auto`` takes the largest batch that the plan allows, and no more than follow each other."""
+    """``auto`` takes the largest batch that the plan of every variant allows, and no more than follow each other."""
     from limner import Session
 
-    def drawn_at_once(mb: float) -> int:
+    def drawn_at_once(mb: float, *widths: int) -> int:
         with Session(budget_bytes={"cpu": int(mb * 1e6)}, device="cpu") as session:
-            variants = Variants(session, session.document("text_to_image"), [Axis("seed", tuple(range(20)))])
+            axes = [Axis("seed", tuple(range(20))), Axis("width", widths or (128,))]
+            variants = Variants(session, session.document("text_to_image"), axes)
             variants.place("auto")
             return int(variants.checked(0).document.nodes["denoise"].settings.get("batch", 1))
 
     assert drawn_at_once(1000) == 20
     assert 1 < drawn_at_once(30) < 20
     assert drawn_at_once(18) == 1
+    assert drawn_at_once(30, 64) > drawn_at_once(30, 64, 128) == drawn_at_once(30, 128)
 
 
 def test_models_that_cannot_stay_are_loaded_once(limner: Any) -> None:
