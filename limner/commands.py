@@ -11,6 +11,7 @@ from limner.cache_commands import app as cache_app
 from limner.diff_command import diff
 from limner.export_command import export
 from limner.inspect_command import inspect
+from limner.jobs_commands import app as jobs_app
 from limner.listing_commands import list_nodes, print_schema, validate
 from limner.new_command import new
 from limner.plan_command import plan
@@ -72,3 +73,4 @@ app.command("serve-encoder", epilog="Example:  limner serve-encoder -m black-for
     serve_encoder
 )
 app.add_typer(cache_app, name="cache")
+app.add_typer(jobs_app, name="jobs")

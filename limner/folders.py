@@ -18,6 +18,11 @@ def graphs_folder() -> Path:
     return _home("graphs") or _base("XDG_DATA_HOME", Path.home() / ".local" / "share") / "limner" / "graphs"
 
 
+def jobs_folder() -> Path:
+    """Jobs and what they gave: ``jobs`` in ``$LIMNER_HOME``, else by XDG ``~/.local/share/limner/jobs``."""
+    return _home("jobs") or _base("XDG_DATA_HOME", Path.home() / ".local" / "share") / "limner" / "jobs"
+
+
 def _home(name: str) -> Path | None:
     home = os.environ.get("LIMNER_HOME")
     return Path(home).expanduser() / name if home else None

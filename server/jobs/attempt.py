@@ -49,6 +49,7 @@ class Attempt:
 
     def run(self) -> None:
         """Run the job. Raises StuckError where the process must end; other errors are the job's."""
+        _log.info("job %s: begun", self._claim.job_id)
         try:
             with self._pulse:
                 folder = self._store.workspace.open(self._claim)
@@ -110,6 +111,7 @@ class Attempt:
         elif reason in ("pause", "drain"):
             told, nodes = self._recorder.take()
             self._insist(lambda: self._store.leases.give_back(self._claim, "its worker ended", told, nodes))
+            _log.info("job %s: given back", self._claim.job_id)
         else:
             self._end(Ending("cancelled"))
 
@@ -133,6 +135,8 @@ class Attempt:
     def _end(self, ending: Ending) -> None:
         told, nodes = self._recorder.take()
         self._insist(lambda: self._store.leases.finish(self._claim, ending, told, nodes))
+        why = "" if ending.message is None else f", {ending.message}"
+        _log.info("job %s: %s%s", self._claim.job_id, ending.status, why)
 
     def _insist(self, write: Callable[[], None]) -> None:
         """Write, again and again while the store fails: what is known must not be lost to a disk that is full for now.

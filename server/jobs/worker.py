@@ -93,7 +93,8 @@ def work(store: JobStore, session: Session, worker: str, drain: threading.Event)
 
 def main() -> int:
     """The process. Gives its exit code."""
-    logging.basicConfig(level=logging.WARNING, format="worker: %(message)s")
+    logging.basicConfig(level=logging.WARNING, format="%(message)s")
+    _log.setLevel(logging.INFO)
     drain = threading.Event()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches whoever started us, who then ends us in order
     signal.signal(signal.SIGTERM, lambda number, frame: _begin_end(drain))

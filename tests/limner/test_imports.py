@@ -16,6 +16,7 @@ COMMANDS = (
     ["templates"],
     ["schema"],
     ["cache", "info"],
+    ["jobs", "--help"],
     ["serve-encoder", "--help"],
     ["validate", "remote_encoder_nf4_18gb", "--set", "model=somebody/model"],
 )

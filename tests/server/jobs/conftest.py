@@ -14,19 +14,10 @@ from limner.server.jobs.store import JobStore
 
 sys.path.append(str(Path(__file__).parent))  # pytest's importlib mode adds no folder by itself
 
-from postgres import postgres, why_not  # found through the line above
+from hand_clock import HandClock  # these are found through the line above
+from postgres import postgres, why_not
 
 _numbers = count()
-
-
-class HandClock:
-    """A clock that a test turns."""
-
-    def __init__(self) -> None:
-        self.now = 1_000_000.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 @pytest.fixture

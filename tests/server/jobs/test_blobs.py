@@ -7,7 +7,7 @@ from hashlib import sha256
 from pathlib import Path
 
 import pytest
-from conftest import HandClock
+from hand_clock import HandClock
 
 from limner.engine.errors import StoreError
 from limner.server.jobs.blobs import GRACE_S, Blobs

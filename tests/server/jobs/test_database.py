@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import HandClock
+from hand_clock import HandClock
 from sqlalchemy import create_engine, event, inspect, text
 
 from limner.engine.errors import InputError, StoreError

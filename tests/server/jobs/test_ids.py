@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from conftest import HandClock
+from hand_clock import HandClock
 
 from limner.server.jobs.ids import Ids
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from conftest import HandClock
+from hand_clock import HandClock
 
 from limner.server.jobs.errors import LeaseLostError
 from limner.server.jobs.job import Artifact, Claim, NewJob, NodeRun

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from conftest import HandClock
+from hand_clock import HandClock
 
 from limner.server.jobs.blobs import GRACE_S
 from limner.server.jobs.job import Artifact, NewJob

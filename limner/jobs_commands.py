@@ -1,0 +1,212 @@
+"""``limner jobs``: a queue that outlives every process."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from limner.engine.errors import InputError
+from limner.jobs_option import JobArg, JobsDirOption, StoreOption, need_sqlalchemy, open_store
+from limner.jobs_work_command import work
+from limner.options import DebugOption, GraphArg, JsonOption, NodesOption, SetOption
+from limner.request import Request, registry_with
+from limner.session import Session
+from limner.source import read_source
+from limner.terminal import err, friendly, out, show
+
+if TYPE_CHECKING:
+    from limner.server.jobs import Job, JobStore
+
+app = typer.Typer(
+    no_args_is_help=True, help="Hand in graphs, which workers run one after the other, and look after them."
+)
+
+JobsArg = Annotated[list[str], typer.Argument(metavar="JOB...", help="Ids, as [cyan]limner jobs list[/] shows them.")]
+
+
+State = Literal["pending", "in_progress", "completed", "failed", "cancelled"]
+
+
+@app.command(epilog='Example:  limner jobs add text_to_image -s "prompt=a blue star on white"')
+@friendly
+def add(
+    graph: GraphArg,
+    values: SetOption = None,
+    priority: Annotated[int, typer.Option(min=-1000, max=1000, help="Higher ones run first.")] = 0,
+    key: Annotated[
+        str | None, typer.Option(metavar="TEXT", help="Handed in again with the same key, it is the same job.")
+    ] = None,
+    nodes: NodesOption = None,
+    jobs_dir: JobsDirOption = None,
+    store_url: StoreOption = None,
+    debug: DebugOption = False,
+) -> None:
+    """Hand in a graph. It is checked first; the job's id goes to stdout.
+
+    [cyan]limner jobs work[/] runs it, now or later. Files that it reads are looked for where that runs: name them by
+    absolute paths. What it saves goes into the store: [cyan]limner jobs save[/] copies it from there.
+    """
+    need_sqlalchemy()
+    from limner.server.jobs import submit
+
+    session = Session(registry=registry_with(nodes))
+    source = read_source(session, graph)
+    request = Request(session, graph if source.picture is None else source.document, values or ())
+    request.check()
+    with open_store(jobs_dir, store_url) as store:
+        job = submit(store, session, request.document, beside=source.beside, priority=priority, idempotency_key=key)
+    out.print(job.id)
+
+
+@app.command("list")
+@friendly
+def list_jobs(
+    state: Annotated[
+        State | None, typer.Option(help="Only those of one state; pending ones come in their order.")
+    ] = None,
+    limit: Annotated[int, typer.Option("--limit", "-n", min=1, max=1000, help="How many at most.")] = 20,
+    after: Annotated[str | None, typer.Option(metavar="JOB", help="Those that follow this one in the list.")] = None,
+    as_json: JsonOption = False,
+    jobs_dir: JobsDirOption = None,
+    store_url: StoreOption = None,
+    debug: DebugOption = False,
+) -> None:
+    """List jobs, the newest first."""
+    from limner.jobs_tables import jobs_table
+
+    with open_store(jobs_dir, store_url) as store:
+        if state == "pending":
+            page = store.history.waiting(after=after, limit=limit)
+        else:
+            page = store.history.page(state=state, after=after, limit=limit)
+        is_paused = store.history.is_paused()
+    if as_json:
+        print(json.dumps({"jobs": [asdict(job) for job in page.jobs], "next": page.next, "is_paused": is_paused}))
+        return
+    if page.jobs:
+        show(jobs_table(page.jobs))
+    else:
+        err.print("no jobs", style="dim")
+    if is_paused:
+        err.print("the queue is paused: limner jobs resume", style="yellow")
+    if page.next is not None:
+        err.print(f"there are more: --after {page.next}", style="dim")
+
+
+@app.command("show")
+@friendly
+def show_job(
+    job_id: JobArg,
+    as_json: JsonOption = False,
+    jobs_dir: JobsDirOption = None,
+    store_url: StoreOption = None,
+    debug: DebugOption = False,
+) -> None:
+    """Say everything about a job: its nodes, why it failed, where its files are."""
+    from limner.jobs_tables import job_data, job_page
+
+    with open_store(jobs_dir, store_url) as store:
+        job = store.history.job(job_id)
+        if as_json:
+            print(json.dumps(job_data(store, job)))
+            return
+        files = [(one, str(store.blobs.path(one.sha256))) for one in store.history.artifacts(job_id)]
+        show(job_page(job, store.history.node_runs(job_id), files))
+
+
+@app.command()
+@friendly
+def save(
+    job_id: JobArg,
+    folder: Annotated[Path, typer.Option("--out", "-o", metavar="DIR", help="Where to; it is made.")] = Path(),
+    jobs_dir: JobsDirOption = None,
+    store_url: StoreOption = None,
+    debug: DebugOption = False,
+) -> None:
+    """Copy the files that a job gave, under their names. Nothing is replaced. Their paths go to stdout."""
+    from limner.nodes._new_file import numbered, write_under
+
+    with open_store(jobs_dir, store_url) as store:
+        artifacts = store.history.artifacts(job_id)
+        for artifact in artifacts:
+            try:
+                content = store.blobs.path(artifact.sha256).read_bytes()
+                print(write_under(numbered(folder / artifact.name), content, overwrite=False))
+            except OSError as error:
+                raise InputError(f"{artifact.name} cannot be copied to {folder}: {error.strerror or error}") from error
+    if not artifacts:
+        err.print("the job gave no files, or they were forgotten", style="dim")
+
+
+@app.command()
+@friendly
+def cancel(
+    job_ids: JobsArg, jobs_dir: JobsDirOption = None, store_url: StoreOption = None, debug: DebugOption = False
+) -> None:
+    """End jobs: those that wait at once, those that run within one step."""
+    _for_each(job_ids, jobs_dir, store_url, lambda store, job_id: store.queue.cancel(job_id))
+
+
+@app.command()
+@friendly
+def retry(
+    job_ids: JobsArg, jobs_dir: JobsDirOption = None, store_url: StoreOption = None, debug: DebugOption = False
+) -> None:
+    """Let jobs that failed or were cancelled wait again. What they finished is not computed again."""
+    _for_each(job_ids, jobs_dir, store_url, lambda store, job_id: store.queue.retry(job_id))
+
+
+OptionalJobsArg = Annotated[
+    list[str] | None, typer.Argument(metavar="[JOB...]", help="Ids; without one, the whole queue.")
+]
+
+
+@app.command()
+@friendly
+def pause(
+    job_ids: OptionalJobsArg = None,
+    jobs_dir: JobsDirOption = None,
+    store_url: StoreOption = None,
+    debug: DebugOption = False,
+) -> None:
+    """Hold jobs back; those that run stop after their step. Without ids no job begins any more."""
+    if job_ids:
+        _for_each(job_ids, jobs_dir, store_url, lambda store, job_id: store.queue.pause(job_id))
+        return
+    with open_store(jobs_dir, store_url) as store:
+        store.queue.pause_all()
+
+
+@app.command()
+@friendly
+def resume(
+    job_ids: OptionalJobsArg = None,
+    jobs_dir: JobsDirOption = None,
+    store_url: StoreOption = None,
+    debug: DebugOption = False,
+) -> None:
+    """Let paused jobs wait for their turn again. Without ids the whole queue goes on."""
+    if job_ids:
+        _for_each(job_ids, jobs_dir, store_url, lambda store, job_id: store.queue.resume(job_id))
+        return
+    with open_store(jobs_dir, store_url) as store:
+        store.queue.resume_all()
+
+
+app.command(epilog="Example:  limner jobs work --device cuda:0 --keep-days 30")(work)
+
+
+def _for_each(
+    job_ids: list[str], jobs_dir: Path | None, url: str | None, change: Callable[[JobStore, str], Job]
+) -> None:
+    """Change jobs one after the other, and say what each is now. Stops at the first that cannot be changed."""
+    with open_store(jobs_dir, url) as store:
+        for job_id in job_ids:
+            job = change(store, job_id)
+            word = "paused" if job.is_paused else job.state
+            out.print(f"{job.id} {word}" + (f", {job.wish} asked for" if job.wish else ""))

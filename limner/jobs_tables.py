@@ -1,0 +1,91 @@
+"""Jobs for people: lists, and the page of one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Group, RenderableType
+from rich.text import Text
+
+from limner.tables import table_of
+from limner.terminal import printable, size
+
+if TYPE_CHECKING:
+    from limner.server.jobs import Artifact, Job, JobStore, NodeRun
+
+_STYLES = {"completed": "green", "failed": "red", "in_progress": "cyan"}
+
+
+def jobs_table(jobs: Iterable[Job]) -> RenderableType:
+    """One job a line."""
+    table = table_of("job", "state", "graph", "handed in", "took", "")
+    for job in jobs:
+        said = printable((job.message or "").partition("\n")[0], one_line=True)
+        table.add_row(
+            Text(job.id, style="cyan"), _state(job), printable(job.name), _when(job.created), _took(job), said
+        )
+    return table
+
+
+def job_page(job: Job, nodes: Sequence[NodeRun], files: Sequence[tuple[Artifact, str]]) -> RenderableType:
+    """Everything about one job. ``files`` has each artifact with the path where it is."""
+    head = table_of("", "")
+    head.show_header = False
+    for name, value in (
+        ("job", job.id),
+        ("graph", printable(job.name)),
+        ("state", _state(job)),
+        ("handed in", _when(job.created)),
+        ("took", _took(job)),
+        ("attempts", str(job.attempts) if job.attempts > 1 else ""),
+        ("message", printable(job.message or "")),
+        ("hint", printable(job.hint or "")),
+    ):
+        if value:
+            head.add_row(Text(name, style="dim"), value)
+    parts: list[RenderableType] = [head]
+    if nodes:
+        table = table_of("node", "type", "state", "took", "")
+        for run in sorted(nodes, key=lambda run: run.started or 0):
+            table.add_row(
+                Text(run.node, style="cyan"), run.type or "", _node_state(run), _seconds(run.seconds), run.message
+            )
+        parts += ["", table]
+    if files:
+        table = table_of("file", "size", "where it is")
+        for artifact, path in files:
+            table.add_row(Text(printable(artifact.name), style="cyan"), size(artifact.size_bytes), path)
+        parts += ["", table]
+    return Group(*parts)
+
+
+def job_data(store: JobStore, job: Job) -> dict[str, Any]:
+    """Everything about one job as JSON can hold it."""
+    files = [asdict(one) | {"path": str(store.blobs.path(one.sha256))} for one in store.history.artifacts(job.id)]
+    nodes = [asdict(run) for run in store.history.node_runs(job.id)]
+    return asdict(job) | {"nodes": nodes, "artifacts": files}
+
+
+def _state(job: Job) -> Text:
+    word = "paused" if job.is_paused else f"{job.state}, {job.wish} asked for" if job.wish else job.state
+    return Text(word, style=_STYLES.get(job.state, ""))
+
+
+def _node_state(run: NodeRun) -> str:
+    is_under_way = run.state == "running" and run.step is not None
+    return f"{run.state} {run.step}/{run.total}" if is_under_way and run.total else run.state
+
+
+def _when(time: float) -> str:
+    return datetime.fromtimestamp(time).strftime("%Y-%m-%d %H:%M:%S")  # local, for people
+
+
+def _took(job: Job) -> str:
+    return _seconds(job.finished - job.started) if job.started is not None and job.finished is not None else ""
+
+
+def _seconds(count: float | None) -> str:
+    return "" if count is None else f"{count:.1f} s"

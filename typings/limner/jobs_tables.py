@@ -1,0 +1,1 @@
+../../limner/jobs_tables.py
