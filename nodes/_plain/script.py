@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Iterable
 from typing import Any
 
@@ -39,7 +40,7 @@ class Script:
     def constant(self, name: str, value: Any, note: str = "", *, of: str = "") -> str:
         """A constant, and how it is called: ``name``, or after ``of`` where that stands for another value already."""
         for wanted in (name, f"{of}_{name}") if of else (name,):
-            candidate = identifier(wanted).upper()
+            candidate = identifier(wanted.upper())
             if (known := self._called.get((candidate, repr(value)))) is not None:
                 return known
             if candidate not in self._names:
@@ -94,5 +95,5 @@ def identifier(text: str) -> str:
     >>> identifier("2nd-pass")
     'n_2nd_pass'
     """
-    name = re.sub(r"\W", "_", text)
+    name = re.sub(r"\W", "_", unicodedata.normalize("NFKC", text))  # as Python reads names
     return name if name.isidentifier() else f"n_{name}"

@@ -276,3 +276,17 @@ def test_comments_are_one_line(text: str) -> None:
     """What stands in a comment cannot end it."""
     assert len(comment(text).splitlines()) <= 1
     assert '"""' not in comment(text)
+
+
+def test_names_of_nodes_become_names_of_constants() -> None:
+    """Ids that Python would read as one name, or as none, are told apart."""
+    nodes: dict[str, Any] = {"model": node("LoadModel")}
+    ids = ["fi", "\ufb01", "2nd", "提示", "a-b", "a_b"]
+    for number, name in enumerate(ids):
+        nodes[name] = node("Text", {"value": f"text {number}"})
+        nodes |= drawn(f"d{number}", text={"prompt": ""})
+        nodes[f"d{number}_text"] = node("TextEncode", text_encoder="model.text_encoder", prompt=name)
+    found: dict[str, Any] = {}
+    lines = [line for line in ast.parse(script_of(graph(nodes))).body if isinstance(line, ast.Assign)]
+    exec(compile(ast.Module([line for line in lines if isinstance(line.value, ast.Constant)], []), "s", "exec"), found)
+    assert {value for value in found.values() if str(value).startswith("text ")} == {f"text {n}" for n in range(6)}
