@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shlex
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
 
@@ -97,8 +98,9 @@ def _moved(document: Document, session: Session, found: Source, folder: Path) ->
     for node_id, node in nodes.items():
         graph = node.settings.get("graph")
         if node.type == GRAPH_TYPE and isinstance(graph, str) and graph not in templates:
-            place = os.path.relpath(library.path(graph), folder.resolve())
-            nodes[node_id] = node.model_copy(update={"settings": node.settings | {"graph": place}})
+            with suppress(InputError):  # what is not there stays to be mended
+                place = os.path.relpath(library.path(graph), folder.resolve())
+                nodes[node_id] = node.model_copy(update={"settings": node.settings | {"graph": place}})
     return document.model_copy(update={"nodes": nodes})
 
 
