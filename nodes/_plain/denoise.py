@@ -62,14 +62,16 @@ def _prompt(drawing: Drawing, pipe: Pipeline) -> list[str]:
     reading = _reading(prompt, pipe)
     is_guided = _is_guided(drawing, pipe)
     if pipe.models.text_encoder is not None:
-        negative = [] if prompt.negative is None or not is_guided else _encoded(step, pipe, prompt.negative, reading)
-        return [f"prompt={prompt.prompt}", *reading, *(f"negative_prompt_embeds={name}" for name in negative)]
+        arguments = [f"prompt={prompt.prompt}", *reading]
+        if is_guided and (negative := prompt.negative) is not None:
+            arguments.append(f"negative_prompt_embeds={_encoded(step, pipe, negative, reading)}")
+        return arguments
     apart = step.pipelines.get(Models(prompt.text_encoder, None, None, step.device, (step.offload,) * 3))
     device = step.script.constant("device", pipe.models.device)
-    arguments = [f"prompt_embeds={name}.to({device})" for name in _encoded(step, apart, prompt.prompt, reading)]
+    arguments = [f"prompt_embeds={_encoded(step, apart, prompt.prompt, reading)}.to({device})"]
     if is_guided:
-        negatives = _encoded(step, apart, prompt.negative or literal(""), reading)
-        arguments += [f"negative_prompt_embeds={name}.to({device})" for name in negatives]
+        negative = _encoded(step, apart, prompt.negative or literal(""), reading)
+        arguments.append(f"negative_prompt_embeds={negative}.to({device})")
     return arguments
 
 
@@ -97,12 +99,12 @@ def _reading(prompt: Prompt, pipe: Pipeline) -> list[str]:
     return arguments
 
 
-def _encoded(step: Step, pipe: Pipeline, prompt: str, reading: Sequence[str]) -> list[str]:
+def _encoded(step: Step, pipe: Pipeline, prompt: str, reading: Sequence[str]) -> str:
     """Write the encoding of a prompt; gives the name of what comes of it."""
     name = step.script.name("prompt_embeds" if prompt == step.constant("prompt") else "negative_prompt_embeds")
     encode = call(f"{pipe.name}.encode_prompt", f"prompt={prompt}", *reading)
     step.script.add("with torch.no_grad():", textwrap.indent(f"{name}, _ = {encode}", "    "))
-    return [name]
+    return name
 
 
 def _size(drawing: Drawing, pipe: Pipeline) -> list[str]:

@@ -72,8 +72,12 @@ class Prompt:
     step: Step
     text_encoder: TextEncoder
     prompt: str
-    negative: str | None
-    """None where it is empty."""
+
+    @property
+    def negative(self) -> str | None:
+        """The negative one, where there is one; a constant only of scripts that use it."""
+        is_given = "negative_prompt" in self.step.wired or vars(self.step.node)["negative_prompt"]
+        return self.step.constant("negative_prompt") if is_given else None
 
 
 @dataclass(frozen=True)

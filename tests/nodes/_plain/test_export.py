@@ -138,7 +138,7 @@ def test_pictures_are_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, 
 
 
 def test_models_are_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """LoRAs on, added up and off again, NF4 and int8 on a CPU: the same pixels."""
+    """LoRAs on, added up and off again, NF4 and int8 on a CPU, a VAE of another precision: the same pixels."""
     document = graph(
         {
             "lora": node("ApplyLoRA", {"path": LORA, "weight": 0.7}, transformer="model.transformer"),
@@ -151,6 +151,8 @@ def test_models_are_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
             **drawn("stack", transformer="more"),
             **drawn("four", transformer="nf4", text_encoder="words"),
             **drawn("eight", transformer="int8"),
+            "half": node("LoadModel", {"dtype": "bfloat16"}),
+            **drawn("halves", transformer="half.transformer", text_encoder="half.text_encoder"),
         }
     )
     assert_same(document, tmp_path, monkeypatch)
