@@ -92,7 +92,12 @@ def drawing(session: Session) -> Draw:
     """Draw with the template, its file left out."""
 
     def draw(prompt: str, background: str, seeds: int) -> Sequence[Picture]:
-        values: dict[str, Any] = EMPTY | {"paste": prompt, "background": background, "seed": 0, "batch": seeds}
+        values: dict[str, Any] = EMPTY | {
+            "structured.paste": prompt,
+            "background": background,
+            "seed": 0,
+            "batch": seeds,
+        }
         graph = session.document(TEMPLATE, values)
         nodes = {name: node for name, node in graph.nodes.items() if name != "save"}
         result = session.run(graph.model_copy(update={"nodes": nodes}))

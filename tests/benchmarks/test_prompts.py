@@ -34,7 +34,9 @@ def test_the_prompt_is_what_was_pasted_but_for_the_background() -> None:
     def draw(prompt: str, background: str, seeds: int) -> list[np.ndarray]:
         asked.append((prompt, background))
         with Session() as session:
-            checked = session.check(TEMPLATE, EMPTY | {"paste": prompt, "background": background, "batch": seeds})
+            checked = session.check(
+                TEMPLATE, EMPTY | {"structured.paste": prompt, "background": background, "batch": seeds}
+            )
         (text,) = (node.settings.text() for node in checked.nodes if node.type.cls is StructuredPrompt)
         assert "product" not in text
         assert background in text
