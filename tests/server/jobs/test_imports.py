@@ -10,8 +10,9 @@ import sys
 import limner.server.jobs.supervisor, limner.server.jobs.worker
 heavy = sorted({"torch", "diffusers", "transformers", "numpy", "PIL", "aiohttp", "psycopg"} & set(sys.modules))
 assert not heavy, heavy
-import resource
-print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024 if sys.platform == "linux" else 0)
+from pathlib import Path
+status = Path("/proc/self/status")
+print(status.read_text().partition("VmRSS:")[2].split()[0] if status.exists() else 0)
 """
 
 
@@ -19,4 +20,4 @@ def test_jobs_cost_a_server_no_framework() -> None:
     """Store, supervisor and an idle worker import no framework, and take less than 100 MB."""
     ran = subprocess.run([sys.executable, "-c", LOOK], capture_output=True, text=True, timeout=120, check=False)
     assert ran.returncode == 0, ran.stderr
-    assert int(ran.stdout) < 100
+    assert int(ran.stdout) < 100_000  # kB
