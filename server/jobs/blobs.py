@@ -39,6 +39,7 @@ class Blobs:
             if not self._touch(digest):
                 write_atomically(self.path(digest), content)
                 self._touch(digest)
+                self._flush_names(digest)
         return digest
 
     def take(self, file: Path) -> str:
@@ -54,6 +55,7 @@ class Blobs:
                 target.parent.mkdir(parents=True, exist_ok=True)
                 file.replace(target)
                 self._touch(digest)
+                self._flush_names(digest)
         return digest
 
     def sweep(self, is_used: Callable[[str], bool]) -> int:
@@ -86,6 +88,17 @@ class Blobs:
         except FileNotFoundError:
             return False
         return True
+
+    def _flush_names(self, digest: str) -> None:
+        """Wait until the disk has the file's name too: the job that refers to it outlives a power cut."""
+        if not hasattr(os, "O_DIRECTORY"):  # Windows flushes no folders
+            return
+        for folder in (self.path(digest).parent, self._folder):
+            handle = os.open(folder, os.O_RDONLY)
+            try:
+                os.fsync(handle)
+            finally:
+                os.close(handle)
 
     def _is_young(self, file: Path) -> bool:
         try:

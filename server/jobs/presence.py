@@ -5,10 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Final
 
 from filelock import FileLock, Timeout
 
 from limner.engine.errors import StoreError
+
+_NAME: Final = re.compile(r"[\w-]{1,100}")
 
 
 class Presence:
@@ -40,7 +43,7 @@ class Presence:
         self._path(worker).unlink(missing_ok=True)
 
     def _is_gone(self, worker: str) -> bool:
-        if not self._path(worker).is_file():
+        if not _NAME.fullmatch(worker) or not self._path(worker).is_file():  # of others, who know no locks
             return False
         try:
             with FileLock(self._path(worker)).acquire(timeout=0):
@@ -49,6 +52,6 @@ class Presence:
             return False
 
     def _path(self, worker: str) -> Path:
-        if not re.fullmatch(r"[\w-]{1,100}", worker):
+        if not _NAME.fullmatch(worker):
             raise ValueError(f"{worker!r} is no name of a worker")
         return self._folder / f"{worker}.lock"

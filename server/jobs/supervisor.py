@@ -75,7 +75,7 @@ class Supervisor:
                 if now - swept >= RETENTION_S:
                     swept = now
                     self.store.retention.apply(self._limits)
-            except StoreError as error:
+            except (StoreError, OSError) as error:  # a process that cannot be started now may be later
                 _log.warning("%s", error)
             self._is_stopping.wait(LOOK_S)
         _end_all(self._crew)
@@ -128,6 +128,7 @@ class _Crew:
 
     def _start(self) -> None:
         self._name = f"w-{uuid4().hex}"
+        self._next = time.monotonic() + self._backoff_s  # should it not start
         command = [sys.executable, "-m", "limner.server.jobs"]
         self.process = subprocess.Popen(command, stdin=subprocess.PIPE, text=True)
         self._started = time.monotonic()

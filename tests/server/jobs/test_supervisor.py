@@ -79,10 +79,12 @@ def test_a_worker_that_hangs_is_ended(tmp_path: Path) -> None:
         assert not is_alive(hanging)
 
 
-def test_two_workers_share_the_work(tmp_path: Path) -> None:
+@pytest.mark.parametrize("database", ["sqlite", "postgresql"])
+def test_two_workers_share_the_work(tmp_path: Path, database: str, request: pytest.FixtureRequest) -> None:
     """Every job is run by one worker, once; and both have some."""
     log = tmp_path / "log"
-    with Supervisor(settings(tmp_path), workers=2) as crew:
+    url = None if database == "sqlite" else request.getfixturevalue("postgres_url")()
+    with Supervisor(settings(tmp_path, url=url), workers=2) as crew:
         jobs = [
             accept(crew.store, steps_then_write(salt=salt, count=4, seconds=0.1, log=str(log))) for salt in range(12)
         ]
