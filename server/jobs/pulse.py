@@ -58,10 +58,11 @@ class Pulse:
         if reason is None or self._is_over.is_set():
             return
         is_first = self.reason is None
+        if is_first:
+            self.stopped_at = time.monotonic()  # before the reason: who sees that one asks how long ago
         if is_first or reason in ("lost", "cancel"):
             self.reason = reason
         if is_first:
-            self.stopped_at = time.monotonic()
             self._on_stop()
 
     def __enter__(self) -> Self:
