@@ -140,6 +140,7 @@ class Denoise(Node):
         """Denoise, from the last checkpoint where there is one. Stops within a step when cancelled."""
         for setting, message in setting_faults(self._speed, references is not None):  # of settings that were wired
             raise InputError(f"{setting}: {message}")
+        needs.refuse_early(transformer, self._speed)
         kept = ctx.resume(Latent) if self._has_checkpoints else None
         with ctx.hold(transformer) as live:
             from limner.nodes._flux2.fast import made_fast

@@ -9,6 +9,7 @@ from typing import Any, Final, Literal
 
 from limner.engine.offload import Level, Offload
 from limner.nodes._flux2.catalog import CONFIGS
+from limner.nodes._flux2.speed import Speed
 from limner.nodes.specs import Quantization, QuantizationMethod
 
 Model = Literal["dev", "klein-4b", "klein-9b", "tiny-random"]
@@ -52,6 +53,7 @@ class Case:
     offload: Offloading = "none"
     attention: str = "native"
     is_compiled: bool = False
+    caches_references: bool = False
 
     @property
     def name(self) -> str:
@@ -59,7 +61,13 @@ class Case:
         parts = [self.model, self.precision, f"refs{self.references}"]
         parts += [f"offload-{self.offload}"] if self.offload != "none" else []
         parts += [self.attention] if self.attention != "native" else []
-        return "/".join([*parts, *(["compiled"] if self.is_compiled else [])])
+        parts += ["compiled"] if self.is_compiled else []
+        return "/".join([*parts, *(["cached-refs"] if self.caches_references else [])])
+
+    @property
+    def speed(self) -> Speed:
+        """The same in settings of ``Denoise``."""
+        return Speed(compile=self.is_compiled, reference_cache=self.caches_references)
 
     @property
     def config(self) -> dict[str, Any]:
@@ -106,6 +114,9 @@ def cases_of(model: Model) -> Iterator[Case]:
         yield Case(model, references=references, attention="_flash_3_hub")
         yield Case(model, references=references, is_compiled=True)
     yield Case(model, attention="_flash_3_hub", is_compiled=True)
+    if model.startswith("klein"):
+        for references in (1, 4):
+            yield Case(model, references=references, caches_references=True)
 
 
 def _precisions(model: Model) -> tuple[Precision, ...]:

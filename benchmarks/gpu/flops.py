@@ -15,8 +15,9 @@ def image_tokens(side: int, references: int) -> int:
     return (side // PIXELS_A_TOKEN) ** 2 * (1 + references)
 
 
-def step_flop(config: Mapping[str, Any], text: int, image: int) -> int:
+def step_flop(config: Mapping[str, Any], text: int, image: int, cached: int = 0) -> int:
     """Floating-point operations of one call for ``text`` and ``image`` tokens; a multiplication with its addition is 2.
+    Those tokens also attend to ``cached`` ones, whose keys and values are known.
 
     Counted are the matrix products: a double block has q, k, v, output (4 d^2) and a gated MLP (3 d m, with
     m = ``mlp_ratio`` d) for each token of either stream; a single block has the same in two matrices; attention has
@@ -27,7 +28,7 @@ def step_flop(config: Mapping[str, Any], text: int, image: int) -> int:
     mlp = int(width * config["mlp_ratio"])
     tokens = text + image
     blocks = config["num_layers"] + config["num_single_layers"]
-    in_blocks = blocks * (tokens * (4 * width**2 + 3 * width * mlp) + 2 * tokens**2 * width)
+    in_blocks = blocks * (tokens * (4 * width**2 + 3 * width * mlp) + 2 * tokens * (tokens + cached) * width)
     channels = config["in_channels"]
     out = config["out_channels"] or channels
     embedders = text * config["joint_attention_dim"] * width + image * (channels + out) * width

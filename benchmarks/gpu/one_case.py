@@ -14,7 +14,7 @@ from cases import MATMUL, Case
 from flops import TEXT_TOKENS, image_tokens, step_flop
 from random_model import random_transformer
 
-from limner.nodes._flux2.attending import with_attention
+from limner.nodes._flux2.fast import made_fast
 from limner.nodes._flux2.live import LiveTransformer
 from limner.nodes._flux2.offloading import put_hooks
 from limner.nodes._flux2.sampling import Plan, denoise
@@ -29,19 +29,23 @@ def measure_case(case: Case, device: str) -> dict[str, Any]:
     """Bytes of weights, peak bytes and median seconds of a step, with the FLOP that the step has."""
     began = time.perf_counter()
     live = random_transformer(case, "cpu" if case.offload != "none" else device, drawn_on=device)
-    _prepare(live.model, case, device)
+    if case.offload != "none":
+        put_hooks(live.model, device, case.policy)
     ready_s = time.perf_counter() - began
     if device != "cpu":
         torch.cuda.reset_peak_memory_stats(device)
     seconds = _time_steps(live, case, device)
     text = _text_tokens(case)
+    image, cached = image_tokens(case.side, case.references), 0
+    if case.caches_references:  # as in every step but the first
+        image, cached = image_tokens(case.side, 0), image - image_tokens(case.side, 0)
     return {
         "weights_bytes": module_bytes(live.model),
         "peak_bytes": None if device == "cpu" else torch.cuda.max_memory_allocated(device),
         "ready_s": ready_s,
         "step_s": median(seconds[WARM_UP:]),
         "first_step_s": seconds[0],
-        "step_flop": step_flop(case.config, text, image_tokens(case.side, case.references)),
+        "step_flop": step_flop(case.config, text, image, cached),
     }
 
 
@@ -53,23 +57,22 @@ def measure_matmul(device: str) -> dict[str, Any]:
     return {"flop_per_s": 2 * side**3 / median(seconds[10:])}
 
 
-def _prepare(model: Any, case: Case, device: str) -> None:
-    """Offload and compilation, as the case says."""
-    if case.offload != "none":
-        put_hooks(model, device, case.policy)
-    if case.is_compiled:
-        model.compile_repeated_blocks(fullgraph=True)
-
-
 def _time_steps(live: LiveTransformer, case: Case, device: str) -> list[float]:
     """Seconds of each step of the loop that ``Denoise`` runs."""
-    plan = Plan(WARM_UP + TIMED, guidance=4.0, seeds=[0], width=case.side, height=case.side)
+    plan = Plan(
+        steps=WARM_UP + TIMED,
+        guidance=4.0,
+        seeds=[0],
+        width=case.side,
+        height=case.side,
+        reference_cache=case.caches_references,
+    )
     conditioning = Conditioning(torch.randn(1, _text_tokens(case), live.text_width, dtype=torch.bfloat16))
     grid = (1, live.channels, *plan.grid)
     latents = tuple(torch.randn(grid, dtype=torch.bfloat16) for _ in range(case.references))
     references = ReferenceLatents(latents) if latents else None
     steps = denoise(live, plan, conditioning, references, device)
-    with with_attention(live.model, "" if case.attention == "native" else case.attention, device):
+    with made_fast(live, case.speed, "" if case.attention == "native" else case.attention, plan.steps, device):
         return [_timed(lambda: next(steps), device) for _ in range(plan.steps)]
 
 

@@ -7,7 +7,6 @@ from flops import TEXT_TOKENS
 
 from limner.engine.placement import placement
 from limner.nodes._flux2.needs import Drawing, denoise
-from limner.nodes._flux2.speed import Speed
 from limner.nodes._flux2.weigh import weigh
 from limner.nodes.sizes import PictureSizes, PromptSize
 from limner.nodes.specs import Transformer
@@ -27,7 +26,7 @@ def planned_bytes(case: Case, device: str) -> int | None:
         height=case.side,
         prompt=PromptSize(TEXT_TOKENS),
         references=PictureSizes(pictures) if pictures else None,
-        speed=Speed(compile=case.is_compiled),
+        speed=case.speed,
     )
     held = placement(weigh(spec, device), case.policy, device).footprint.held
     return held.get(device, 0) + denoise(spec, drawing, device).working_bytes

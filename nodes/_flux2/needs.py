@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
-from limner.engine.errors import GraphError
+from limner.engine.errors import GraphError, ModelError
 from limner.engine.forecast import Added, Forecast
 from limner.nodes._flux2 import activations
 from limner.nodes._flux2.activations import DenoiseSize
@@ -129,6 +129,17 @@ def denoise(spec: Transformer, drawing: Drawing, device: str) -> Forecast:
         adds=(*adds, more),
         resolved={"steps": steps, "guidance": guidance} | _known_size(drawing, size),
     )
+
+
+def refuse_early(spec: Transformer, speed: Speed) -> None:
+    """Raise ModelError for what a model cannot do, where that is known without loading it."""
+    if speed == PLAIN:
+        return
+    try:
+        component = known(spec)
+    except ModelError:
+        return  # it is told when the model is there
+    check_speed(speed, component.index.family, component.settings.mag_ratios)
 
 
 def _known_size(drawing: Drawing, size: tuple[int, int]) -> dict[str, int]:

@@ -27,6 +27,16 @@ def test_the_formula_gives_the_known_figures(model: str, tera: dict[int, int]) -
     assert found == pytest.approx(tera, abs=0.8)
 
 
+def test_references_that_are_cached_are_attended_to_and_no_more() -> None:
+    """Whether tokens are computed or cached, whoever is computed attends to both."""
+    config = Case("klein-4b").config
+    cached, none, both = step_flop(config, 512, 4096, 4096), step_flop(config, 512, 4096), step_flop(config, 512, 8192)
+    width = config["attention_head_dim"] * config["num_attention_heads"]
+    blocks = config["num_layers"] + config["num_single_layers"]
+    assert cached - none == 4 * blocks * (512 + 4096) * 4096 * width
+    assert none < cached < both
+
+
 def test_the_formula_is_what_torch_counts() -> None:
     """On a small random model, up to what is computed once for all tokens."""
     live = random_transformer(Case("tiny-random"), "cpu", "cpu")

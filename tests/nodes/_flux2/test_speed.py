@@ -11,6 +11,7 @@ from diffusers.hooks.hooks import StateManager
 
 from limner.engine.device import Device
 from limner.engine.errors import ModelError
+from limner.engine.testing import FakeContext
 from limner.nodes import Denoise
 from limner.nodes._flux2 import needs
 from limner.nodes._flux2.fast import made_fast
@@ -106,6 +107,15 @@ def test_what_a_model_cannot_do_is_known_before_it_is_loaded() -> None:
     with pytest.raises(ModelError, match="ratios"):
         working_bytes(klein, Speed("magcache"))
     assert working_bytes(klein, Speed("magcache", (1.0,))) > working_bytes(klein, Speed())
+
+
+def test_a_run_is_refused_before_anything_loads() -> None:
+    """What is known of a model is looked at before it is held: here there is none to hold."""
+    conditioning = Conditioning(torch.zeros(1, 1, 1))
+    with pytest.raises(ModelError, match="ratios"):
+        Denoise(step_cache="magcache").run(
+            FakeContext(), Transformer("black-forest-labs/FLUX.2-klein-4B"), conditioning
+        )
 
 
 def test_without_a_compiler_it_is_a_fault_of_the_machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> None:
