@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Collection
 from contextlib import suppress
 from types import TracebackType
 from typing import Final, Self
@@ -67,7 +68,7 @@ class Supervisor:
             try:
                 if now - recovered >= RECOVER_S:
                     recovered = now
-                    recover(self.store)
+                    recover(self.store, besides={crew.name for crew in self._crew})
                     for crew in self._crew:
                         crew.end_silent()
                 for crew in self._crew:
@@ -88,9 +89,12 @@ class Supervisor:
         self.stop()
 
 
-def recover(store: JobStore) -> None:
-    """Let the jobs of workers that were on this machine and are gone wait again. Raises StoreError."""
-    for worker in store.presence.gone(store.leases.workers()):
+def recover(store: JobStore, besides: Collection[str]) -> None:
+    """Let the jobs of workers that were on this machine and are gone wait again, besides those that others look after.
+
+    Raises StoreError.
+    """
+    for worker in store.presence.gone(set(store.leases.workers()).difference(besides)):
         store.leases.vanished(worker)
         store.presence.forget(worker)
 
@@ -102,7 +106,8 @@ class _Crew:
         self.process: subprocess.Popen[str] | None = None
         self._settings = settings
         self._store = store
-        self._name = ""
+        self.name = ""
+        """Of the process that is there now."""
         self._was_silent = False
         self._started = self._next = 0.0
         self._backoff_s = FIRST_BACKOFF_S
@@ -120,29 +125,29 @@ class _Crew:
 
     def end_silent(self) -> None:
         """Kill a worker whose lease is over although it lives: it hangs where not even its thread runs."""
-        is_silent = self.process is not None and self._name in self._store.leases.silent()
+        is_silent = self.process is not None and self.name in self._store.leases.silent()
         if self.process is not None and is_silent and self._was_silent:  # twice: the machine may have slept
-            _log.warning("worker %s is silent, and is ended", self._name)
+            _log.warning("worker %s is silent, and is ended", self.name)
             self.process.kill()
         self._was_silent = is_silent
 
     def _start(self) -> None:
-        self._name = f"w-{uuid4().hex}"
+        self.name = f"w-{uuid4().hex}"
         self._next = time.monotonic() + self._backoff_s  # should it not start
         command = [sys.executable, "-m", "limner.server.jobs"]
         self.process = subprocess.Popen(command, stdin=subprocess.PIPE, text=True)
         self._started = time.monotonic()
         assert self.process.stdin is not None
         with suppress(OSError):  # it died at once, which the next look finds
-            self.process.stdin.write(f"{self._name}\n{self._settings.to_json()}\n")
+            self.process.stdin.write(f"{self.name}\n{self._settings.to_json()}\n")
             self.process.stdin.flush()
 
     def _note_end(self, code: int) -> None:
         if code in (0, STARTED_ANEW):
-            self._store.leases.vanished(self._name)  # it had no time to give its job back
+            self._store.leases.vanished(self.name)  # it had no time to give its job back
         else:
-            self._store.leases.died(self._name, describe_end(code))
-        self._store.presence.forget(self._name)
+            self._store.leases.died(self.name, describe_end(code))
+        self._store.presence.forget(self.name)
 
     def _plan_next(self, code: int, now: float) -> None:
         """Say when the next worker comes: at once, but later and later where workers die young."""
