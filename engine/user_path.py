@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
+from typing import Final
 
 from limner.engine.errors import InputError
+
+CONFINE_ENV: Final = "LIMNER_CONFINE"
+"""Folders, separated as in ``PATH``. Where it is set, the graphs are somebody else's: see ``user_path``."""
 
 
 def user_path(name: str) -> Path:
     """The path that a user wrote, ``~`` expanded; whether something is there is for the caller to see.
 
-    Raises InputError for a name that no file can have, and for a folder on the way that may not be entered.
+    In a process that is confined, by ``LIMNER_CONFINE``, only what really lies below the folders there is given, links
+    followed; and a name such as ``owner/model``, where nothing is, because it may stand for something elsewhere.
+    Raises InputError for what is outside, whether it exists or not, for a name that no file can have, and for a folder
+    on the way that may not be entered.
     """
     try:
         path = Path(name).expanduser()
+        if is_confined():
+            _refuse_outside(path, name)
         path.stat()
     except (FileNotFoundError, NotADirectoryError):
         return path
@@ -22,6 +32,34 @@ def user_path(name: str) -> Path:
     except ValueError as error:
         raise InputError(f"{name!r} is no path: {error}") from error
     except OSError as error:
-        shown = name if len(name) <= 100 else f"{name[:100]}..."
-        raise InputError(f"{shown} is not usable: {error.strerror or error}") from error
+        raise InputError(f"{_shown(name)} is not usable: {error.strerror or error}") from error
     return path
+
+
+def is_confined() -> bool:
+    """Whether the graphs of this process are somebody else's, as those of a server are."""
+    return CONFINE_ENV in os.environ
+
+
+def confine(folders: list[Path]) -> None:
+    """Let graphs name files below these folders only, in this process and those that it starts."""
+    os.environ[CONFINE_ENV] = os.pathsep.join(os.path.realpath(folder) for folder in folders)
+
+
+def _refuse_outside(path: Path, name: str) -> None:
+    """Raise InputError, the same one whatever is there: a stranger learns nothing of what lies outside."""
+    real = Path(os.path.realpath(path))
+    folders = filter(None, os.environ[CONFINE_ENV].split(os.pathsep))
+    if any(real.is_relative_to(folder) for folder in folders):
+        return
+    is_plain = not path.is_absolute() and ".." not in path.parts and "\\" not in name and ":" not in name
+    if is_plain and real.is_relative_to(Path.cwd()) and not os.path.lexists(path):
+        return
+    raise InputError(
+        f"{_shown(name)} is outside the folders of this server",
+        hint="upload the file, or have its folder opened with limner serve --files FOLDER",
+    )
+
+
+def _shown(name: str) -> str:
+    return name if len(name) <= 100 else f"{name[:100]}..."

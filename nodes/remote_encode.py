@@ -16,7 +16,7 @@ from limner.engine.node import NO_WIRES, Keep, Node
 from limner.nodes._prompt_warnings import odd_prompt
 from limner.nodes._remote.identity import KnownModels
 from limner.nodes._remote.protocol import HUGGINGFACE_TOKENS, IDENTITY_PATTERN, MAX_TOKENS, EncodeRequest
-from limner.nodes._remote.token import find_token, token_faults
+from limner.nodes._remote.token import HOSTS_ENV, find_token, may_be_private, token_faults
 from limner.nodes._remote.url import url_faults
 from limner.nodes.sizes import PromptSize
 from limner.nodes.values import Conditioning
@@ -88,6 +88,8 @@ class RemoteEncode(Node):
         """Addresses and tokens that are never used, and settings that the protocol does not know."""
         for message in url_faults(self.url, allow_private=self.allow_private):
             yield "url", message
+        if self.allow_private and not may_be_private(self.url):
+            yield "allow_private", f"is for hosts that the server lists in {HOSTS_ENV}"
         yield from token_faults(self.token_env, self.token_file, self.url)
         if self.protocol == "huggingface":
             if self.max_length is not None:

@@ -15,6 +15,7 @@ from pydantic import SecretStr
 from limner.engine.errors import InputError, RemoteError
 from limner.nodes._remote.address import AddressPolicy
 from limner.nodes._remote.protocol import MAX_REQUEST_BYTES
+from limner.nodes._remote.token import may_be_private
 
 if TYPE_CHECKING:
     from aiohttp.abc import AbstractResolver
@@ -67,7 +68,8 @@ async def call(
     sent = None if body is None else json.dumps(body).encode()
     if sent is not None and len(sent) > MAX_REQUEST_BYTES:
         raise InputError(f"a request has at most {MAX_REQUEST_BYTES} bytes, and the prompt makes it {len(sent)}")
-    policy = AddressPolicy(service.allow_private, is_plain=urlsplit(service.url).scheme != "https")
+    allow_private = service.allow_private and may_be_private(service.url)
+    policy = AddressPolicy(allow_private, is_plain=urlsplit(service.url).scheme != "https")
     try:
         async with (
             _session(service, policy) as session,

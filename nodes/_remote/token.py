@@ -12,13 +12,16 @@ from urllib.parse import urlsplit
 from pydantic import SecretStr
 
 from limner.engine.errors import InputError
-from limner.engine.user_path import user_path
+from limner.engine.user_path import is_confined, user_path
 from limner.nodes._remote.address import AddressPolicy, address_of
 
 DEFAULT_ENV: Final = "LIMNER_TOKEN"
 HUB_ENV: Final = "HF_TOKEN"
 HOSTS_ENV: Final = "LIMNER_ENCODERS"
-"""The hosts, separated by commas, that get ``LIMNER_TOKEN`` although they are public."""
+"""The hosts, separated by commas, that get ``LIMNER_TOKEN`` although they are public.
+
+In graphs of a server's clients, these are also the only ones on this machine and in private networks.
+"""
 TOKEN_SUFFIX: Final = ".token"
 _HUB_HOST: Final = "huggingface.co"
 """And its subdomains. Under huggingface.cloud, anybody's endpoint may run."""
@@ -30,9 +33,12 @@ def token_faults(token_env: str | None, token_file: str | None, url: str) -> Ite
     """Faults of the settings that name a token, as (setting, message).
 
     A graph may come from anyone. So it can name only variables and files that are meant to be sent, and not, say, a
-    password in another variable; and it cannot choose who gets the tokens that every user may have set.
+    password in another variable; and it cannot choose who gets the tokens that every user may have set. Of a server, it
+    can name none.
     """
-    if token_env == HUB_ENV:
+    if is_confined() and token_env is not None:
+        yield "token_env", "is the server's to say: leave it out"
+    elif token_env == HUB_ENV:
         if not is_hub(url):
             yield "token_env", f"{HUB_ENV} is sent to {_HUB_HOST} only, over https"
     elif token_env == DEFAULT_ENV:
@@ -93,12 +99,26 @@ def is_trusted(url: str) -> bool:
     """
     parts = urlsplit(url)
     host = parts.hostname or ""
-    if host in {listed.strip().lower() for listed in os.environ.get(HOSTS_ENV, "").split(",")} - {""}:
+    if _is_listed(host):
         return True
     if parts.scheme == "http" or host == "localhost":
         return True
     address = address_of(host)
     return address is not None and AddressPolicy(allow_private=True, is_plain=True).fault(address) is None
+
+
+def may_be_private(url: str) -> bool:
+    """Whether a graph may have this machine and private networks asked, if it says so: one of a server's clients may
+    not, but for hosts that are listed.
+    """
+    try:
+        return not is_confined() or _is_listed(urlsplit(url).hostname or "")
+    except ValueError:  # no URL, which is said elsewhere
+        return False
+
+
+def _is_listed(host: str) -> bool:
+    return host in {listed.strip().lower() for listed in os.environ.get(HOSTS_ENV, "").split(",")} - {""}
 
 
 def _default_env(url: str) -> str | None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from limner.engine.errors import InputError
-from limner.engine.user_path import user_path
+from limner.engine.user_path import CONFINE_ENV, confine, user_path
 
 
 @pytest.mark.parametrize("name", ["a\0b", "x" * 5000, "~nobody-of-this-name/x"])
@@ -21,3 +21,44 @@ def test_other_paths_are_given_back(tmp_path: Path) -> None:
     assert user_path(str(tmp_path)) == tmp_path
     assert user_path(str(tmp_path / "gone" / "x")) == tmp_path / "gone" / "x"
     assert user_path("~") == Path.home()
+
+
+def test_in_a_confined_process_no_path_leads_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only what really lies below an open folder is given; what is refused is refused alike, whether it is there."""
+    inside, outside = tmp_path / "inside", tmp_path / "outside"
+    for folder in (inside, outside):
+        folder.mkdir()
+        (folder / "a.png").touch()
+    (inside / "link").symlink_to(outside)
+    (inside / "good").symlink_to(inside / "a.png")
+    (tmp_path / "beside").touch()
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv(CONFINE_ENV, "")
+    confine([inside])
+    for name in ("inside/a.png", str(inside / "a.png"), "inside/good", "inside/new/b.png", "owner/model"):
+        assert user_path(name) == Path(name)
+    messages = set()
+    for name in (
+        str(outside / "a.png"),
+        str(outside / "b.png"),
+        "inside/../outside/a.png",
+        "inside/link/a.png",
+        "beside",
+    ):
+        with pytest.raises(InputError, match="outside the folders") as error:
+            user_path(name)
+        messages.add(str(error.value).replace(name, ""))
+    assert len(messages) == 1
+    for name in ("../x", "~", "~root/x", "a\\..\\b", "C:x", "/", "/nothing/at/all"):
+        with pytest.raises(InputError):
+            user_path(name)
+
+
+def test_nothing_open_is_nothing_given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without an open folder there is still the name of what is elsewhere."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv(CONFINE_ENV, "")
+    (tmp_path / "a.png").touch()
+    assert user_path("owner/model") == Path("owner/model")
+    with pytest.raises(InputError):
+        user_path("a.png")
