@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -15,6 +15,7 @@ from limner.engine.remedies import Remedy
 from limner.engine.write import write_atomically
 from limner.memory_option import MemoryOption, read_memory
 from limner.options import DebugOption, DeviceOption, GraphArg, JsonOption, NodesOption, SetOption
+from limner.plan_data import plan_as_data
 from limner.request import Request, faults_as_data, registry_with
 from limner.session import Session, machine_with
 from limner.terminal import FAILED, err, friendly, out, show
@@ -47,7 +48,7 @@ def plan(
         raise
     remedies = session.remedies_of(made)
     if as_json:
-        out.print_json(data=_as_data(request.document.name, made, remedies))
+        out.print_json(data=plan_as_data(request.document.name, made, remedies))
     else:
         _show(made, remedies)
     fits = made.memory is None or made.memory.fits
@@ -70,24 +71,3 @@ def _write(path: Path, document: Document) -> None:
         raise InputError(f"{path} is a folder", hint="name a file, such as graph.json")
     write_atomically(path, document.to_json().encode())
     err.print(f"{path} is written")
-
-
-def _as_data(name: str, made: Plan, remedies: Sequence[Remedy]) -> dict[str, Any]:
-    from limner.plan_tables import memory_as_data, step_as_data
-
-    names = [step.node.id for step in made.steps]
-    steps = [
-        {
-            "node": step.node.id,
-            "type": step.node.type.name,
-            "lane": step.lane,
-            "offload": step.offload.model_dump(exclude_defaults=True),
-            "needs": [names[i] for i in step.needs],
-            "frees": [names[i] for i in step.frees],
-        }
-        for step in made.steps
-    ]
-    if made.memory is None:
-        return {"graph": name, "steps": steps}
-    planned = [{**step, **step_as_data(one)} for step, one in zip(steps, made.memory.steps, strict=True)]
-    return {"graph": name, "steps": planned, "memory": memory_as_data(made.memory, remedies)}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import asdict
 
 from rich.console import Group, RenderableType
 from rich.table import Table
@@ -133,55 +132,3 @@ def offload_lines(plan: Plan) -> Iterator[str]:
     for step in plan.steps:
         if step.node.offload == AUTO and step.offload != NONE:
             yield f"{step.node.id}: to fit {step.lane}, its weights are offloaded: {step.offload}"
-
-
-def memory_as_data(memory: MemoryPlan, remedies: Sequence[Remedy]) -> dict[str, object]:
-    """A memory plan as JSON can hold it; bytes and seconds are numbers."""
-    return {
-        "fits": memory.fits,
-        "peak_bytes": memory.peak_bytes,
-        "usable_bytes": dict(memory.usable_bytes),
-        "load_s": round(memory.load_s, 3),
-        "overflows": [
-            {
-                "node": overflow.node,
-                "device": overflow.device,
-                "needed_bytes": overflow.needed_bytes,
-                "usable_bytes": overflow.usable_bytes,
-            }
-            for overflow in memory.overflows
-        ],
-        "remedies": [
-            {
-                "edits": [{"path": list(edit.path), "value": edit.value} for edit in remedy.edits],
-                "peak_bytes": remedy.memory.peak_bytes,
-                "load_s": round(remedy.memory.load_s, 3),
-            }
-            for remedy in remedies
-        ],
-    }
-
-
-def step_as_data(step: PlannedStep) -> Mapping[str, object]:
-    """What a step takes, as JSON can hold it."""
-    return {
-        "models": [
-            {
-                "name": model.name,
-                "weight_bytes": model.weight_bytes,
-                "device_bytes": model.device_bytes,
-                "ram_bytes": model.ram_bytes,
-                "is_loaded": model.is_loaded,
-                "origin": model.origin,
-            }
-            for model in step.models
-        ],
-        "working_bytes": step.working_bytes,
-        "resident_bytes": {device: dict(models) for device, models in step.resident.items()},
-        "peak_bytes": dict(step.peak_bytes),
-        "left": list(step.left),
-        "load_s": round(step.load_s, 3),
-        "note": step.note,
-        "adds": [asdict(added) for added in step.adds],
-        "unknown": step.unknown,
-    }

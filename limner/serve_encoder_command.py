@@ -58,7 +58,8 @@ def serve_encoder(
     It speaks plain HTTP and listens on this machine only. For others, forward the port with
     [cyan]ssh -L 8765:127.0.0.1:8765 machine[/], or put a server in front of it that speaks HTTPS, and set a token.
     """
-    from limner.server.encoder.serve import listen, serve
+    from limner.server.encoder.serve import serve
+    from limner.server.listening import listen
 
     token = _token(token_file)
     quantization = None if quantize is None else _quantization(quantize, double_quant=double_quant)

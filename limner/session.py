@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
@@ -48,7 +48,7 @@ class Session:
     ``checkpoint_interval_s`` is how much denoising a crash may cost; 0 keeps every step.
     ``budget_bytes`` is what may be used of a device; of one that is not named, all but some is.
     ``force`` runs graphs that do not fit, as far as their plans can tell.
-    ``devices`` are those to plan for, where that is not this machine.
+    ``devices`` are those to plan for, where that is not this machine; a function is asked when they are needed.
     Making a session is cheap: torch is imported by the first run.
     """
 
@@ -62,7 +62,7 @@ class Session:
         device: str = "auto",
         checkpoint_interval_s: float = 2.0,
         budget_bytes: Mapping[str, int] | None = None,
-        devices: DeviceTable | None = None,
+        devices: DeviceTable | Callable[[], DeviceTable] | None = None,
         force: bool = False,
     ) -> None:
         self.registry = registry if registry is not None else Registry.installed()
@@ -81,7 +81,7 @@ class Session:
     def devices(self) -> DeviceTable:
         """The devices of this machine, or those that the session was told of."""
         if self._devices is not None:
-            return self._devices
+            return self._devices() if callable(self._devices) else self._devices
         from limner.nodes._flux2.device import find_devices
 
         return find_devices()

@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from limner.engine.errors import Fault
 from limner.engine.models import ResidentModel
 from limner.engine.node import NodeType
-from limner.engine.parameters import Parameter
-from limner.graphs.library import Template
+from limner.listed import ListedTemplate
 from limner.terminal import printable, size
 
 
@@ -25,17 +22,6 @@ def table_of(*columns: str) -> Table:
     for index, column in enumerate(columns):
         table.add_column(column, overflow="fold", no_wrap=index == 0)
     return table
-
-
-@dataclass(frozen=True, slots=True)
-class ListedTemplate:
-    """A template as lists show it."""
-
-    template: Template
-    description: str
-    parameters: list[Parameter]
-    faults: tuple[Fault, ...]
-    """Why it is broken; none where it can run."""
 
 
 def templates_table(templates: Iterable[ListedTemplate]) -> RenderableType:

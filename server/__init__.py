@@ -1,1 +1,1 @@
-"""Services over HTTP: the text encoder for other machines. Durable jobs and the editor will live here too."""
+"""Everything that is served over HTTP: jobs and templates (``limner serve``), and the text encoder by itself."""

@@ -17,11 +17,11 @@ _DRIVERS = ("/dev/nvidiactl", "/dev/nvidia0", "/dev/dxg", "/dev/kfd")
 
 def find_devices() -> DeviceTable:
     """Every device of this machine: accelerators first, because ``auto`` takes the first one; the CPU last."""
-    accelerators = _accelerators() if _may_have_accelerator() else []
+    accelerators = _accelerators() if may_have_accelerator() else []
     return DeviceTable([*accelerators, Device("cpu", _ram_bytes(), _processor())])
 
 
-def _may_have_accelerator() -> bool:
+def may_have_accelerator() -> bool:
     """False only where there can be none: asking torch takes seconds."""
     return sys.platform != "linux" or any(Path(driver).exists() for driver in _DRIVERS)
 

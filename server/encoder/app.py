@@ -23,10 +23,11 @@ from limner.nodes._remote.protocol import (
     content_digest,
     error_body,
 )
-from limner.server.encoder.guard import Guard
-from limner.server.encoder.metrics import CONTENT_TYPE, Metrics
+from limner.server.encoder.metrics import Metrics
 from limner.server.encoder.model import Encoder
 from limner.server.encoder.turns import TooManyWaitError, Turns
+from limner.server.guard import Guard
+from limner.server.prometheus import CONTENT_TYPE
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 

@@ -7,7 +7,8 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Final
 
-CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
+from limner.server.prometheus import head, single
+
 BOUNDS_S: Final = (0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0)
 
 
@@ -55,8 +56,8 @@ class Metrics:
 
 
 def _head(name: str, kind: str, what: str) -> list[str]:
-    return [f"# HELP limner_encoder_{name} {what}", f"# TYPE limner_encoder_{name} {kind}"]
+    return head(f"limner_encoder_{name}", kind, what)
 
 
 def _single(name: str, kind: str, what: str, value: int) -> list[str]:
-    return [*_head(name, kind, what), f"limner_encoder_{name} {value}"]
+    return single(f"limner_encoder_{name}", kind, what, value)

@@ -18,9 +18,10 @@ from aiohttp.test_utils import TestServer
 from pydantic import SecretStr
 
 from limner.nodes._remote.protocol import MAX_REQUEST_BYTES, EncodeRequest, EncoderModel
+from limner.server.clients import Clients
 from limner.server.encoder.app import Service
-from limner.server.encoder.guard import Guard, is_local_name
 from limner.server.encoder.turns import Turns
+from limner.server.guard import Guard, is_local_name
 
 MODEL = EncoderModel(
     protocol=1,
@@ -73,7 +74,7 @@ def with_service(
 ) -> FakeEncoder:
     """Run ``use`` beside the service on 127.0.0.1."""
     encoder = FakeEncoder()
-    guard = Guard(is_local, SecretStr(token) if token is not None else None)
+    guard = Guard(is_local, Clients.single(SecretStr(token)) if token is not None else None)
 
     async def run() -> None:
         service = Service(encoder, guard, Turns(queue), timeout_s, model)  # type: ignore[arg-type]  # a fake

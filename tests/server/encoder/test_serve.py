@@ -16,12 +16,13 @@ from typing import Any
 import pytest
 
 from limner.engine.errors import InputError
-from limner.server.encoder.serve import listen
+from limner.server.listening import listen
 
 SLOW = """
 import time
 from limner.nodes._remote.protocol import EncoderModel
-from limner.server.encoder.serve import listen, serve
+from limner.server.encoder.serve import serve
+from limner.server.listening import listen
 
 class Slow:
     def load(self, report):

@@ -1,0 +1,1 @@
+../../limner/listed.py

@@ -1,0 +1,1 @@
+../../limner/plan_data.py
