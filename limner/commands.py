@@ -17,10 +17,12 @@ from limner.new_command import new
 from limner.plan_command import plan
 from limner.replay_command import replay
 from limner.run_command import run
+from limner.serve_command import serve
 from limner.serve_encoder_command import serve_encoder
 from limner.show_command import show
 from limner.templates_command import templates
 from limner.terminal import out
+from limner.token_command import token
 
 app = typer.Typer(
     name="limner",
@@ -69,6 +71,8 @@ app.command(epilog="Example:  limner show lora_stack --svg lora_stack.svg")(show
 app.command(epilog="Example:  limner diff a.png b.png")(diff)
 app.command(epilog="Example:  limner export text_to_image --python -o draw.py")(export)
 app.command()(replay)
+app.command(epilog="Example:  limner serve --port 8764")(serve)
+app.command(epilog="Example:  limner token anna >> tokens")(token)
 app.command("serve-encoder", epilog="Example:  limner serve-encoder -m black-forest-labs/FLUX.2-dev -d cuda:0")(
     serve_encoder
 )

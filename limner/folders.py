@@ -23,6 +23,14 @@ def jobs_folder() -> Path:
     return _home("jobs") or _base("XDG_DATA_HOME", Path.home() / ".local" / "share") / "limner" / "jobs"
 
 
+def server_folder() -> Path:
+    """What a server keeps: ``server`` in ``$LIMNER_HOME``, else by XDG ``~/.local/share/limner/server``.
+
+    Not the jobs of the command line: those may name any file.
+    """
+    return _home("server") or _base("XDG_DATA_HOME", Path.home() / ".local" / "share") / "limner" / "server"
+
+
 def _home(name: str) -> Path | None:
     home = os.environ.get("LIMNER_HOME")
     return Path(home).expanduser() / name if home else None

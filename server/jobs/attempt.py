@@ -7,6 +7,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
@@ -19,6 +20,7 @@ from limner.engine.run import Run
 from limner.server.jobs.errors import LeaseLostError
 from limner.server.jobs.job import Claim
 from limner.server.jobs.leases import Ending
+from limner.server.jobs.live import LivePipe
 from limner.server.jobs.pulse import Pulse
 from limner.server.jobs.recorder import Recorder
 from limner.server.jobs.results import Results
@@ -38,11 +40,14 @@ class StuckError(Exception):
 class Attempt:
     """Runs one claimed job to its end, whatever that is. ``drain`` asks it to stop and give the job back."""
 
-    def __init__(self, store: JobStore, session: Session, claim: Claim, drain: threading.Event) -> None:
+    def __init__(
+        self, store: JobStore, session: Session, claim: Claim, drain: threading.Event, live: LivePipe | None = None
+    ) -> None:
         self._store = store
         self._session = session
         self._claim = claim
         self._drain = drain
+        self._live = live
         self._recorder = Recorder()
         self._run: Run | None = None
         self._pulse = Pulse(store.leases, claim, drain, self._cancel_run)
@@ -72,7 +77,8 @@ class Attempt:
             return
         if self._pulse.reason is not None:  # it came while the graph was planned
             self._run.cancel()
-        is_over = self._follow(reader)
+        with self._live.telling(self._claim.job_id, events) if self._live is not None else nullcontext():
+            is_over = self._follow(reader)
         result = self._run.wait() if is_over else None
         self._settle(result, folder, self._run)
         if result is None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -37,6 +37,18 @@ class History:
         """A job as it stands. Raises UnknownJobError."""
         with self._database.read() as connection:
             return get_job(connection, job_id, client)
+
+    def some(self, job_ids: Collection[str]) -> list[Job]:
+        """Those of these jobs that there are."""
+        with self._database.read() as connection:
+            rows = connection.execute(select(*JOB_COLUMNS).where(jobs.c.id.in_(list(job_ids)))).mappings()
+            return [as_job(row) for row in rows]
+
+    def ended_since(self, time_s: float) -> list[Job]:
+        """The jobs that ended then or later, the latest first; of very many not all."""
+        wanted = select(*JOB_COLUMNS).where(jobs.c.finished >= time_s).order_by(jobs.c.finished.desc()).limit(MAX_PAGE)
+        with self._database.read() as connection:
+            return [as_job(row) for row in connection.execute(wanted).mappings()]
 
     def page(
         self, *, state: State | None = None, client: str | None = None, after: str | None = None, limit: int = 100
@@ -78,6 +90,12 @@ class History:
             found = connection.execute(select(jobs.c.state, func.count().label("jobs")).group_by(jobs.c.state))
             return {row.state: row.jobs for row in found}
 
+    def count_waiting(self, client: str) -> int:
+        """How many jobs of a client wait, also paused ones."""
+        own = select(func.count()).where(jobs.c.client == client, jobs.c.state == "pending")
+        with self._database.read() as connection:
+            return int(connection.execute(own).scalar_one())
+
     def is_paused(self) -> bool:
         """Whether the whole queue is."""
         with self._database.read() as connection:
@@ -106,6 +124,15 @@ class History:
         """The files that a job gave, sorted by name. Raises UnknownJobError."""
         wanted = select(artifacts).where(artifacts.c.job_id == job_id).order_by(artifacts.c.name)
         return [Artifact(**row) for row in self._of_job(job_id, client, wanted)]
+
+    def artifact(self, sha256: str, client: str | None = None) -> Artifact | None:
+        """A file with this content that a job gave; None where none did that the client may see."""
+        wanted = select(artifacts).where(artifacts.c.sha256 == sha256)
+        if client is not None:
+            wanted = wanted.join(jobs, jobs.c.id == artifacts.c.job_id).where(jobs.c.client == client)
+        with self._database.read() as connection:
+            row = connection.execute(wanted.limit(1)).mappings().first()
+        return None if row is None else Artifact(**{name: value for name, value in row.items() if name != "job_id"})
 
     def events(self, job_id: str, after: int = 0, limit: int = 1000, client: str | None = None) -> list[JobEvent]:
         """What happened to a job since its event ``after``, in order. Raises UnknownJobError.

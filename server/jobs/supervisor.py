@@ -8,16 +8,17 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from types import TracebackType
-from typing import Final, Self
+from typing import Any, BinaryIO, Final, Self
 from uuid import uuid4
 
 from limner.engine.errors import StoreError
+from limner.server.jobs.live import read_frames
 from limner.server.jobs.retention import Limits
 from limner.server.jobs.store import JobStore
-from limner.server.jobs.worker import BROKEN, END_S, STARTED_ANEW, WorkerSettings
+from limner.server.jobs.worker import BROKEN, END_S, REST, STARTED_ANEW, WATCH, WorkerSettings
 
 FIRST_BACKOFF_S: Final = 0.5
 LAST_BACKOFF_S: Final = 30.0
@@ -29,6 +30,8 @@ RECOVER_S: Final = 2.0
 """How often it looks for jobs of workers that are gone."""
 RETENTION_S: Final = 300.0
 """How often old jobs are forgotten."""
+Hear = Callable[[str, Mapping[str, Any], bytes], None]
+"""Called, in threads, with what a worker tells: its name, what, and a picture or nothing."""
 _log = logging.getLogger("limner.server.jobs")
 
 
@@ -38,11 +41,13 @@ class Supervisor:
     ``start`` comes back at once, and so do the workers: they import torch with their first job.
     """
 
-    def __init__(self, settings: WorkerSettings, workers: int = 1, limits: Limits | None = None) -> None:
+    def __init__(
+        self, settings: WorkerSettings, workers: int = 1, limits: Limits | None = None, hear: Hear | None = None
+    ) -> None:
         self.store: JobStore = settings.open_store()
         self._settings = settings
         self._limits = limits or Limits()
-        self._crew = [_Crew(settings, self.store) for _ in range(workers)]
+        self._crew = [_Crew(settings, self.store, hear) for _ in range(workers)]
         self._is_stopping = threading.Event()
         self._thread = threading.Thread(target=self._look_after, name="limner supervisor", daemon=True)
 
@@ -50,9 +55,18 @@ class Supervisor:
         """Start the workers."""
         self._thread.start()
 
+    def watch(self, is_watched: bool) -> None:
+        """Say whether anybody wants to know of steps as they are made."""
+        for crew in self._crew:
+            crew.is_watched = is_watched
+
+    def begin_stop(self) -> None:
+        """Ask the workers to end, without waiting for that."""
+        self._is_stopping.set()
+
     def stop(self) -> None:
         """Let the workers give their jobs back, and end: within ten seconds, by force if need be."""
-        self._is_stopping.set()
+        self.begin_stop()
         if self._thread.is_alive():
             self._thread.join()
         self.store.close()
@@ -102,10 +116,13 @@ def recover(store: JobStore, besides: Collection[str]) -> None:
 class _Crew:
     """One place for a worker: the process that is there now, and when the next one may come."""
 
-    def __init__(self, settings: WorkerSettings, store: JobStore) -> None:
-        self.process: subprocess.Popen[str] | None = None
+    def __init__(self, settings: WorkerSettings, store: JobStore, hear: Hear | None) -> None:
+        self.process: subprocess.Popen[bytes] | None = None
         self._settings = settings
         self._store = store
+        self._hear = hear
+        self.is_watched = self._was_watched = False
+        """Whether steps are wanted, and whether they were when the worker was told last."""
         self.name = ""
         """Of the process that is there now."""
         self._was_silent = False
@@ -122,6 +139,9 @@ class _Crew:
             self._plan_next(code, now)
         if self.process is None and now >= self._next:
             self._start()
+        elif self.is_watched != self._was_watched:
+            self._was_watched = self.is_watched
+            self._say(WATCH if self.is_watched else REST)
 
     def end_silent(self) -> None:
         """Kill a worker whose lease is over although it lives: it hangs where not even its thread runs."""
@@ -135,12 +155,21 @@ class _Crew:
         self.name = f"w-{uuid4().hex}"
         self._next = time.monotonic() + self._backoff_s  # should it not start
         command = [sys.executable, "-m", "limner.server.jobs"]
-        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, text=True)
+        listens = subprocess.DEVNULL if self._hear is None else subprocess.PIPE
+        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=listens)
         self._started = time.monotonic()
-        assert self.process.stdin is not None
-        with suppress(OSError):  # it died at once, which the next look finds
-            self.process.stdin.write(f"{self.name}\n{self._settings.to_json()}\n")
-            self.process.stdin.flush()
+        self._was_watched = self.is_watched
+        self._say(self.name, self._settings.to_json(), WATCH if self.is_watched else REST)
+        if self._hear is not None:
+            args = (self.name, self.process.stdout, self._hear)
+            threading.Thread(target=_listen, args=args, name="limner ear", daemon=True).start()
+
+    def _say(self, *lines: str) -> None:
+        """Write to the worker's input. One that is gone hears nothing, which the next look finds."""
+        if self.process is not None and self.process.stdin is not None:
+            with suppress(OSError, ValueError):
+                self.process.stdin.write("".join(f"{line}\n" for line in lines).encode())
+                self.process.stdin.flush()
 
     def _note_end(self, code: int) -> None:
         if code in (0, STARTED_ANEW):
@@ -191,7 +220,15 @@ def _end_all(crew: list[_Crew]) -> None:
         _close(process)
 
 
-def _close(process: subprocess.Popen[str]) -> None:
+def _listen(worker: str, stream: BinaryIO, hear: Hear) -> None:
+    """Hand on what a worker tells, until it ends; then, that no model of it is alive."""
+    with stream:
+        for said, picture in read_frames(stream):
+            hear(worker, said, picture)
+    hear(worker, {"kind": "models", "models": []}, b"")
+
+
+def _close(process: subprocess.Popen[bytes]) -> None:
     with suppress(OSError):
         if process.stdin is not None:
             process.stdin.close()

@@ -22,6 +22,7 @@ from limner.engine.errors import LimnerError, StoreError
 from limner.engine.registry import Registry
 from limner.server.jobs.attempt import Attempt, StuckError
 from limner.server.jobs.leases import Patience
+from limner.server.jobs.live import LivePipe
 from limner.server.jobs.store import JobStore
 from limner.session import Session
 
@@ -31,6 +32,8 @@ BROKEN: Final = 78
 """The exit code of a worker that cannot work: the store or a file of nodes is not usable."""
 IDLE_S: Final = 0.1
 """How often a worker with nothing to do looks for something."""
+WATCH, REST = "watch", "rest"
+"""Lines after the settings: whether anybody wants to know of steps as they are made."""
 END_S: Final = 10.0
 """How long a worker takes at most to end."""
 _log = logging.getLogger("limner.server.jobs")
@@ -54,13 +57,17 @@ class WorkerSettings:
         """The store that the worker takes from. Raises StoreError, InputError."""
         return JobStore(Path(self.folder), self.url, patience=self.patience)
 
-    def open_session(self) -> Session:
-        """What runs the graphs. Raises InputError where a file of nodes is not usable."""
+    def open_registry(self) -> Registry:
+        """The nodes of graphs. Raises InputError where a file of nodes is not usable."""
         registry = Registry.installed()
         for file in self.nodes:
             registry.add_file(Path(file))
+        return registry
+
+    def open_session(self) -> Session:
+        """What runs the graphs. Raises InputError where a file of nodes is not usable."""
         return Session(
-            registry=registry,
+            registry=self.open_registry(),
             cache_dir=self.cache_dir,
             device=self.device,
             budget_bytes=self.budget_bytes,
@@ -79,7 +86,7 @@ class WorkerSettings:
         return cls(**fields, patience=patience, nodes=nodes)
 
 
-def work(store: JobStore, session: Session, worker: str, drain: threading.Event) -> None:
+def work(store: JobStore, session: Session, worker: str, drain: threading.Event, live: LivePipe | None = None) -> None:
     """Run jobs until ``drain`` is set. Raises StuckError where only ending the process helps, StoreError."""
     with store.presence.enter(worker):
         while not drain.is_set():
@@ -87,7 +94,9 @@ def work(store: JobStore, session: Session, worker: str, drain: threading.Event)
             if claim is None:
                 drain.wait(IDLE_S)
             else:
-                Attempt(store, session, claim, drain).run()
+                Attempt(store, session, claim, drain, live).run()
+                if live is not None:
+                    live.tell_models(session.models())
     store.presence.forget(worker)  # only now, with no job in hand: a lock that nobody holds tells of a death
 
 
@@ -98,12 +107,13 @@ def main() -> int:
     drain = threading.Event()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches whoever started us, who then ends us in order
     signal.signal(signal.SIGTERM, lambda number, frame: _begin_end(drain))
+    live = _take_output()
     lines = iter(sys.stdin.readline, "")
     name, settings = next(lines).strip(), WorkerSettings.from_json(next(lines))
-    threading.Thread(target=_end_with_input, args=(drain,), name="limner lifeline", daemon=True).start()
+    threading.Thread(target=_hear, args=(drain, live), name="limner lifeline", daemon=True).start()
     try:
         with settings.open_store() as store, settings.open_session() as session:
-            work(store, session, name, drain)
+            work(store, session, name, drain, live)
     except StuckError:
         _log.error("a node does not stop: the process ends with it")
         return STARTED_ANEW
@@ -113,10 +123,17 @@ def main() -> int:
     return 0
 
 
-def _end_with_input(drain: threading.Event) -> None:
-    """Wait until whoever started us closes our input, or is gone."""
-    while sys.stdin.readline():
-        pass
+def _take_output() -> LivePipe:
+    """Our standard output, for frames only: what nodes print goes to stderr from now on."""
+    stream = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)
+    return LivePipe(stream)
+
+
+def _hear(drain: threading.Event, live: LivePipe) -> None:
+    """Hear whether steps are wanted, until whoever started us closes our input, or is gone."""
+    while line := sys.stdin.readline():
+        live.is_watched = line.strip() == WATCH
     _begin_end(drain)
 
 

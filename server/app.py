@@ -1,0 +1,90 @@
+"""The application: who asks is checked, routes answer, and whatever goes wrong is said in one form."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+from aiohttp import WSCloseCode, web
+from aiohttp.typedefs import Middleware
+
+from limner.server.body import MAX_JSON_BYTES
+from limner.server.clients import Client
+from limner.server.problem import answer_to
+from limner.server.route import Route
+from limner.server.routes import ROUTES
+from limner.server.service import Service
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+_CLIENT: Final = web.RequestKey("client", Client)
+_HEADERS: Final = {
+    "Server": "limner",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Resource-Policy": "same-origin",
+}
+_DEFAULTS: Final = {
+    "Cache-Control": "no-store",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+}
+_MAY_LAST: Final = ("run_template", "follow_job", "follow_jobs", "get_artifact")
+"""Routes that keep time themselves, or whose answer takes as long as the client reads."""
+
+
+def make_app(service: Service) -> web.Application:
+    """The application of aiohttp."""
+    app = web.Application(middlewares=[_answerer(service)], client_max_size=MAX_JSON_BYTES)
+    for route in ROUTES:
+        app.router.add_route(route.method, route.aiohttp_path, _handler(service, route), name=route.name)
+    app.on_response_prepare.append(_add_headers)
+    app.on_shutdown.append(lambda app: _close_sockets(service))
+    return app
+
+
+def _answerer(service: Service) -> Middleware:
+    @web.middleware
+    async def answer(request: web.Request, handler: Handler) -> web.StreamResponse:
+        """Check who asks, say what is wrong, and count."""
+        began = time.perf_counter()
+        try:
+            request[_CLIENT] = service.guard.check(request)
+            response = await handler(request)
+        except Exception as error:
+            response = answer_to(error)
+        resource = request.match_info.route.resource
+        route = resource.canonical if resource is not None else "other"
+        service.metrics.answered(_known(request.method), route, response.status, time.perf_counter() - began)
+        return response
+
+    return answer
+
+
+def _handler(service: Service, route: Route) -> Handler:
+    limit_s = None if route.name in _MAY_LAST else service.limits.request_s
+
+    async def handle(request: web.Request) -> web.StreamResponse:
+        async with asyncio.timeout(limit_s):
+            return await route.handle(service, request[_CLIENT], request)
+
+    return handle
+
+
+def _known(method: str) -> str:
+    """A method as a label; what a client makes up is not counted by name."""
+    return method if method in ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS") else "other"
+
+
+async def _add_headers(request: web.Request, response: web.StreamResponse) -> None:
+    response.headers.update(_HEADERS)
+    for name, value in _DEFAULTS.items():
+        response.headers.setdefault(name, value)
+    if (digest := response.headers.popall("Limner-SHA256", None)) is not None:
+        response.headers["ETag"] = f'"{digest[0]}"'  # instead of the one that a file response makes from its time
+
+
+async def _close_sockets(service: Service) -> None:
+    for socket in list(service.sockets):
+        await socket.close(code=WSCloseCode.GOING_AWAY, message=b"the server ends")

@@ -1,0 +1,327 @@
+"""What happens to jobs, read from the store once for all who follow: each at its own pace, none at another's cost.
+
+The store is the truth: whoever falls behind, or comes back later, is given what it missed from there. So nothing is
+queued for a slow reader but which of its jobs have news, the latest progress of each node, and one preview a node.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import time
+from collections import deque
+from collections.abc import Awaitable, Callable, Collection, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from typing import Any, Final, TypeVar
+
+from limner.engine.errors import StoreError
+from limner.server.clients import Client
+from limner.server.jobs.errors import UnknownJobError
+from limner.server.jobs.history import MAX_PAGE, History
+from limner.server.jobs.job import FINAL, Job, JobEvent
+
+T = TypeVar("T")
+
+LOOK_S: Final = 0.1
+"""How often the store is looked at while a job runs, or one that somebody follows has not ended."""
+REST_S: Final = 1.0
+"""And otherwise, as long as anybody follows: other servers may have the same store."""
+OVERLAP_S: Final = 2.0
+"""How far back ended jobs are looked for: clocks of workers elsewhere differ."""
+RECENT: Final = 256
+"""Events of a job that are kept for those who keep up."""
+BATCH: Final = 200
+"""Events that are handed to a follower at a time."""
+MAX_CHANGED: Final = 500
+"""Jobs that may have changed since a follower last took: past that it is told to read its list again."""
+_log = logging.getLogger("limner.server")
+
+Aside = Callable[[Callable[[], Any]], Awaitable[Any]]
+"""Runs something that blocks in a thread."""
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """One message to a follower. ``body`` is JSON text."""
+
+    kind: str
+    job: str
+    body: str = "{}"
+    seq: int | None = None
+    picture: bytes | None = None
+
+
+class Follower:
+    """One who is told. Used on the event loop only."""
+
+    def __init__(self, client: Client, *, lists: bool = False) -> None:
+        self.client = client
+        self.lists = lists
+        """Whether it is told of every job that changes."""
+        self.cursors: dict[str, int] = {}
+        """By job that it follows, the last event that it was given."""
+        self.news = asyncio.Event()
+        self._behind: set[str] = set()
+        self._changed: dict[str, Job] = {}
+        self._latest: dict[tuple[str, str, str], Told] = {}
+        self._must_read_again = False
+
+    def mark(self, job_id: str) -> None:
+        """A job that it follows has events that it was not given."""
+        self._behind.add(job_id)
+        self.news.set()
+
+    def change(self, job: Job) -> None:
+        """A job that it may see is not what it was."""
+        self._changed[job.id] = job
+        if len(self._changed) > MAX_CHANGED:
+            self._changed.clear()
+            self._must_read_again = True
+        self.news.set()
+
+    def tell_latest(self, told: Told, node: str) -> None:
+        """What replaces the last of its kind for this node."""
+        self._latest[told.kind, told.job, node] = told
+        self.news.set()
+
+    def forget(self, job_id: str) -> None:
+        """Follow a job no more."""
+        self.cursors.pop(job_id, None)
+        self._behind.discard(job_id)
+        self._latest = {key: told for key, told in self._latest.items() if key[1] != job_id}
+
+    def take(self) -> tuple[list[str], list[Job], list[Told], bool]:
+        """What is new: jobs with events, changed jobs, what is latest, and whether to read lists again."""
+        taken = list(self._behind), list(self._changed.values()), list(self._latest.values()), self._must_read_again
+        self._behind, self._changed, self._latest, self._must_read_again = set(), {}, {}, False
+        self.news.clear()
+        return taken
+
+
+@dataclass
+class _Track:
+    """A job that somebody follows, as far as it was read."""
+
+    job_id: str
+    last_seq: int
+    recent: deque[Told] = field(default_factory=lambda: deque(maxlen=RECENT))
+
+    def add(self, events: Collection[JobEvent]) -> None:
+        for event in events:
+            if event.seq > self.last_seq:
+                self.recent.append(as_told(self.job_id, event))
+                self.last_seq = event.seq
+
+    def since(self, seq: int) -> list[Told] | None:
+        """What came after an event; None where that is not kept any more."""
+        if seq >= self.last_seq:
+            return []
+        if not self.recent or (self.recent[0].seq or 0) > seq + 1:
+            return None
+        return [told for told in self.recent if (told.seq or 0) > seq]
+
+
+class Feed:
+    """Tells followers. Everything but ``run``'s reading happens on the event loop."""
+
+    def __init__(self, history: History, aside: Aside) -> None:
+        self._history = history
+        self._aside = aside
+        self._followers: set[Follower] = set()
+        self._tracks: dict[str, _Track] = {}
+        self._seen: dict[str, Job] = {}
+        """Jobs that ran or had just ended when they were last looked at."""
+        self._looked = time.time()
+        self._waiters: dict[asyncio.Future[Job], str] = {}
+        self._wake = asyncio.Event()
+
+    def __len__(self) -> int:
+        return len(self._followers)
+
+    def wake(self) -> None:
+        """Something was written: look now."""
+        self._wake.set()
+
+    def change(self, job: Job) -> None:
+        """A job was changed by a client: tell those who show lists."""
+        self._tell_lists(job)
+        self.wake()
+
+    def tell_latest(self, told: Told, node: str) -> None:
+        """Tell those who follow a job of a step or a preview."""
+        if told.job in self._tracks:
+            for follower in self._followers:
+                if told.job in follower.cursors:
+                    follower.tell_latest(told, node)
+
+    @contextmanager
+    def joined(self, follower: Follower) -> Iterator[None]:
+        """Within, it is told."""
+        self._followers.add(follower)
+        self.wake()
+        try:
+            yield
+        finally:
+            self._followers.discard(follower)
+            self._drop_tracks()
+
+    async def follow(self, follower: Follower, job_id: str, after: int) -> Job:
+        """Tell a follower what happens to a job since its event ``after``. Raises UnknownJobError."""
+        job: Job = await self._aside(lambda: self._history.job(job_id, follower.client.sees))
+        if job_id not in self._tracks:
+            self._tracks[job_id] = _Track(job_id, job.last_seq)
+        follower.cursors[job_id] = after
+        follower.mark(job_id)
+        self.wake()
+        return job
+
+    def unfollow(self, follower: Follower, job_id: str) -> None:
+        """Tell it no more of a job."""
+        follower.forget(job_id)
+        self._drop_tracks()
+
+    async def next(self, follower: Follower) -> list[Told]:
+        """What is new for a follower; waits until there is something."""
+        while True:
+            await follower.news.wait()
+            behind, changed, latest, must_read_again = follower.take()
+            told = [Told("resync", "")] if must_read_again else []
+            told += [Told("job", job.id, job_text(job)) for job in changed]
+            for job_id in behind:
+                told += await self._missed(follower, job_id)
+            told += [one for one in latest if one.job in follower.cursors or one.kind == "gone"]
+            if told:
+                return told
+
+    async def _missed(self, follower: Follower, job_id: str) -> list[Told]:
+        """The next events of a job that a follower was not given. The rest is marked for another time."""
+        cursor, track = follower.cursors.get(job_id), self._tracks.get(job_id)
+        if cursor is None or track is None:
+            return []
+        found = track.since(cursor)
+        if found is None:
+            try:
+                events = await self._aside(lambda: self._history.events(job_id, cursor, BATCH))
+            except UnknownJobError:
+                follower.forget(job_id)
+                return [Told("gone", job_id)]
+            found = [as_told(job_id, event) for event in events]
+        found = found[:BATCH]
+        if found and job_id in follower.cursors:
+            follower.cursors[job_id] = found[-1].seq or 0
+            if follower.cursors[job_id] < track.last_seq:
+                follower.mark(job_id)
+        return found
+
+    async def until_final(self, job_id: str) -> Job:
+        """A job once it has ended. Raises UnknownJobError where it is gone."""
+        future: asyncio.Future[Job] = asyncio.get_running_loop().create_future()
+        self._waiters[future] = job_id
+        self.wake()
+        try:
+            return await future
+        finally:
+            del self._waiters[future]
+
+    async def run(self) -> None:
+        """Look at the store for as long as somebody wants to know."""
+        while True:
+            rest_s = REST_S
+            try:
+                if (self._followers or self._waiters) and await self._look():
+                    rest_s = LOOK_S
+            except StoreError as error:
+                _log.warning("%s", error)
+            except Exception:  # whoever follows must not be left alone for good
+                _log.exception("looking at the jobs failed")
+            with suppress(TimeoutError):
+                async with asyncio.timeout(rest_s if self._followers or self._waiters else None):
+                    await self._wake.wait()
+            self._wake.clear()
+
+    async def _look(self) -> bool:
+        """Read what is new and tell it. Gives whether more is to be expected soon."""
+        began = time.time()
+        wanted = {*self._tracks, *self._waiters.values(), *self._seen}
+        after = {job_id: track.last_seq for job_id, track in self._tracks.items()}
+        jobs, events = await self._aside(lambda: self._read(wanted, after))
+        for job_id, new in events.items():
+            if (track := self._tracks.get(job_id)) is not None:
+                track.add(new)
+                for follower in self._followers:
+                    if job_id in follower.cursors:
+                        follower.mark(job_id)
+        self._looked = began
+        self._tell_changes(jobs)
+        self._answer_waiters(jobs, gone=wanted - jobs.keys())
+        for job_id in wanted - jobs.keys():
+            self._forget(job_id)
+        return any(job.state not in FINAL for job in jobs.values())
+
+    def _read(self, wanted: Collection[str], after: dict[str, int]) -> tuple[dict[str, Job], dict[str, list[JobEvent]]]:
+        """The jobs that run, have just ended or that somebody wants to know of, and their new events. In a thread."""
+        running = self._history.page(state="in_progress", limit=MAX_PAGE).jobs
+        ended = self._history.ended_since(self._looked - OVERLAP_S)
+        jobs = {job.id: job for job in (*running, *ended, *self._history.some(wanted))}
+        behind = [job for job in jobs.values() if job.id in after and job.last_seq > after[job.id]]
+        return jobs, {job.id: self._history.events(job.id, after[job.id]) for job in behind}
+
+    def _tell_changes(self, jobs: dict[str, Job]) -> None:
+        """Tell those who show lists of jobs that began, ended, or stopped running in another way."""
+        recent = self._looked - 2 * OVERLAP_S
+        now = {job.id: job for job in jobs.values() if job.state == "in_progress" or (job.finished or 0) > recent}
+        for job in (*now.values(), *(jobs[job_id] for job_id in self._seen.keys() & jobs.keys() - now.keys())):
+            before = self._seen.get(job.id)
+            if before is None or _differs(before, job):
+                self._tell_lists(job)
+        self._seen = now
+
+    def _tell_lists(self, job: Job) -> None:
+        for follower in self._followers:
+            if follower.lists and follower.client.sees in (None, job.client):
+                follower.change(job)
+
+    def _answer_waiters(self, jobs: dict[str, Job], gone: Collection[str]) -> None:
+        for future, job_id in self._waiters.items():
+            if future.done():
+                continue
+            if job_id in gone:
+                future.set_exception(UnknownJobError(job_id))
+            elif job_id in jobs and jobs[job_id].state in FINAL:
+                future.set_result(jobs[job_id])
+
+    def _forget(self, job_id: str) -> None:
+        """A job is gone from the store."""
+        if self._tracks.pop(job_id, None) is not None:
+            for follower in self._followers:
+                if job_id in follower.cursors:
+                    follower.forget(job_id)
+                    follower.tell_latest(Told("gone", job_id), "")
+
+    def _drop_tracks(self) -> None:
+        followed = {job_id for follower in self._followers for job_id in follower.cursors}
+        self._tracks = {job_id: track for job_id, track in self._tracks.items() if job_id in followed}
+
+
+def as_told(job_id: str, event: JobEvent) -> Told:
+    """An event as followers get it: written out once, however many they are."""
+    body = json.dumps({"time": event.time, "kind": event.kind, "body": event.body}, separators=(",", ":"))
+    return Told(event.kind, job_id, body, event.seq)
+
+
+def job_text(job: Job) -> str:
+    """A job as lists show it, as JSON text."""
+    from limner.server.views import job_view
+
+    return job_view(job).model_dump_json(exclude_none=True)
+
+
+def _differs(before: Job, now: Job) -> bool:
+    return (before.state, before.is_paused, before.wish, before.attempts) != (
+        now.state,
+        now.is_paused,
+        now.wish,
+        now.attempts,
+    )

@@ -1,0 +1,31 @@
+"""The routes of the API, by what they are about."""
+
+from limner.server.route import Route
+from limner.server.routes import (
+    artifacts,
+    events,
+    graphs,
+    jobs,
+    models,
+    nodes,
+    operations,
+    queue,
+    run,
+    templates,
+    uploads,
+)
+
+ROUTES: tuple[Route, ...] = (
+    *jobs.routes,
+    *events.routes,
+    *queue.routes,
+    *run.routes,
+    *templates.routes,
+    *nodes.routes,
+    *models.routes,
+    *graphs.routes,
+    *artifacts.routes,
+    *uploads.routes,
+    *operations.routes,
+)
+"""All of them, in the order in which the description lists them."""

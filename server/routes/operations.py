@@ -1,0 +1,56 @@
+"""What who runs the server asks."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from importlib.metadata import version
+from typing import Any
+
+from aiohttp import web
+from pydantic import BaseModel, ConfigDict
+
+from limner.server.prometheus import CONTENT_TYPE
+from limner.server.route import Routes
+from limner.server.service import Service
+
+routes = Routes()
+
+
+class OpenAPI(BaseModel):
+    """A description of an API, version 3.1."""
+
+    model_config = ConfigDict(extra="allow")
+
+    openapi: str
+    paths: dict[str, Any]
+
+
+@routes.add("GET", "/healthz", produces={HTTPStatus.OK: "text/plain"})
+async def is_alive() -> web.Response:
+    """Whether the server answers. Needs no token."""
+    return web.Response(text="alive\n")
+
+
+@routes.add("GET", "/readyz", produces={HTTPStatus.OK: "text/plain"})
+async def is_ready(service: Service) -> web.Response:
+    """Whether jobs can be handed in. Needs no token."""
+    await service.aside(service.store.history.is_paused)
+    return web.Response(text="ready\n")
+
+
+@routes.add("GET", "/metrics", produces={HTTPStatus.OK: "text/plain"}, needs_admin=True)
+async def get_metrics(service: Service) -> web.Response:
+    """What the server counts, for Prometheus."""
+    history = service.store.history
+    jobs, is_paused = await service.aside(lambda: (history.counts(), history.is_paused()))
+    text = service.metrics.text(jobs, followers=service.streams, is_paused=is_paused)
+    return web.Response(body=text.encode(), headers={"Content-Type": CONTENT_TYPE})
+
+
+@routes.add("GET", "/openapi.json")
+async def get_openapi() -> OpenAPI:
+    """What the API can do, in OpenAPI 3.1: what you read."""
+    from limner.server.openapi import describe
+    from limner.server.routes import ROUTES
+
+    return OpenAPI.model_validate(describe(ROUTES, version("limner")))

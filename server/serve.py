@@ -1,0 +1,192 @@
+"""The life of the server: listen, answer, have workers run what waits, and end in order when asked to."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import sys
+import threading
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AsyncExitStack, suppress
+from dataclasses import dataclass, field
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, Final
+
+from aiohttp import web
+
+from limner.engine.user_path import confine
+from limner.folders import graphs_folder
+from limner.server.app import make_app
+from limner.server.clients import Clients
+from limner.server.crew import WorkerCrew
+from limner.server.devices import find_devices_aside
+from limner.server.feed import Feed
+from limner.server.guard import Guard
+from limner.server.jobs import retention
+from limner.server.jobs.worker import WorkerSettings
+from limner.server.limits import Limits
+from limner.server.listening import is_local, stop_on_signals, url_of
+from limner.server.service import Crew, Service
+from limner.server.submission import Submissions
+from limner.server.uploads import FOLDER, Uploads
+from limner.session import Session
+
+SHUTDOWN_S: Final = 2.0
+"""How long answers may still take when the server is asked to end."""
+IDLE_S: Final = 30.0
+"""How long a connection may say nothing."""
+_THREADS: Final = "limner server"
+_TOO_MANY: Final = (
+    b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 2\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+)
+
+
+@dataclass(frozen=True)
+class ServerSettings:
+    """What a server must know. ``worker`` names the folder of all that it keeps, by its full path."""
+
+    worker: WorkerSettings
+    workers: int = 1
+    files: tuple[Path, ...] = ()
+    """Folders that graphs may name files of."""
+    limits: Limits = field(default_factory=Limits)
+    kept: retention.Limits = field(default_factory=retention.Limits)
+
+
+def serve(
+    settings: ServerSettings, server: socket.socket, clients: Clients | None, *, on_ready: Callable[[str], None]
+) -> None:
+    """Serve on a socket of ``listening.listen`` until SIGINT or SIGTERM. ``on_ready`` hears the URL.
+
+    The process works in its folder from then on, and graphs in it name files below a few folders only.
+    Raises StoreError, InputError.
+    """
+    _move_in(Path(settings.worker.folder), settings.files)
+    asyncio.run(_serve(settings, server, clients, on_ready))
+    if _is_busy():  # a thread that checks a graph cannot be stopped, and Python would wait for it
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(0)
+
+
+def _is_busy() -> bool:
+    for thread in threading.enumerate():
+        if thread.name.startswith(_THREADS):
+            thread.join(0.5)
+            if thread.is_alive():
+                return True
+    return False
+
+
+def _move_in(folder: Path, more: Iterable[Path]) -> None:
+    """Make the folder the one where paths of graphs begin, and let none lead out of a few."""
+    uploads = folder / FOLDER
+    uploads.mkdir(parents=True, exist_ok=True)
+    if home := os.environ.get("LIMNER_HOME"):
+        os.environ["LIMNER_HOME"] = str(Path(home).expanduser().absolute())
+    os.chdir(folder)
+    confine(open_folders(folder, more))
+
+
+def open_folders(folder: Path, more: Iterable[Path] = ()) -> list[Path]:
+    """The folders whose files graphs may name."""
+    templates = [Path(str(files("limner.graphs"))), graphs_folder()]
+    return [folder / FOLDER, folder / "running", *templates, *more]
+
+
+async def _serve(
+    settings: ServerSettings, server: socket.socket, clients: Clients | None, on_ready: Callable[[str], None]
+) -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def hear(worker: str, said: Mapping[str, Any], picture: bytes) -> None:
+        with suppress(RuntimeError):  # the loop is closed: nobody follows any more
+            loop.call_soon_threadsafe(service.hear, worker, said, picture)
+
+    crew = WorkerCrew(settings.worker, settings.workers, settings.kept, hear)
+    with stop_on_signals(stop):
+        try:
+            async with AsyncExitStack() as stack:
+                service = make_service(settings, Guard(is_local(server), clients), crew, stack)
+                await _begin(service, server, stack)
+                on_ready(url_of(server))
+                await stop.wait()
+                crew.begin_stop()  # while the last answers are given
+        finally:
+            await asyncio.to_thread(crew.stop)
+
+
+async def _begin(service: Service, server: socket.socket, stack: AsyncExitStack) -> None:
+    """Answer until ``stack`` ends, and have workers go on with what waits."""
+    looking = asyncio.ensure_future(service.feed.run())
+    stack.callback(looking.cancel)
+    await listen(service, server, stack)
+    counts = await service.aside(service.store.history.counts)
+    if counts.get("pending") or counts.get("in_progress"):
+        service.crew.ensure()
+
+
+def make_service(settings: ServerSettings, guard: Guard, crew: Crew, stack: AsyncExitStack) -> Service:
+    """The parts of a server, which end with ``stack``. Raises StoreError, InputError."""
+    store = stack.enter_context(settings.worker.open_store())
+    session = Session(
+        registry=settings.worker.open_registry(),
+        device=settings.worker.device,
+        budget_bytes=settings.worker.budget_bytes,
+        devices=find_devices_aside,
+    )
+    threads = ThreadPoolExecutor(8, thread_name_prefix=f"{_THREADS} store")
+    checkers = ThreadPoolExecutor(2, thread_name_prefix=f"{_THREADS} check")
+    for pool in (threads, checkers):
+        stack.callback(pool.shutdown, wait=False, cancel_futures=True)
+
+    async def aside(work: Callable[[], object]) -> object:
+        return await asyncio.get_running_loop().run_in_executor(threads, work)
+
+    return Service(
+        store=store,
+        submissions=Submissions(session, settings.limits),
+        uploads=Uploads(Path(settings.worker.folder), settings.limits.uploads_bytes),
+        guard=guard,
+        feed=Feed(store.history, aside),
+        crew=crew,
+        limits=settings.limits,
+        threads=threads,
+        checkers=checkers,
+    )
+
+
+async def listen(service: Service, server: socket.socket, stack: AsyncExitStack) -> None:
+    """Answer on a socket until ``stack`` ends; past the limit of connections, with a refusal."""
+    runner = web.AppRunner(
+        make_app(service),
+        access_log=None,
+        handler_cancellation=True,
+        shutdown_timeout=SHUTDOWN_S,
+        keepalive_timeout=IDLE_S,
+    )
+    await runner.setup()
+    stack.push_async_callback(runner.cleanup)
+    answering = runner.server
+    assert answering is not None, "the runner was set up"
+
+    def connect() -> asyncio.Protocol:
+        return answering() if len(answering.connections) < service.limits.connections else _Refusal()
+
+    listening = await asyncio.get_running_loop().create_server(connect, sock=server)
+    stack.callback(listening.close)
+
+
+class _Refusal(asyncio.Protocol):
+    """One connection too many."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Say so, and end it."""
+        assert isinstance(transport, asyncio.Transport)
+        with suppress(OSError):
+            transport.write(_TOO_MANY)
+        transport.close()

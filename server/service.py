@@ -1,0 +1,104 @@
+"""The parts that answer requests, put together once and handed to every route."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import weakref
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Executor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, Protocol, TypeVar
+
+from aiohttp import web
+
+from limner.server.feed import Feed, Told
+from limner.server.guard import Guard
+from limner.server.jobs.job import Job
+from limner.server.jobs.store import JobStore
+from limner.server.limits import Limits
+from limner.server.metrics import Metrics
+from limner.server.submission import Submissions
+from limner.server.uploads import Uploads
+
+T = TypeVar("T")
+
+
+class Crew(Protocol):
+    """The workers, as a server sees them."""
+
+    def ensure(self) -> None:
+        """There is something to do: be there."""
+        ...
+
+    def watch(self, is_watched: bool) -> None:
+        """Somebody wants to know of steps as they are made, or nobody any more."""
+        ...
+
+
+@dataclass
+class Service:
+    """The state of a server. Used on the event loop only; what blocks goes ``aside``."""
+
+    store: JobStore
+    submissions: Submissions
+    uploads: Uploads
+    guard: Guard
+    feed: Feed
+    crew: Crew
+    limits: Limits
+    threads: Executor
+    """For what waits for the store or a disk."""
+    checkers: Executor
+    """For what computes: few, so that others get the interpreter too."""
+    metrics: Metrics = field(default_factory=Metrics)
+    large: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(4))
+    """Who sends much at a time."""
+    models: dict[str, list[Mapping[str, Any]]] = field(default_factory=dict)
+    """By worker, what it told of the models that are alive in it."""
+    streams: int = 0
+    """Connections that follow events."""
+    sockets: weakref.WeakSet[web.WebSocketResponse] = field(default_factory=weakref.WeakSet)
+    """Those of them that must be told when the server ends."""
+
+    async def aside(self, work: Callable[[], T]) -> T:
+        """What a method of the store gives."""
+        return await asyncio.get_running_loop().run_in_executor(self.threads, work)
+
+    async def compute(self, work: Callable[[], T]) -> T:
+        """What checking or planning gives."""
+        return await asyncio.get_running_loop().run_in_executor(self.checkers, work)
+
+    def hear(self, worker: str, said: Mapping[str, Any], picture: bytes) -> None:
+        """A worker told of a step, a preview, or its models."""
+        if said["kind"] == "models":
+            self.models[worker] = said["models"]
+            if not said["models"]:
+                del self.models[worker]
+            self.feed.wake()  # a job has just ended
+            return
+        body = json.dumps({name: value for name, value in said.items() if name not in ("kind", "job")})
+        told = Told(said["kind"], said["job"], body, picture=picture or None)
+        self.feed.tell_latest(told, said["node"])
+
+    @contextmanager
+    def following(self) -> Iterator[None]:
+        """Within, somebody follows events."""
+        self.streams += 1
+        if self.streams == 1:
+            self.crew.watch(True)
+        try:
+            yield
+        finally:
+            self.streams -= 1
+            if self.streams == 0:
+                self.crew.watch(False)
+
+    async def change(self, work: Callable[[], Job]) -> Job:
+        """A job as it is after a client changed it; whoever follows hears of it."""
+        job = await self.aside(work)
+        self.feed.change(job)
+        if job.state == "pending" and not job.is_paused:
+            self.crew.ensure()
+        return job

@@ -1,0 +1,1 @@
+../../limner/serve_command.py

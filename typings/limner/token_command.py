@@ -1,0 +1,1 @@
+../../limner/token_command.py
