@@ -86,7 +86,7 @@ def known_node(node: CheckedNode, nodes: Sequence[CheckedNode]) -> Node | None:
     for wire in node.wires:
         if wire.is_setting:
             source, output = wire.sources[0]
-            known = _known_outputs(nodes[source].settings)
+            known = known_outputs(nodes[source].settings)
             if known is None and wire.port in node.type.cls.only_for_run:
                 continue
             if known is None:
@@ -98,5 +98,6 @@ def known_node(node: CheckedNode, nodes: Sequence[CheckedNode]) -> Node | None:
         return None
 
 
-def _known_outputs(settings: BaseModel) -> tuple[object, ...] | None:
+def known_outputs(settings: BaseModel) -> tuple[object, ...] | None:
+    """What a node with these settings gives, where no running is needed to know it; else None."""
     return settings.known_outputs() if isinstance(settings, Node) else None

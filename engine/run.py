@@ -29,7 +29,7 @@ from limner.engine.node_context import NodeContext
 from limner.engine.output_folder import place
 from limner.engine.outputs import checked_outputs
 from limner.engine.plan import Plan, Step
-from limner.engine.provenance import Machine, provenance_of
+from limner.engine.provenance import Machine, provenance_of, with_told
 from limner.engine.result import Result
 
 StartAsync = Callable[[Coroutine[Any, Any, Any], Callable[[asyncio.Task[Any]], None]], Callable[[], None]]
@@ -100,11 +100,17 @@ class Run:
             return
         hand_over([(step.lane, i) for i, step in enumerate(steps) if self._todo[i] and not self._waiting[i]])
 
-    @cached_property
+    @property
     def provenance(self) -> tuple[Mapping[str, str], Provenance]:
-        """What runs, for nodes that write files; before it, what the provenance calls each node."""
+        """What runs, for nodes that write files, as it is known now; before it, what it calls each node."""
+        ids, known = self._known
+        return ids, with_told(known, self.plan, ids, self._known_outputs)
+
+    @cached_property
+    def _known(self) -> tuple[Mapping[str, str], Provenance]:
+        """The same, as far as it was known before the run."""
         ids = flat_ids(self.plan.graph)
-        return ids, provenance_of(self.plan, self.keys, ids, self.machine, self._known_outputs)
+        return ids, provenance_of(self.plan, self.keys, ids, self.machine)
 
     def _known_outputs(self, index: int) -> tuple[Any, ...] | None:
         """What a node gave in this run or in one before."""

@@ -17,27 +17,31 @@ from limner.terminal import printable
 
 def diff_table(names: tuple[str, str], found: Difference, made: Iterable[MadeChange]) -> RenderableType:
     """One line for each thing that differs: a mark, the node, what of it, and what stands there in each graph."""
-    table = table_of("", "node", "what", *(printable(name, one_line=True) for name in names))
+    table = table_of("", "node", "what", *map(_line, names))
     for name, kind in found.removed.items():
-        table.add_row(*_marked("-", "red", name), kind, Text(""), Text(""))
+        table.add_row(*_marked("-", "red", name), _line(kind), "", "")
     for name, kind in found.added.items():
-        table.add_row(*_marked("+", "green", name), kind, Text(""), Text(""))
+        table.add_row(*_marked("+", "green", name), _line(kind), "", "")
     for old, new in found.renamed.items():
         table.add_row(*_marked("~", "yellow", new), "id", *_sides(old, new))
     for change in found.changes:
         sides = _sides(_shown(change, change.before), _shown(change, change.after))
-        table.add_row(*_marked("~", "yellow", change.node or ""), change.place, *sides)
+        table.add_row(*_marked("~", "yellow", change.node or ""), _line(change.place), *sides)
     for one in made:
-        table.add_row(*_marked("!", "yellow", ""), printable(f"{one.kind}: {one.what}"), *_sides(one.then, one.now))
+        table.add_row(*_marked("!", "yellow", ""), _line(f"{one.kind}: {one.what}"), *_sides(one.then, one.now))
     return table
 
 
 def _marked(mark: str, colour: str, node: str) -> tuple[Text, Text]:
-    return Text(mark, style=colour), Text(printable(node, one_line=True), style="cyan")
+    return Text(mark, style=colour), Text(_line(node), style="cyan")
 
 
 def _sides(before: str, after: str) -> tuple[Text, Text]:
     return Text(printable(before), style="red"), Text(printable(after), style="green")
+
+
+def _line(text: str) -> str:
+    return printable(text, one_line=True)
 
 
 def _shown(change: Change, value: Value | None) -> str:

@@ -48,4 +48,4 @@ def export(
         write_atomically(out_path, text.encode())
         print(out_path)
     for warning in script.warnings:
-        err.print(f"! the last bits may differ: {warning}", style="yellow", markup=False)
+        err.print(f"! the last bits may differ: {warning}", style="yellow")

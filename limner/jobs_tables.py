@@ -51,7 +51,11 @@ def job_page(job: Job, nodes: Sequence[NodeRun], files: Sequence[tuple[Artifact,
         table = table_of("node", "type", "state", "took", "")
         for run in sorted(nodes, key=lambda run: run.started or 0):
             table.add_row(
-                Text(run.node, style="cyan"), run.type or "", _node_state(run), _seconds(run.seconds), run.message
+                Text(run.node, style="cyan"),
+                run.type or "",
+                _node_state(run),
+                _seconds(run.seconds),
+                printable(run.message or "", one_line=True),
             )
         parts += ["", table]
     if files:

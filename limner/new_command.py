@@ -108,7 +108,7 @@ def _say_what_next(path: Path, session: Session) -> None:
     is_own = path.parent == session.library.own
     name = shlex.quote(path.stem if is_own else str(path))
     if is_own and any(one.hides_builtin for one in session.library.templates() if one.name == path.stem):
-        err.print(f"! it hides the built-in template {path.stem}", style="yellow", markup=False)
+        err.print(f"! it hides the built-in template {path.stem}", style="yellow")
     err.print("try:", style="dim")
     for command in ("run", "show"):
-        err.print(f"  limner {command} {printable(name, one_line=True)}", style="dim", markup=False)
+        err.print(f"  limner {command} {printable(name, one_line=True)}", style="dim")

@@ -80,4 +80,4 @@ def exit_for(result: Result, *, is_kept: bool, debug: bool) -> None:
 def print_tracebacks(result: Result) -> None:
     """Say where in the code each failure came from."""
     for failure in result.failures.values():
-        err.print("".join(traceback.format_exception(failure.cause)), markup=False)
+        err.print("".join(traceback.format_exception(failure.cause)))

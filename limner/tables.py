@@ -38,7 +38,7 @@ def templates_table(templates: Iterable[ListedTemplate]) -> RenderableType:
             Text(printable(template.name, one_line=True), style="cyan"),
             whose,
             what,
-            ", ".join(p.name for p in one.parameters),
+            ", ".join(printable(p.name, one_line=True) for p in one.parameters),
         )
     return table
 

@@ -25,7 +25,7 @@ def templates(as_json: JsonOption = False, debug: DebugOption = False) -> None:
         return
     show(templates_table(found))
     if any(one.template.is_own for one in found):
-        err.print(f"yours are in {graphs_folder()}", style="dim", markup=False)
+        err.print(f"yours are in {graphs_folder()}", style="dim")
     else:
         err.print("one of your own: limner new NAME --from TEMPLATE", style="dim")
 

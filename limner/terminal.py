@@ -19,9 +19,9 @@ from limner.interrupts import INTERRUPTED
 P = ParamSpec("P")
 T = TypeVar("T")
 
-out = Console(highlight=False, soft_wrap=True)
-"""Results: what a pipe should get. Colours go away with NO_COLOR or in a pipe."""
-err = Console(stderr=True, highlight=False, soft_wrap=True)
+out = Console(highlight=False, markup=False, soft_wrap=True)
+"""Results: what a pipe should get. Colours go away with NO_COLOR or in a pipe. Names have brackets: nothing is markup."""
+err = Console(stderr=True, highlight=False, markup=False, soft_wrap=True)
 """Progress, warnings and faults."""
 
 _PIPE_WIDTH = 240
@@ -70,7 +70,7 @@ class LogLine(logging.Formatter):
 
 def show(table: RenderableType) -> None:
     """Print a table as a result: as wide as the terminal; in a pipe without breaking lines that a program may read."""
-    console = out if out.is_terminal else Console(highlight=False, width=_PIPE_WIDTH)
+    console = out if out.is_terminal else Console(highlight=False, markup=False, width=_PIPE_WIDTH)
     console.print(table)
 
 

@@ -146,3 +146,50 @@ def test_what_only_running_told_is_said_too() -> None:
             (found,) = executor.run(make_plan(graph, DeviceTable())).values(Provenance)
             assert found.resolved["a"]["seed"] == 6
             assert found.saved_by == "s"
+
+
+class Tell(Write):
+    """Writes a text."""
+
+    seed: int = 2
+
+    def run(self, ctx: Context) -> str:
+        return f"written {self.seed}"
+
+
+class Encode(Node):
+    """Reads a text that nothing but running looks at."""
+
+    only_for_run = frozenset({"prompt"})
+    prompt: str = ""
+
+    def run(self, ctx: Context) -> str:
+        return self.prompt
+
+
+class Later(Node):
+    """Runs after something was saved."""
+
+    def run(self, ctx: Context, after: Provenance) -> int:
+        return 5
+
+
+def test_every_picture_says_what_was_written_for_it() -> None:
+    """A setting that only running looks at is what was written, never its default; also of what ran after one saved."""
+    nodes = {
+        "w1": {"type": "Tell"},
+        "a1": {"type": "Encode", "wires": {"prompt": "w1"}},
+        "s1": {"type": "Save", "wires": {"drawn": "a1"}},
+        "w2": {"type": "Tell", "wires": {"seed": "n"}},
+        "a2": {"type": "Encode", "wires": {"prompt": "w2"}},
+        "s2": {"type": "Save", "wires": {"drawn": "a2"}},
+        "n": {"type": "Later", "wires": {"after": "s1"}},
+    }
+    plan = make_plan(check({"limner": 1, "nodes": nodes}, Registry([Tell, Encode, Save, Later])), DeviceTable())
+    before = provenance_of(plan, ["key"] * len(plan.steps), flat_ids(plan.graph), Machine())
+    assert "a1" not in before.resolved  # not the default: nobody knows it yet
+    with Executor() as executor:
+        first, second = sorted(executor.run(plan).values(Provenance), key=lambda found: found.saved_by)
+    assert first.resolved["a1"] == {"prompt": "written 2"}
+    assert second.resolved["a1"] == {"prompt": "written 2"}
+    assert second.resolved["a2"] == {"prompt": "written 5"}

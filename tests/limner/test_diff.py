@@ -97,3 +97,20 @@ def test_words_of_others_steer_no_terminal(limner: Any) -> None:
     shown = limner("diff", "a.json", "b.json").stdout
     assert "\x1b" not in shown
     assert "\\x1b[31m[bold]" in shown
+
+
+def test_words_of_others_neither_steer_the_terminal_nor_are_markup(limner: Any) -> None:
+    """Types, settings and names of files are shown as they are, whatever brackets and control characters they have."""
+    evil = "[/b]\x1b[31m"
+    nodes = {"a": {"type": evil, "settings": {evil: evil}}}
+    Path("[red].json").write_text(json.dumps({"limner": 1, "nodes": nodes | {"b": {"type": evil}}}))
+    nodes["a"]["settings"] = {evil: 1}
+    Path("other.json").write_text(json.dumps({"limner": 1, "nodes": nodes}))
+    answer = limner("diff", "[red].json", "other.json")
+    assert answer.code == 1, answer.stderr
+    assert "\x1b" not in answer.stdout
+    assert rows(answer.stdout) == [
+        ["-", "b", r"[/b]\x1b[31m"],
+        ["~", "a", r"settings.[/b]\x1b[31m", r"[/b]\x1b[31m", "1"],
+    ]
+    assert "[red].json" in answer.stdout.splitlines()[0]
