@@ -31,7 +31,7 @@ from limner.engine.store import Store
 from limner.engine.user_path import user_path
 from limner.graphs.library import GraphLibrary
 from limner.picture_graph import PICTURES, graph_to_run
-from limner.versions import all_software, software
+from limner.versions import all_software, computing_software
 
 if TYPE_CHECKING:
     from limner.engine.device import DeviceTable
@@ -107,7 +107,7 @@ class Session:
             cache=self.cache,
             models=self._pool,
             checkpoint_interval_s=self.checkpoint_interval_s,
-            software=software(),
+            software=computing_software(),
             machine=self.machine,
         )
 

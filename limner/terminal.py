@@ -20,7 +20,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 out = Console(highlight=False, markup=False, soft_wrap=True)
-"""Results: what a pipe should get. Colours go away with NO_COLOR or in a pipe. Names have brackets: nothing is markup."""
+"""Results: what a pipe should get. Colours go away with NO_COLOR or in a pipe. Brackets are no markup, but names."""
 err = Console(stderr=True, highlight=False, markup=False, soft_wrap=True)
 """Progress, warnings and faults."""
 

@@ -19,14 +19,17 @@ class _Node:
 
 
 def a1111_text(provenance: Provenance) -> str | None:
-    """Prompt, negative prompt and one line of settings; None where a picture was not denoised exactly once."""
+    """Prompt, negative prompt and one line of settings; None where a picture was not drawn by exactly one Denoise.
+
+    Nor are there any of a prompt that is not known.
+    """
     nodes = _that_made_it(provenance)
-    drawn = [node for node in nodes if node.type == "Denoise"]
+    drawn = [node for node in nodes if node.type in ("Denoise", "Inpaint")]
     told = [node for node in nodes if node.type in ("TextEncode", "RemoteEncode")]
-    if len(drawn) != 1 or len(told) != 1:
+    if [node.type for node in drawn] != ["Denoise"] or len(told) != 1 or "prompt" not in told[0].settings:
         return None
     prompt, negative = (str(told[0].settings.get(name, "")) for name in ("prompt", "negative_prompt"))
-    fields = _drawing(drawn[0].settings, provenance.number) | _models(nodes)
+    fields = _drawing(drawn[0].settings, _place(nodes, provenance.number)) | _models(nodes)
     fields["Version"] = f"Limner {provenance.software.get('limner', '')}".strip()
     lines = [prompt, *([f"Negative prompt: {negative}"] if negative else [])]
     return "\n".join([*lines, ", ".join(f"{name}: {_quoted(value)}" for name, value in fields.items())])
@@ -48,13 +51,21 @@ def _that_made_it(provenance: Provenance) -> list[_Node]:
     return list(found.values())
 
 
-def _drawing(settings: Mapping[str, Any], number: int) -> dict[str, Any]:
+def _place(nodes: list[_Node], number: int) -> int | None:
+    """Which picture of the drawn batch it is, counted from 1: what was picked, or else what was saved."""
+    picked = [node.settings.get("number", 1) for node in nodes if node.type == "PickLatent"]
+    if not picked:
+        return number
+    return picked[0] if len(picked) == 1 else None
+
+
+def _drawing(settings: Mapping[str, Any], number: int | None) -> dict[str, Any]:
     seed = settings.get("seed")
     fields = {
         "Steps": settings.get("steps"),
         "Sampler": "Euler",
         "CFG scale": settings.get("guidance"),
-        "Seed": seed + number - 1 if isinstance(seed, int) else None,
+        "Seed": seed + number - 1 if isinstance(seed, int) and number is not None else None,
         "Size": f"{settings['width']}x{settings['height']}" if {"width", "height"} <= set(settings) else None,
     }
     return {name: value for name, value in fields.items() if value is not None}

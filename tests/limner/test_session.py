@@ -246,3 +246,11 @@ def test_a_session_says_which_models_are_alive() -> None:
         assert transformer.size_bytes > encoder.size_bytes > vae.size_bytes > 10**6
         assert {(model.device, model.budget_bytes) for model in (vae, transformer, encoder)} == {("cpu", 10**9)}
     assert mine.models() == []
+
+
+def test_a_picture_names_no_version_that_its_key_does_not_know(session: Session) -> None:
+    """Else what an earlier bitsandbytes or Pillow computed would be taken from the cache, and said to be this one's."""
+    named = dict(session.machine.software)
+    del named["python"]  # which changes no pixel
+    assert session.executor.software == named
+    assert {"torch", "pillow"} <= set(named)

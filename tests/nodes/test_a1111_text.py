@@ -66,3 +66,18 @@ def test_a_picture_of_several_drawings_has_no_such_lines() -> None:
     save = {"type": "SaveImage", "wires": {"images": "again"}}
     assert text(NODES | {"again": again, "save": save}) is None
     assert text({"save": {"type": "SaveImage"}}) is None
+
+
+def test_a_picture_that_was_picked_out_of_a_batch_has_its_own_seed() -> None:
+    """Where it stands in the batch that was drawn counts, not in the one that was saved."""
+    pick = {"type": "PickLatent", "settings": {"number": 3}, "wires": {"latent": "denoise"}}
+    save = {"type": "SaveImage", "wires": {"images": "pick"}}
+    assert ", Seed: 9, " in str(text(NODES | {"pick": pick, "save": save}))
+
+
+def test_what_was_painted_over_or_is_not_known_has_no_such_lines() -> None:
+    """Not the settings of the drawing below, and no empty prompt."""
+    over = {"type": "Inpaint", "wires": {"conditioning": "encode", "image": "denoise"}}
+    assert text(NODES | {"over": over, "save": {"type": "SaveImage", "wires": {"images": "over"}}}) is None
+    untold = {"encode": {"type": "TextEncode", "settings": {}}}
+    assert a1111_text(Provenance(json.dumps({"nodes": NODES | untold}), saved_by="save")) is None
