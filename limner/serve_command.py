@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from limner.engine.device import DEVICE_NAME, device_hint
 from limner.engine.errors import GraphError, InputError
 from limner.jobs_option import need_sqlalchemy
 from limner.memory_option import MemoryOption, read_memory
@@ -71,6 +72,10 @@ def serve(
     from limner.server.serve import ServerSettings
     from limner.server.serve import serve as run
 
+    if not DEVICE_NAME.fullmatch(device):
+        raise InputError(
+            f"--device {device}: that is no device", hint=device_hint(device, ["auto", "cpu", "cuda:0", "mps"])
+        )
     budget, faults = read_memory(memory or ())
     if faults:
         raise GraphError(faults)

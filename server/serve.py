@@ -84,7 +84,8 @@ def _is_busy() -> bool:
 def _move_in(folder: Path, more: Iterable[Path]) -> None:
     """Make the folder the one where paths of graphs begin, and let none lead out of a few."""
     uploads = folder / FOLDER
-    uploads.mkdir(parents=True, exist_ok=True)
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    uploads.mkdir(exist_ok=True)
     if home := os.environ.get("LIMNER_HOME"):
         os.environ["LIMNER_HOME"] = str(Path(home).expanduser().absolute())
     os.chdir(folder)
@@ -141,7 +142,8 @@ def make_service(settings: ServerSettings, guard: Guard, crew: Crew, stack: Asyn
     )
     threads = ThreadPoolExecutor(8, thread_name_prefix=f"{_THREADS} store")
     checkers = ThreadPoolExecutor(2, thread_name_prefix=f"{_THREADS} check")
-    for pool in (threads, checkers):
+    planners = ThreadPoolExecutor(1, thread_name_prefix=f"{_THREADS} plan")
+    for pool in (threads, checkers, planners):
         stack.callback(pool.shutdown, wait=False, cancel_futures=True)
 
     async def aside(work: Callable[[], object]) -> object:
@@ -157,6 +159,7 @@ def make_service(settings: ServerSettings, guard: Guard, crew: Crew, stack: Asyn
         limits=settings.limits,
         threads=threads,
         checkers=checkers,
+        planners=planners,
     )
 
 

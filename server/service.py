@@ -51,7 +51,9 @@ class Service:
     threads: Executor
     """For what waits for the store or a disk."""
     checkers: Executor
-    """For what computes: few, so that others get the interpreter too."""
+    """For checking graphs: few, so that others get the interpreter too."""
+    planners: Executor
+    """For planning, which may take long: nobody's graph waits for that of another to be planned."""
     metrics: Metrics = field(default_factory=Metrics)
     large: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(4))
     """Who sends much at a time."""
@@ -67,8 +69,12 @@ class Service:
         return await asyncio.get_running_loop().run_in_executor(self.threads, work)
 
     async def compute(self, work: Callable[[], T]) -> T:
-        """What checking or planning gives."""
+        """What checking gives."""
         return await asyncio.get_running_loop().run_in_executor(self.checkers, work)
+
+    async def plan(self, work: Callable[[], T]) -> T:
+        """What planning gives."""
+        return await asyncio.get_running_loop().run_in_executor(self.planners, work)
 
     def hear(self, worker: str, said: Mapping[str, Any], picture: bytes) -> None:
         """A worker told of a step, a preview, or its models."""

@@ -50,11 +50,11 @@ async def validate(service: Service, body: GraphRequest) -> Verdict:
 @routes.add("POST", "/v1/plan")
 async def plan(service: Service, body: GraphRequest) -> PlanView:
     """What a graph would take on this server, from the headers of files: nothing is loaded."""
+    session = service.submissions.session
 
     def work() -> PlanView:
-        session = service.submissions.session
-        submission = service.submissions.check(body)
         made = session.place(submission.checked)
         return PlanView.model_validate(plan_as_data(submission.checked.document.name, made, session.remedies_of(made)))
 
-    return await service.compute(work)
+    submission = await service.compute(lambda: service.submissions.check(body))
+    return await service.plan(work)

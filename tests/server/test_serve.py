@@ -164,6 +164,7 @@ def test_clients_of_a_file_are_known(tmp_path: Path) -> None:
         (["--files", "nothing"], "no such folder"),
         (["--database", "mysql://x"], "SQLite or PostgreSQL"),
         (["--memory", "gpu"], "missing a part"),
+        (["--device", "gpu"], "no device"),
         (["--nodes", "nothing.py"], "no such file"),
     ],
 )
