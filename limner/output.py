@@ -1,4 +1,4 @@
-"""Where pictures go when the command line says so: ``--out`` changes the graph's own nodes that save."""
+"""Which of a graph's nodes save pictures, and where to when the command line says so."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from pathlib import Path
 
 from limner.engine.document import Document
 from limner.engine.errors import Fault, GraphError
+from limner.engine.expand import targets_of
 from limner.engine.parameters import with_values
 from limner.engine.user_path import user_path
 
@@ -35,6 +36,31 @@ def redirect(document: Document, target: str) -> Document:
         values[f"{saver}.path"] = str(Path(target) / old.name) if is_folder else named
         values[f"{saver}.overwrite"] = not is_folder
     return with_values(document, values)
+
+
+def only_what_pictures_need(document: Document) -> Document:
+    """A graph without what leads to none of its pictures and tables: whatever else it would write, it does not.
+
+    Itself where all of it does, or nothing.
+    """
+    needed, waiting = set[str](), [*_of_type(document, SAVE_TYPE), *_of_type(document, TABLE_TYPE)]
+    while waiting:
+        if (name := waiting.pop()) in document.nodes and name not in needed:
+            needed.add(name)
+            for wires in document.nodes[name].wires.values():
+                waiting += [wire.partition(".")[0] for wire in ([wires] if isinstance(wires, str) else wires)]
+    if not needed or len(needed) == len(document.nodes):
+        return document
+    kept = {
+        "nodes": {name: node for name, node in document.nodes.items() if name in needed},
+        "parameters": {
+            name: to
+            for name, to in document.parameters.items()
+            if all(target.partition(".")[0] in needed for target in targets_of(to))
+        },
+        "outputs": {name: wire for name, wire in document.outputs.items() if wire.partition(".")[0] in needed},
+    }
+    return document.model_copy(update=kept)
 
 
 def _of_type(document: Document, kind: str) -> list[str]:

@@ -11,7 +11,7 @@ from limner.engine.errors import GraphError
 from limner.nodes.provenance import read_provenance
 
 PICTURES: Final = (".png", ".jpg", ".jpeg", ".webp")
-_WRITERS: Final = ("SaveImage", "SaveTable")
+_WRITERS: Final = ("SaveImage", "SaveTable", "SaveModel")
 
 
 def graph_inside(image: Path) -> tuple[Document, Provenance]:

@@ -19,6 +19,7 @@ from limner.engine.plan import Plan
 from limner.folders import cache_folder
 from limner.interrupts import raised
 from limner.options import DebugOption, DeviceOption, JsonOption, NodesOption
+from limner.output import only_what_pictures_need
 from limner.picture_graph import PICTURES, graph_inside
 from limner.progress import Bars, Display, Lines
 from limner.replay import Change, Comparison, changes, compare, here, read_pixels
@@ -50,6 +51,7 @@ def replay(
     if check and out_path is not None:
         raise InputError("--check saves nothing, so it takes no --out", hint="leave one of them out")
     document, then = graph_inside(image)
+    document = only_what_pictures_need(document)  # a picture of others must not write a model
     registry = registry_with(nodes)
     if not check:
         with Session(registry=registry, cache_dir=cache_folder(), device=device) as session:

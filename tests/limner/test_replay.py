@@ -239,3 +239,31 @@ def test_a_lora_that_changed_is_named(limner: Any, quick: Any) -> None:
     said = limner("replay", "a.png", "--check").stderr
     assert "! another content than then: " in said
     assert ": a.safetensors: sha256:" in said
+
+
+def test_nothing_but_pictures_is_made_again(limner: Any, picture: Path) -> None:
+    """A graph that also saves a model writes none: what a picture of others holds must not touch other folders."""
+    told = story(picture)
+    told["graph"]["nodes"]["other"] = {
+        "type": "SaveModel",
+        "settings": {"path": "models/mine", "overwrite": True},
+        "wires": {"vae": "model.vae"},
+    }
+    told["graph"]["parameters"]["folder"] = "other.path"
+    edited(picture, keep=json.dumps(told))
+    assert limner("replay", picture, "--out", "b.png").code == 0
+    assert limner("replay", picture, "--check").code == 1  # its pixels were edited, but all of it ran
+    assert not Path("models").exists()
+
+
+def test_a_graph_to_run_replaces_no_model(limner: Any, picture: Path) -> None:
+    """``run`` of a picture does not replace a model folder either, whatever its graph says."""
+    told = story(picture)
+    settings = {"path": "mine", "overwrite": True}
+    told["graph"]["nodes"]["other"] = {"type": "SaveModel", "settings": settings, "wires": {"vae": "model.vae"}}
+    edited(picture, keep=json.dumps(told))
+    Path("mine").mkdir()
+    Path("mine/model_index.json").write_text("{}")
+    answer = limner("run", picture)
+    assert answer.code == 2
+    assert "mine exists" in answer.stderr
