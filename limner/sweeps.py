@@ -139,13 +139,21 @@ class Sweep:
         if result.failures:
             errors = "; ".join(map(_one_line, result.failures.values()))
             return replace(row, state="failed", files=files, seconds=seconds, error=errors, result=result)
-        self._records.keep(plan, keys, files)
+        if self._is_as_before(plan, keys):
+            self._records.keep(plan, keys, files)
         done = replace(row, state="done", files=files, seconds=seconds, result=result)
         if not files and (images := done.images):  # the only trace of them that stays
             from limner.sweep_sheet import thumbnail
 
             self._thumbnails[row.number] = thumbnail(images[0].pixels[0], layout(self.axes).side)
         return done
+
+    def _is_as_before(self, plan: Plan, keys: Sequence[str]) -> bool:
+        """Whether no file changed since the keys were taken: the run, which takes its own, may have read another."""
+        try:
+            return self._session.executor.keys(plan) == keys
+        except LimnerError:
+            return False
 
     def _shown(self, row: Row) -> Any:
         """What the sheet shows of a variant: pixels (H, W, 3), or why there are none."""

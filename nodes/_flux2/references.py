@@ -12,9 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from limner.nodes._flux2 import pipelines
-
-MAX_AREA = 1024 * 1024
-"""Larger pictures are scaled down to this many pixels, as in the pipelines."""
+from limner.nodes.sizes import MAX_REFERENCE_PIXELS
 
 
 def encode_reference(vae: AutoencoderKLFlux2, image: NDArray[np.uint8]) -> Tensor:
@@ -45,7 +43,7 @@ def statistics(vae: AutoencoderKLFlux2, like: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _preprocess(image: PIL.Image.Image, fit: str) -> Tensor:
-    image = pipelines.pictures._resize_if_exceeds_area(image, MAX_AREA)
+    image = pipelines.pictures._resize_if_exceeds_area(image, MAX_REFERENCE_PIXELS)
     width, height = (side // pipelines.CELL * pipelines.CELL for side in image.size)
     pixels: Tensor = pipelines.pictures.preprocess(image, height=height, width=width, resize_mode=fit)
     return pixels

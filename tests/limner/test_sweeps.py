@@ -17,10 +17,15 @@ from pydantic import Field
 import limner
 from limner import Context, GraphError, InputError, Session
 from limner.engine.node import Keep, Node
+from limner.engine.plan import Plan
 from limner.engine.registry import Registry
+from limner.engine.result import Result
+from limner.engine.sweep import Axis
+from limner.new_sweep import make_sweep
 from limner.nodes import NODES
 from limner.nodes.values import Image
-from limner.sweeps import Sweep
+from limner.sweep_row import Row
+from limner.sweeps import Shared, Sweep
 
 
 class Word(Node):
@@ -291,3 +296,29 @@ def test_a_thousand_variants_hold_few_pictures(new: New, monkeypatch: pytest.Mon
     gc.collect()
     assert most < 20
     assert max(sweep.grid().size) < 6500
+
+
+def test_a_file_that_changes_while_it_is_read_is_never_taken_for_the_old_one(new: New) -> None:
+    """What was made of the new content is not noted as made of the old."""
+
+    def picture(grey: int) -> None:
+        PIL.Image.new("RGB", (64, 64), (grey, grey, grey)).save("in.png")
+
+    nodes = {
+        "load": {"type": "LoadImage", "settings": {"file": "in.png"}},
+        "save": {"type": "SaveImage", "wires": {"images": "load"}, "settings": {"path": "p.png"}},
+    }
+    session = new()
+    document = session.document({"limner": 1, "nodes": nodes})
+
+    def changing(what: Row | Shared, plan: Plan) -> Result:
+        picture(200)
+        return session.executor.run(plan)
+
+    picture(100)
+    axes = [Axis("save.quality", (90,))]
+    (row,) = make_sweep(session, document, axes, run=changing).run()
+    assert row.state == "done"
+    picture(100)
+    (again,) = make_sweep(session, document, axes).run()
+    assert grey_of(again.files[0]) == 100
