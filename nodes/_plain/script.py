@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import unicodedata
 from collections.abc import Iterable
 from typing import Any
@@ -95,5 +94,6 @@ def identifier(text: str) -> str:
     >>> identifier("2nd-pass")
     'n_2nd_pass'
     """
-    name = re.sub(r"\W", "_", unicodedata.normalize("NFKC", text))  # as Python reads names
+    letters = unicodedata.normalize("NFKC", text)  # as Python reads names
+    name = "".join(letter if f"n{letter}".isidentifier() else "_" for letter in letters)
     return name if name.isidentifier() else f"n_{name}"
