@@ -30,6 +30,7 @@ _DEFAULTS: Final = {
     "Cache-Control": "no-store",
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
 }
+_WITH_HEAD: Final = ("get_artifact", "is_alive", "is_ready")
 _MAY_LAST: Final = ("run_template", "follow_job", "follow_jobs", "get_artifact")
 """Routes that keep time themselves, or whose answer takes as long as the client reads."""
 
@@ -38,7 +39,9 @@ def make_app(service: Service) -> web.Application:
     """The application of aiohttp."""
     app = web.Application(middlewares=[_answerer(service)], client_max_size=MAX_JSON_BYTES)
     for route in ROUTES:
-        app.router.add_route(route.method, route.aiohttp_path, _handler(service, route), name=route.name)
+        resource = app.router.add_resource(route.aiohttp_path)
+        for method in (route.method, "HEAD") if route.name in _WITH_HEAD else (route.method,):
+            resource.add_route(method, _handler(service, route))
     app.on_response_prepare.append(_add_headers)
     app.on_shutdown.append(lambda app: _close_sockets(service))
     return app

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any, Final
 
 from sqlalchemy import RowMapping, Select, false, func, select, true, tuple_
@@ -40,9 +41,12 @@ class History:
 
     def some(self, job_ids: Collection[str]) -> list[Job]:
         """Those of these jobs that there are."""
+        wanted, found = iter(job_ids), []
         with self._database.read() as connection:
-            rows = connection.execute(select(*JOB_COLUMNS).where(jobs.c.id.in_(list(job_ids)))).mappings()
-            return [as_job(row) for row in rows]
+            while part := list(islice(wanted, MAX_PAGE)):  # a statement takes so many values at most
+                rows = connection.execute(select(*JOB_COLUMNS).where(jobs.c.id.in_(part))).mappings()
+                found += [as_job(row) for row in rows]
+        return found
 
     def ended_since(self, time_s: float) -> list[Job]:
         """The jobs that ended then or later, the latest first; of very many not all."""

@@ -17,9 +17,9 @@ from typing import Any, BinaryIO, Final
 from limner.engine.events import EventStream, NodeProgress, Reader
 from limner.engine.models import ResidentModel
 
-STEP_S: Final = 0.05
+STEP_S: Final = 0.1
 """At most so often a step of a node is told."""
-PREVIEW_S: Final = 0.2
+PREVIEW_S: Final = 0.25
 """At most so often a preview is made, and at most a tenth of the time."""
 _HEAD: Final = struct.Struct(">II")
 _MAX_BYTES: Final = 32 << 20

@@ -102,6 +102,8 @@ def test_files_are_asked_for_in_parts_and_kept(serving: Any) -> None:
         assert (part.status, part.body) == (206, b"234")
         assert (await api.ask("GET", path, headers={"If-None-Match": f'"{digest}"'})).status == 304
         assert (await api.ask("GET", path, headers={"Range": "bytes=50-"}, allow_redirects=False)).status == 416
+        asked = await api.ask("HEAD", path)
+        assert (asked.status, asked.headers["Content-Length"], asked.body) == (200, "10", b"")
         api.service.store.blobs.path(digest).unlink()
         assert (await api.ask("GET", path)).status == 410
 
