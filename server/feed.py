@@ -21,6 +21,7 @@ from limner.server.clients import Client
 from limner.server.jobs.errors import UnknownJobError
 from limner.server.jobs.history import MAX_PAGE, History
 from limner.server.jobs.job import FINAL, Job, JobEvent
+from limner.server.views import job_view
 
 T = TypeVar("T")
 
@@ -136,9 +137,6 @@ class Feed:
         self._looked = time.time()
         self._waiters: dict[asyncio.Future[Job], str] = {}
         self._wake = asyncio.Event()
-
-    def __len__(self) -> int:
-        return len(self._followers)
 
     def wake(self) -> None:
         """Something was written: look now."""
@@ -313,8 +311,6 @@ def as_told(job_id: str, event: JobEvent) -> Told:
 
 def job_text(job: Job) -> str:
     """A job as lists show it, as JSON text."""
-    from limner.server.views import job_view
-
     return job_view(job).model_dump_json(exclude_none=True)
 
 

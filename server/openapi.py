@@ -72,8 +72,8 @@ def _operation(route: Route, given: dict[Any, Any]) -> dict[str, Any]:
     if (body := route.model("body")) is not None:
         operation["requestBody"] = {"content": {"application/json": {"schema": given[body, "validation"]}}}
         operation["requestBody"]["required"] = "required" in body.model_json_schema()
-    elif route.name == "upload":
-        operation["requestBody"] = {"content": {"image/*": {}}, "required": True}
+    elif route.takes is not None:
+        operation["requestBody"] = {"content": {route.takes: {}}, "required": True}
     operation["responses"] = dict(_responses(route, given))
     return operation
 

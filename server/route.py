@@ -50,6 +50,8 @@ class Route:
     """What comes as JSON with other statuses."""
     refusals: Sequence[HTTPStatus]
     needs_admin: bool
+    takes: str | None
+    """The media type of a body that is no JSON; ``run`` reads it from the request."""
     hints: Mapping[str, Any]
 
     @property
@@ -88,7 +90,7 @@ class Route:
             arguments["headers"] = read_strings(model, _headers(model, request), "headers")
         if (model := self.model("body")) is not None:
             arguments["body"] = read_model(model, await read_body(request, service.large))
-        elif request.method == "POST" and "request" not in self.hints:
+        elif request.method == "POST" and self.takes is None:
             await read_body(request, service.large)  # which refuses what a page of others could send
         return _response(await self.run(**arguments), self.status)
 
@@ -106,6 +108,7 @@ class Routes(list[Route]):
         also: Mapping[HTTPStatus, type[BaseModel]] | None = None,
         refusals: Sequence[HTTPStatus] = (),
         needs_admin: bool = False,
+        takes: str | None = None,
     ) -> Callable[[Run], Run]:
         """Make a function a route. ``refusals`` are the statuses of problems that are its own."""
 
@@ -113,7 +116,9 @@ class Routes(list[Route]):
             names = inspect.signature(run).parameters
             hints = typing.get_type_hints(run, include_extras=True)
             known = {name: hint for name, hint in hints.items() if name in (*names, "return")}
-            self.append(Route(method, path, run, status, produces or {}, also or {}, refusals, needs_admin, known))
+            self.append(
+                Route(method, path, run, status, produces or {}, also or {}, refusals, needs_admin, takes, known)
+            )
             return run
 
         return put

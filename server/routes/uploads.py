@@ -29,6 +29,7 @@ class UploadView(BaseModel):
     "POST",
     "/v1/uploads",
     status=HTTPStatus.CREATED,
+    takes="image/*",
     refusals=[HTTPStatus.REQUEST_ENTITY_TOO_LARGE, HTTPStatus.INSUFFICIENT_STORAGE],
 )
 async def upload(service: Service, request: web.Request) -> UploadView:
