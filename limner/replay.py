@@ -30,6 +30,9 @@ _WORDS: Final[dict[Kind, str]] = {
 }
 
 
+_NOT_READ: Final = "not read"
+
+
 @dataclass(frozen=True, slots=True)
 class Change:
     """One thing that is not as it was when a picture was made."""
@@ -53,25 +56,34 @@ def changes(then: Provenance, now: Provenance) -> list[Change]:
     """What differs between the making of a picture and a run of its graph here.
 
     What one of the two does not know is no difference. Sources are compared by content, so that a model which lies
-    elsewhere now, or was saved again with the same bytes, is the same.
+    elsewhere now, or was saved again with the same bytes, is the same; a file more or less of a pattern is not.
     """
     return [
-        *_nested("source", then.sources, now.sources, "{node}: {name}"),
-        *_nested("setting", then.resolved, now.resolved, "{node}.{name}"),
+        *_sources(then.sources, now.sources),
+        *_settings(then.resolved, now.resolved),
         *_flat("version", then.software, now.software, absent="not installed"),
         *_devices(then.devices, now.devices),
         *_flat("hardware", then.hardware, now.hardware),
     ]
 
 
-def _nested(
-    kind: Kind, then: Mapping[str, Mapping[str, Any]], now: Mapping[str, Mapping[str, Any]], what: str
-) -> Iterator[Change]:
+def _sources(then: Mapping[str, Mapping[str, str]], now: Mapping[str, Mapping[str, str]]) -> Iterator[Change]:
+    for node, before in then.items():
+        after = now.get(node, before)
+        lost = {name: held for name, held in before.items() if name in after or held not in after.values()}
+        found = {name: held for name, held in after.items() if name in before or held not in before.values()}
+        for name in lost | found:
+            old, new = before.get(name, _NOT_READ), after.get(name, _NOT_READ)
+            if new != old:
+                yield Change("source", f"{node}: {name}", old, new)
+
+
+def _settings(then: Mapping[str, Mapping[str, Any]], now: Mapping[str, Mapping[str, Any]]) -> Iterator[Change]:
     for node, before in then.items():
         for name, old in before.items():
             new = now.get(node, {}).get(name, old)
             if new != old:
-                yield Change(kind, what.format(node=node, name=name), str(old), str(new))
+                yield Change("setting", f"{node}.{name}", str(old), str(new))
 
 
 def _flat(kind: Kind, then: Mapping[str, str], now: Mapping[str, str], absent: str = "") -> Iterator[Change]:

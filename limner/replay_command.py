@@ -6,7 +6,7 @@ import json
 import math
 import tempfile
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -14,8 +14,10 @@ import typer
 from rich.text import Text
 
 from limner.engine.context import Provenance
+from limner.engine.document import Document
 from limner.engine.errors import InputError
 from limner.engine.plan import Plan
+from limner.engine.registry import Registry
 from limner.folders import cache_folder
 from limner.interrupts import raised
 from limner.options import DebugOption, DeviceOption, JsonOption, NodesOption
@@ -52,26 +54,47 @@ def replay(
         raise InputError("--check saves nothing, so it takes no --out", hint="leave one of them out")
     document, then = graph_inside(image)
     document = only_what_pictures_need(document)  # a picture of others must not write a model
-    registry = registry_with(nodes)
-    if not check:
-        with Session(registry=registry, cache_dir=cache_folder(), device=device) as session:
-            plan = Request(session, document, out_path=out_path or f"{image.parent}/").plan()
-            found = _say_what_changed(then, session, plan)
-            result = run_plan(session, plan, _display())
-            if as_json:
-                print(json.dumps({"image": str(image), "changes": found, "paths": paths_of(result)}))
-            else:
-                print_paths(result)
-            exit_for(result, is_kept=True, debug=debug)
-        return
-    wanted = read_pixels(image)
+    making = _Making(image, document, then, registry_with(nodes), device)
+    if check:
+        _check(making, as_json=as_json, debug=debug)
+    else:
+        _make_again(making, out_path or f"{image.parent}/", as_json=as_json, debug=debug)
+
+
+@dataclass(frozen=True)
+class _Making:
+    """A picture, and what is needed to make it again."""
+
+    image: Path
+    document: Document
+    then: Provenance
+    registry: Registry
+    device: str
+
+
+def _make_again(making: _Making, out_path: str, *, as_json: bool, debug: bool) -> None:
+    """Run the graph, from the cache where it can, and save what it gives."""
+    with Session(registry=making.registry, cache_dir=cache_folder(), device=making.device) as session:
+        plan = Request(session, making.document, out_path=out_path).plan()
+        found = _say_what_changed(making.then, session, plan)
+        result = run_plan(session, plan, _display())
+        if as_json:
+            print(json.dumps({"image": str(making.image), "changes": found, "paths": paths_of(result)}))
+        else:
+            print_paths(result)
+        exit_for(result, is_kept=True, debug=debug)
+
+
+def _check(making: _Making, *, as_json: bool, debug: bool) -> None:
+    """Run the graph without the cache, compare, and keep nothing."""
+    image, wanted = making.image, read_pixels(making.image)
     with (
         raised(),  # so that the folder goes with an interrupt
         tempfile.TemporaryDirectory() as folder,
-        Session(registry=registry, device=device) as session,
+        Session(registry=making.registry, device=making.device) as session,
     ):
-        plan = Request(session, document, out_path=f"{folder}/").plan()
-        found = _say_what_changed(then, session, plan)
+        plan = Request(session, making.document, out_path=f"{folder}/").plan()
+        found = _say_what_changed(making.then, session, plan)
         result = run_plan(session, plan, _display())
         exit_for(result, is_kept=False, debug=debug)
         made = [path for path in map(Path, paths_of(result)) if path.suffix.lower() in PICTURES]

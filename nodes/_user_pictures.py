@@ -14,8 +14,9 @@ from limner.engine.user_path import user_path
 def named_files(name: str) -> list[str]:
     """The path itself, or the files that a pattern matches: ``*``, ``?`` and ``[abc]`` as in a shell.
 
-    A file that is called so itself comes before any that the pattern matches. Raises InputError for a pattern that
-    matches nothing, and for a name that no file can have.
+    A file that is called so itself comes before any that the pattern matches. What begins with ``~`` still does, so
+    that a picture says the same of it on every machine. Raises InputError for a pattern that matches nothing, and for
+    a name that no file can have.
     """
     path = user_path(name)
     if not glob.has_magic(name) or path.exists():
@@ -24,7 +25,9 @@ def named_files(name: str) -> list[str]:
     found = [match for match in matches if Path(match).is_file()]
     if not found:
         raise InputError(f"no file matches {name}", hint="mind the folder: paths begin where limner was started")
-    return sorted(found, key=natural)
+    home, _, rest = name.partition("/")
+    begin = str(Path(home).expanduser()) if home.startswith("~") and rest else ""
+    return sorted((f"{home}{match.removeprefix(begin)}" if begin else match for match in found), key=natural)
 
 
 def natural(name: str) -> tuple[list[str | int], str]:

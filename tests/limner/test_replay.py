@@ -183,6 +183,24 @@ def test_a_reference_that_changed_is_named(limner: Any, quick: Any) -> None:
     assert "! another content than then: references: reference.png: sha256:" in answer.stderr
 
 
+def test_what_a_pattern_matches_now_is_named(limner: Any, quick: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file that changed, one more, and one that is gone, also in the home folder; another name alone is no change."""
+    monkeypatch.setenv("HOME", str(Path.cwd()))
+    for name, color in (("a", "red"), ("b", "green"), ("c", "white")):
+        PIL.Image.new("RGB", (64, 64), color).save(f"ref-{name}.png")
+    assert quick("edit_with_references", "--set", "images=~/ref-*.png", "--out", "out.png").code == 0
+    Path("ref-c.png").rename("ref-d.png")
+    assert "! " not in limner("replay", "out.png", "--check").stderr
+    PIL.Image.new("RGB", (64, 64), "blue").save("ref-a.png")
+    Path("ref-b.png").unlink()
+    PIL.Image.new("RGB", (64, 64), "black").save("ref-e.png")
+    said = limner("replay", "out.png", "--check").stderr
+    for name, change in (("a", "sha256:"), ("b", "sha256:"), ("e", "not read -> sha256:")):
+        assert f"! another content than then: references: ~/ref-{name}.png: {change}" in said
+    assert "-> not read" in said
+    assert "ref-d" not in said
+
+
 def test_a_graph_of_graphs_needs_no_other_file(limner: Any, quick: Any, tmp_path: Path) -> None:
     """The picture of a graph with Graph nodes carries what they stood for."""
     nodes = {
