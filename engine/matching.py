@@ -39,12 +39,15 @@ def _best_pairs(before: Nodes, after: Nodes, pairs: Mapping[str, str]) -> dict[s
     votes: Counter[tuple[str, str]] = Counter()
     for name, evidence in _evidence(before, {old: old for old in pairs}, set(pairs)):
         others = alike.get(evidence, ())
-        votes.update((name, other) for other in others if len(others) <= MAX_ALIKE)
+        if len(others) <= MAX_ALIKE:
+            votes.update((name, other) for other in others)
     most = max(votes.values(), default=0)
     found: dict[str, str] = {}
+    taken = set[str]()
     for (old, new), count in votes.items():  # in the order of the files, which breaks ties
-        if count == most and old not in found and new not in found.values():
+        if count == most and old not in found and new not in taken:
             found[old] = new
+            taken.add(new)
     return found
 
 
