@@ -6,6 +6,7 @@ import os
 import re
 import shlex
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -40,6 +41,8 @@ def new(
     session = Session(registry=registry_with(nodes))
     path = _place(name, session, here=here)
     found = read_source(session, source)
+    if found.picture is not None:  # which its own graph may replace, and a template must not
+        found = replace(found, document=session.document(source))
     document = _named(_with_values(session, found, values or ()), path.stem)
     document = _moved(document, session, found, path.parent)
     try:

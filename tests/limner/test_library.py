@@ -122,6 +122,15 @@ def test_new_from_a_picture(limner: Any, quick: Any) -> None:
     assert limner("new", "no", "--from", "b.png").code == 2
 
 
+def test_a_template_from_a_picture_replaces_no_file(limner: Any, quick: Any) -> None:
+    """``--out`` made the picture's graph replace it; a template that was made from it must not."""
+    quick("text_to_image", "--set", "steps=1", "--out", "star.png")
+    before = Path("star.png").read_bytes()
+    limner("new", "stars", "--from", "star.png")
+    assert limner("run", "stars", "--set", "seed=8").stdout == "star-2.png\n"
+    assert Path("star.png").read_bytes() == before
+
+
 def test_new_keeps_graphs_that_are_named_by_path(limner: Any, tmp_path: Path) -> None:
     """A copy in another folder still finds the files that the original took as nodes."""
     (tmp_path / "parts").mkdir()
