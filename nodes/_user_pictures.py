@@ -6,9 +6,13 @@ import glob
 import re
 from collections.abc import Callable
 from pathlib import Path
+from typing import Final
 
 from limner.engine.errors import InputError
 from limner.engine.user_path import user_path
+
+_MAX_BYTES: Final = 1 << 30
+"""A header says nothing of how long a file is; no picture of as many pixels as are read is longer than this."""
 
 
 def named_files(name: str) -> list[str]:
@@ -39,9 +43,16 @@ def natural(name: str) -> tuple[list[str | int], str]:
 def content_of(name: str) -> bytes:
     """A whole file. Raises InputError that names it."""
     try:
-        return user_path(name).read_bytes()
+        path = user_path(name)
+        _check_length(path, name)
+        return path.read_bytes()
     except OSError as error:
         raise InputError(f"{name} cannot be read: {error.strerror or error}") from error
+
+
+def _check_length(path: Path, name: str) -> None:
+    if path.stat().st_size > _MAX_BYTES:
+        raise InputError(f"{name} is larger than 1 GiB", hint="save it again, smaller")
 
 
 def size_of(name: str) -> tuple[int, int]:
@@ -63,6 +74,7 @@ def fault_of(name: str, size: Callable[[str], object] = size_of) -> str | None:
             return f"there is no file {name}"
         if not path.is_file():
             return f"{name} is not a file"
+        _check_length(path, name)
         size(name)
     except InputError as error:
         return said(error)

@@ -284,3 +284,15 @@ def test_files_count_by_content(tmp_path: Path) -> None:
     assert LoadReferenceImages(files=(second,)).fingerprint() == same
     save(tmp_path / "a.png", gradient((64, 64)))
     assert LoadReferenceImages(files=(first,)).fingerprint() != same
+
+
+def test_a_file_that_is_endlessly_long_is_refused_unread(tmp_path: Path) -> None:
+    """Before its content is hashed, however small the picture that its header promises."""
+    path = tmp_path / "long.png"
+    PIL.Image.new("RGB", (64, 64)).save(path)
+    with path.open("r+b") as file:
+        file.truncate((1 << 30) + 1)  # a hole, which takes no room
+    node = LoadReferenceImages(files=(str(path),))
+    assert [message for _, message in node.problems()] == [f"{path} is larger than 1 GiB: save it again, smaller"]
+    with pytest.raises(InputError, match="larger than 1 GiB"):
+        node.fingerprint()
