@@ -10,6 +10,7 @@ import time
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any, Final
 
@@ -44,7 +45,9 @@ def served(data: Path, *options: str) -> Iterator[Served]:
     variables = os.environ | {"LIMNER_CACHE_DIR": str(data / "cache"), "OMP_NUM_THREADS": "1"}
     variables.pop("LIMNER_TOKEN", None)
     began = time.perf_counter()
-    process = subprocess.Popen([*command, "--nodes", str(NODES), *options], stdout=subprocess.PIPE, text=True, env=variables)
+    process = subprocess.Popen(
+        [*command, "--nodes", str(NODES), *options], stdout=subprocess.PIPE, text=True, env=variables
+    )
     try:
         assert process.stdout is not None, "it was asked for"
         line = process.stdout.readline()
@@ -78,7 +81,7 @@ async def post(session: ClientSession, path: str, body: Any = None) -> Any:
     """What a POST answers. Raises ClientResponseError for what is refused."""
     async with session.post(path, json={} if body is None else body) as answer:
         answer.raise_for_status()
-        return await answer.json()
+        return await answer.json() if answer.status != HTTPStatus.NO_CONTENT else None
 
 
 async def get(session: ClientSession, path: str) -> Any:

@@ -1,8 +1,8 @@
 """How far the server reaches: its start, its size, large graphs, many clients, interrupting, a long queue.
 
-Run with ``python benchmarks/server_load.py [--only NAME ...] [--json]``. Each part starts a server of its own, asks it over
-HTTP, and watches its processes through /proc (Linux). What is to be small beside something else is measured beside it in
-the same run: a graph against the same graph run by ``Session`` here, requests against those to a server that only says ok.
+Run with ``python benchmarks/server_load.py [--only NAME ...] [--json]``. Each part starts a server of its own, asks it
+over HTTP, and watches its processes through /proc (Linux). What is to be small beside something else is measured beside
+it in the same run: a graph against the same graph run by ``Session`` here, requests against a server that only says ok.
 """
 
 from __future__ import annotations
@@ -41,6 +41,7 @@ from limner.session import Session
 NODES_OF_A_GRAPH: Final = 5_000
 CLIENTS: Final = 200
 REQUESTS_A_SECOND: Final = 50
+JOBS: Final = 40
 QUEUED: Final = 10_000
 PAGE: Final = 1_000
 
@@ -69,12 +70,16 @@ async def start(folder: Path) -> list[Figure]:
             async with ClientSession(server.url) as session:
                 for path in ("/v1/templates", "/v1/nodes", "/openapi.json", "/readyz", "/v1/jobs"):
                     await get(session, path) if path != "/readyz" else await (await session.get(path)).read()
-            runs.append((server.ready_s, server.ready_cpu_s, memory_mb(server.process.pid), has_torch(server.process.pid)))
+            runs.append(
+                (server.ready_s, server.ready_cpu_s, memory_mb(server.process.pid), has_torch(server.process.pid))
+            )
     worst = {name: max(run[2][name] for run in runs) for name in ("Pss", "Rss")}
     return [
         at_most("ready, median of 5", median(run[0] for run in runs), "s", 2, digits=2),
         at_most("ready, CPU time, median of 5", median(run[1] for run in runs), "s", digits=2),
-        Figure("torch in memory then", str(any(run[3] for run in runs)).lower(), "false", not any(run[3] for run in runs)),
+        Figure(
+            "torch in memory then", str(any(run[3] for run in runs)).lower(), "false", not any(run[3] for run in runs)
+        ),
         at_most("idle, Pss", worst["Pss"], "MB", 120, digits=1),
         at_most("idle, Rss", worst["Rss"], "MB", digits=1),
     ]
@@ -112,6 +117,7 @@ async def _side_by_side(
     began = time.process_time()
     result = beside.start(graph).wait()
     here = time.process_time() - began
+    assert result is not None, "no time limit was given"
     assert result.status == "completed", result.failures
     accepted, there, wall = await _run(server, session, graph)
     return accepted, here / NODES_OF_A_GRAPH * 1e6, there / NODES_OF_A_GRAPH * 1e6, wall
@@ -145,30 +151,36 @@ def _has_worker(server: Served) -> bool:
 
 
 async def many_clients(folder: Path, seconds: float) -> list[Figure]:
-    """200 clients follow a job that draws, and 50 requests a second are answered."""
+    """200 clients follow jobs that draw, and 50 requests a second are answered."""
     with served(folder) as server:
         async with ClientSession(server.url) as session, _saying_ok() as bare:
-            drawing = {"prompt": "a blue star on white", "steps": 1000}
+            drawing = {"prompt": "a star", "steps": 1000}
             first = await post(session, "/v1/run/text_to_image", drawing | {"steps": 1})
             async with following(session, first["id"]) as socket:
                 await until(socket, ["finished"])
-            job = (await post(session, "/v1/run/text_to_image", drawing))["id"]
+            accepted = [await post(session, "/v1/run/text_to_image", drawing | {"seed": n}) for n in range(JOBS)]
+            jobs = [job["id"] for job in accepted]
             listeners = await asyncio.create_subprocess_exec(
-                sys.executable, __file__, "--listen", server.url, job, stdout=asyncio.subprocess.PIPE
+                sys.executable, __file__, "--listen", server.url, *jobs, stdout=asyncio.subprocess.PIPE
             )
             assert listeners.stdout is not None, "it was asked for"
             await listeners.stdout.readline()
-            paths = ["/readyz", "/v1/jobs", f"/v1/jobs/{job}", "/v1/queue", "/v1/models", "/metrics"]
+            paths = ["/readyz", "/v1/jobs", f"/v1/jobs/{jobs[0]}", "/v1/queue", "/v1/models", "/metrics"]
             taken = await _ask_steadily(session, paths, f"{bare}/ok", seconds)
-            state = (await get(session, f"/v1/jobs/{job}"))["state"]
-            assert state == "in_progress", f"the job is {state}: take fewer --seconds"
-            await post(session, f"/v1/jobs/{job}/cancel")
+            assert (await get(session, f"/v1/jobs/{jobs[-1]}"))["state"] == "pending", "take fewer --seconds"
+            for job in reversed(jobs):
+                await post(session, f"/v1/jobs/{job}/cancel")
             heard = (await listeners.communicate())[0].decode()
     return [
-        Figure(f"{CLIENTS} clients, {REQUESTS_A_SECOND} requests a second while a job draws", f"{len(taken['server'])} requests"),
+        Figure(
+            f"{CLIENTS} clients, {REQUESTS_A_SECOND} requests a second while a job draws",
+            f"{len(taken['server'])} requests",
+        ),
         *(at_most(f"a status route, {name}", value, "ms") for name, value in _percentiles(taken["server"]).items()),
         at_most("a status route, the worst", max(taken["server"]) * 1e3, "ms", 250),
-        at_most("a server that only says ok, in the same process as the asker, the worst", max(taken["bare"]) * 1e3, "ms"),
+        at_most(
+            "a server that only says ok, in the same process as the asker, the worst", max(taken["bare"]) * 1e3, "ms"
+        ),
         Figure("messages that the clients heard, fewest and most", heard.strip()),
     ]
 
@@ -213,21 +225,22 @@ class _saying_ok:  # noqa: N801  # a context manager
         await self._runner.cleanup()
 
 
-async def listen(url: str, job: str) -> None:
+async def listen(url: str, *jobs: str) -> None:
     """The part of the clients, in a process of their own: say when all are there; at the end, what they heard."""
 
     async def hear(socket: ClientWebSocketResponse) -> int:
-        count = 0
-        async for message in socket:
+        count = ended = 0
+        while ended < len(jobs):
+            message = await socket.receive()
             count += 1
-            if isinstance(message.data, str) and json.loads(message.data).get("kind") == "finished":
-                break
+            ended += isinstance(message.data, str) and json.loads(message.data).get("kind") == "finished"
         return count
 
     async with ClientSession(url) as session:
         sockets = [await session.ws_connect("/v1/events", max_msg_size=0) for _ in range(CLIENTS)]
         for socket in sockets:
-            await socket.send_json({"do": "follow", "job": job})
+            for job in jobs:
+                await socket.send_json({"do": "follow", "job": job})
         print("all are there", flush=True)
         counts = await asyncio.gather(*(hear(socket) for socket in sockets))
         print(min(counts), max(counts))
@@ -345,7 +358,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
     parser.add_argument("--seconds", type=float, default=20, help="of the many clients")
-    parser.add_argument("--listen", nargs=2, metavar=("URL", "JOB"), help=argparse.SUPPRESS)
+    parser.add_argument("--listen", nargs="+", metavar="URL", help=argparse.SUPPRESS)
     parts: dict[str, Callable[[Path], Awaitable[list[Figure]]]] = {
         "start": start,
         "graphs": large_graphs,

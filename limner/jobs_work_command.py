@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import signal
 import threading
@@ -14,6 +13,7 @@ import typer
 from limner.engine.errors import GraphError
 from limner.folders import cache_folder, jobs_folder
 from limner.jobs_option import JobsDirOption, StoreOption, need_sqlalchemy
+from limner.log_options import LogFormOption, LogLevelOption
 from limner.memory_option import MemoryOption, read_memory
 from limner.options import CacheDirOption, DebugOption, DeviceOption, NodesOption
 from limner.terminal import err, friendly
@@ -36,6 +36,8 @@ def work(
     ] = None,
     jobs_dir: JobsDirOption = None,
     store_url: StoreOption = None,
+    log_form: LogFormOption = None,
+    log_level: LogLevelOption = "info",
     debug: DebugOption = False,
 ) -> None:
     """Run the jobs that wait, and those that come, until Ctrl-C.
@@ -45,6 +47,7 @@ def work(
     """
     need_sqlalchemy()
     from limner.server.jobs import Limits, Supervisor, WorkerSettings
+    from limner.server.log import LogSettings, set_up_log
 
     budgets, faults = read_memory(memory or ())
     if faults:
@@ -56,12 +59,13 @@ def work(
         nodes=tuple(str(file.absolute()) for file in nodes or ()),
         device=device,
         budget_bytes=budgets,
+        log=LogSettings.chosen(log_form, log_level),
     )
     settings.open_session().close()  # says what is wrong with the nodes, before workers would, again and again
     limits = Limits(
         None if keep_days is None else keep_days * _DAY_S, None if keep_gb is None else int(keep_gb * 10**9)
     )
-    logging.getLogger("limner.server").setLevel(logging.INFO)
+    set_up_log(settings.log)
     stop = _stop_on_signals()
     with Supervisor(settings, workers, limits):
         err.print(f"{workers} worker{'s' if workers > 1 else ''} on {settings.folder}; Ctrl-C ends")

@@ -10,6 +10,7 @@ import typer
 from limner.engine.device import DEVICE_NAME, device_hint
 from limner.engine.errors import GraphError, InputError
 from limner.jobs_option import need_sqlalchemy
+from limner.log_options import LogFormOption, LogLevelOption
 from limner.memory_option import MemoryOption, read_memory
 from limner.options import CacheDirOption, DebugOption, DeviceOption, NodesOption
 from limner.terminal import friendly, out
@@ -55,6 +56,8 @@ def serve(
     keep_days: Annotated[
         float | None, typer.Option(min=0, metavar="DAYS", help="Forget jobs that ended longer ago.")
     ] = None,
+    log_form: LogFormOption = None,
+    log_level: LogLevelOption = "info",
     debug: DebugOption = False,
 ) -> None:
     """Serve graphs and templates over HTTP: jobs are kept through crashes, and run one after the other.
@@ -69,6 +72,7 @@ def serve(
     from limner.server.jobs import retention
     from limner.server.jobs.worker import WorkerSettings
     from limner.server.listening import listen
+    from limner.server.log import LogSettings, set_up_log
     from limner.server.serve import ServerSettings
     from limner.server.serve import serve as run
 
@@ -79,7 +83,7 @@ def serve(
     budget, faults = read_memory(memory or ())
     if faults:
         raise GraphError(faults)
-    clients = _clients(token_file)
+    clients, log = _clients(token_file), LogSettings.chosen(log_form, log_level)
     settings = ServerSettings(
         worker=WorkerSettings(
             folder=str(_folder(data)),
@@ -89,12 +93,14 @@ def serve(
             device=device,
             budget_bytes=budget,
             checkpoint_interval_s=checkpoint_s,
+            log=log,
         ),
         workers=workers,
         files=tuple(_existing(path) for path in files or ()),
         kept=retention.Limits(age_s=None if keep_days is None else keep_days * 86400),
     )
     with listen(host, port, has_token=clients is not None) as server:
+        set_up_log(log)
         run(settings, server, clients, on_ready=_say_ready)
 
 

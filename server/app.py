@@ -13,6 +13,7 @@ from aiohttp.typedefs import Middleware
 from limner.server.body import MAX_JSON_BYTES
 from limner.server.clients import Client
 from limner.server.problem import answer_to
+from limner.server.request_log import CLIENT_WENT, REQUEST_ID, id_of, log_request
 from limner.server.route import Route
 from limner.server.routes import ROUTES
 from limner.server.service import Service
@@ -50,17 +51,24 @@ def make_app(service: Service) -> web.Application:
 def _answerer(service: Service) -> Middleware:
     @web.middleware
     async def answer(request: web.Request, handler: Handler) -> web.StreamResponse:
-        """Check who asks, say what is wrong, and count."""
-        began = time.perf_counter()
+        """Check who asks, say what is wrong, count, and write into the log."""
+        began, status = time.perf_counter(), CLIENT_WENT
+        request[REQUEST_ID] = request_id = id_of(request)
         try:
-            request[_CLIENT] = service.guard.check(request)
-            response = await handler(request)
-        except Exception as error:
-            response = answer_to(error)
-        resource = request.match_info.route.resource
-        route = resource.canonical if resource is not None else "other"
-        service.metrics.answered(_known(request.method), route, response.status, time.perf_counter() - began)
-        return response
+            try:
+                request[_CLIENT] = service.guard.check(request)
+                response = await handler(request)
+            except Exception as error:
+                response = answer_to(error, request_id)
+            status = response.status
+            return response
+        finally:
+            resource = request.match_info.route.resource
+            route = resource.canonical if resource is not None else "other"
+            seconds = time.perf_counter() - began
+            service.metrics.answered(_known(request.method), route, status, seconds)
+            client = request.get(_CLIENT)
+            log_request(request, client.name if client is not None else None, status, seconds)
 
     return answer
 
@@ -82,6 +90,7 @@ def _known(method: str) -> str:
 
 async def _add_headers(request: web.Request, response: web.StreamResponse) -> None:
     response.headers.update(_HEADERS)
+    response.headers["X-Request-ID"] = request.get(REQUEST_ID, "")
     for name, value in _DEFAULTS.items():
         response.headers.setdefault(name, value)
     if (digest := response.headers.popall("Limner-SHA256", None)) is not None:

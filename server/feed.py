@@ -82,10 +82,12 @@ class Follower:
             self._must_read_again = True
         self.news.set()
 
-    def tell_latest(self, told: Told, node: str) -> None:
-        """What replaces the last of its kind for this node."""
+    def tell_latest(self, told: Told, node: str) -> bool:
+        """What replaces the last of its kind for this node. Gives whether that was not taken yet."""
+        is_late = (told.kind, told.job, node) in self._latest
         self._latest[told.kind, told.job, node] = told
         self.news.set()
+        return is_late
 
     def forget(self, job_id: str) -> None:
         """Follow a job no more."""
@@ -128,6 +130,8 @@ class Feed:
     """Tells followers. Everything but ``run``'s reading happens on the event loop."""
 
     def __init__(self, history: History, aside: Aside) -> None:
+        self.dropped_previews = 0
+        """Replaced by a later one before their follower took them."""
         self._history = history
         self._aside = aside
         self._followers: set[Follower] = set()
@@ -152,7 +156,8 @@ class Feed:
         if told.job in self._tracks:
             for follower in self._followers:
                 if told.job in follower.cursors:
-                    follower.tell_latest(told, node)
+                    is_late = follower.tell_latest(told, node)
+                    self.dropped_previews += is_late and told.kind == "preview"
 
     @contextmanager
     def joined(self, follower: Follower) -> Iterator[None]:

@@ -53,8 +53,11 @@ class Refused(Exception):
         self.headers = dict(headers or {})
 
 
-def answer_to(error: Exception) -> web.Response:
-    """What a client is told of an error. Of one that nobody foresaw it hears nothing but that there was one."""
+def answer_to(error: Exception, request_id: str) -> web.Response:
+    """What a client is told of an error. Of one that nobody foresaw it hears nothing but that there was one.
+
+    ``request_id`` is what the log calls the request.
+    """
     match error:
         case Refused():
             return problem(error.status, error.detail, hint=error.hint, headers=error.headers)
@@ -81,7 +84,7 @@ def answer_to(error: Exception) -> web.Response:
         case InputError():
             return problem(HTTPStatus.UNPROCESSABLE_ENTITY, error.message, hint=error.hint)
         case StoreError():
-            _log.error("%s", error)
+            _log.error("%s", error, extra={"request": request_id})
             return problem(
                 HTTPStatus.SERVICE_UNAVAILABLE, "the store of jobs cannot be used now: the server's log says why"
             )
@@ -89,7 +92,7 @@ def answer_to(error: Exception) -> web.Response:
             return problem(HTTPStatus.UNPROCESSABLE_ENTITY, error.message, hint=error.hint)
         case TimeoutError():
             return problem(HTTPStatus.SERVICE_UNAVAILABLE, "this took too long", headers={"Retry-After": "2"})
-    _log.error("a request failed", exc_info=error)
+    _log.error("a request failed", exc_info=error, extra={"request": request_id})
     return problem(HTTPStatus.INTERNAL_SERVER_ERROR, "the server failed: its log says why")
 
 

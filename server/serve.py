@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import socket
 import sys
@@ -33,6 +34,8 @@ from limner.server.service import Crew, Service
 from limner.server.submission import Submissions
 from limner.server.uploads import FOLDER, Uploads
 from limner.session import Session
+
+_log = logging.getLogger("limner.server")
 
 SHUTDOWN_S: Final = 2.0
 """How long answers may still take when the server is asked to end."""
@@ -114,8 +117,10 @@ async def _serve(
             async with AsyncExitStack() as stack:
                 service = make_service(settings, Guard(is_local(server), clients), crew, stack)
                 await _begin(service, server, stack)
+                _log.info("serving", extra={"url": url_of(server), "workers": settings.workers})
                 on_ready(url_of(server))
                 await stop.wait()
+                _log.info("ending: what runs is given back")
                 crew.begin_stop()  # while the last answers are given
         finally:
             await asyncio.to_thread(crew.stop)

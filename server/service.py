@@ -77,13 +77,21 @@ class Service:
         return await asyncio.get_running_loop().run_in_executor(self.planners, work)
 
     def hear(self, worker: str, said: Mapping[str, Any], picture: bytes) -> None:
-        """A worker told of a step, a preview, or its models."""
-        if said["kind"] == "models":
-            self.models[worker] = said["models"]
-            if not said["models"]:
-                del self.models[worker]
-            self.feed.wake()  # a job has just ended
-            return
+        """A worker told of a step, a preview, its models or what it counted; or is told of, because it died."""
+        match said["kind"]:
+            case "models":
+                self.models[worker] = said["models"]
+                if not said["models"]:
+                    del self.models[worker]
+                self.feed.wake()  # a job has just ended
+            case "tally":
+                self.metrics.attempted(said)
+            case "death":
+                self.metrics.worker_deaths += 1
+            case _:
+                self._tell_latest(said, picture)
+
+    def _tell_latest(self, said: Mapping[str, Any], picture: bytes) -> None:
         body = json.dumps({name: value for name, value in said.items() if name not in ("kind", "job")})
         told = Told(said["kind"], said["job"], body, picture=picture or None)
         self.feed.tell_latest(told, said["node"])

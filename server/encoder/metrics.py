@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import Final
 
-from limner.server.prometheus import head, single
+from limner.server.prometheus import Histogram, head, single
 
 BOUNDS_S: Final = (0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0)
+_SECONDS: Final = "limner_encoder_encode_seconds"
+_WHAT: Final = "Seconds from a request to its answer, waiting included."
 
 
 @dataclass
@@ -20,15 +21,13 @@ class Metrics:
     """By route and status."""
     prompts: int = 0
     answer_bytes: int = 0
-    _seconds: float = 0.0
-    _buckets: list[int] = field(default_factory=lambda: [0] * (len(BOUNDS_S) + 1))
+    _seconds: Histogram = field(default_factory=lambda: Histogram(_SECONDS, _WHAT, BOUNDS_S))
 
     def encoded(self, prompts: int, size_bytes: int, seconds: float) -> None:
         """Count an answer that was encoded, and how long it took from the request to here."""
         self.prompts += prompts
         self.answer_bytes += size_bytes
-        self._seconds += seconds
-        self._buckets[bisect_left(BOUNDS_S, seconds)] += 1
+        self._seconds.add(seconds)
 
     def text(self, *, waiting: int, model: str | None) -> str:
         """The page; ``model`` is the identity, None while it loads."""
@@ -42,17 +41,7 @@ class Metrics:
         if model is not None:
             lines += _head("model_info", "gauge", "The model, by its identity.")
             lines.append(f'limner_encoder_model_info{{model="{model}"}} 1')
-        return "\n".join([*lines, *self._histogram(), ""])
-
-    def _histogram(self) -> list[str]:
-        lines = _head("encode_seconds", "histogram", "Seconds from a request to its answer, waiting included.")
-        total = 0
-        for bound, count in zip((*BOUNDS_S, "+Inf"), self._buckets, strict=True):
-            total += count
-            lines.append(f'limner_encoder_encode_seconds_bucket{{le="{bound}"}} {total}')
-        lines.append(f"limner_encoder_encode_seconds_sum {self._seconds!r}")
-        lines.append(f"limner_encoder_encode_seconds_count {total}")
-        return lines
+        return "\n".join([*lines, *self._seconds.lines(), ""])
 
 
 def _head(name: str, kind: str, what: str) -> list[str]:

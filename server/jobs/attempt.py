@@ -7,14 +7,14 @@ import logging
 import threading
 import time
 from collections.abc import Callable
-from contextlib import nullcontext
+from contextlib import ExitStack, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
 from limner.engine.context import Provenance
 from limner.engine.errors import GraphError, LimnerError, StoreError
-from limner.engine.events import EventStream, Reader
+from limner.engine.events import Event, EventStream, Reader
 from limner.engine.result import Result
 from limner.engine.run import Run
 from limner.server.jobs.errors import LeaseLostError
@@ -24,7 +24,11 @@ from limner.server.jobs.live import LivePipe
 from limner.server.jobs.pulse import Pulse
 from limner.server.jobs.recorder import Recorder
 from limner.server.jobs.results import Results
+from limner.server.jobs.run_log import log_event
+from limner.server.jobs.spans import AttemptSpans, Tracing
 from limner.server.jobs.store import JobStore
+from limner.server.jobs.tally import End, Tally
+from limner.server.log import saying
 from limner.session import Session
 
 TELL_S: Final = 0.1
@@ -41,26 +45,45 @@ class Attempt:
     """Runs one claimed job to its end, whatever that is. ``drain`` asks it to stop and give the job back."""
 
     def __init__(
-        self, store: JobStore, session: Session, claim: Claim, drain: threading.Event, live: LivePipe | None = None
+        self,
+        store: JobStore,
+        session: Session,
+        claim: Claim,
+        drain: threading.Event,
+        live: LivePipe | None = None,
+        tracing: Tracing | None = None,
     ) -> None:
+        self.tally = Tally(claim.waited_s)
+        """What was counted."""
         self._store = store
         self._session = session
         self._claim = claim
         self._drain = drain
         self._live = live
+        self._tracing = tracing
+        self._spans: AttemptSpans | None = None
         self._recorder = Recorder()
         self._run: Run | None = None
         self._pulse = Pulse(store.leases, claim, drain, self._cancel_run)
 
     def run(self) -> None:
         """Run the job. Raises StuckError where the process must end; other errors are the job's."""
-        _log.info("job %s: begun", self._claim.job_id)
+        with ExitStack() as stack:
+            stack.enter_context(saying(job=self._claim.job_id))
+            if self._tracing is not None:
+                self._spans = stack.enter_context(self._tracing.attempt(self._claim))
+            _log.info("job begun", extra={"waited_s": self._claim.waited_s})
+            _log.debug("its graph", extra={"graph": self._claim.graph})
+            self._attempt()
+
+    def _attempt(self) -> None:
         try:
             with self._pulse:
                 folder = self._store.workspace.open(self._claim)
                 self._work(folder)
         except LeaseLostError as error:
             _log.warning("%s", error)
+            self._note_end("lost")
         except StoreError as error:  # such as a full disk where the job's folder was to be
             self._end(Ending("failed", error.message, error.hint))
         finally:
@@ -93,7 +116,7 @@ class Attempt:
         told_at = time.monotonic()
         while not reader.is_over:
             if (event := reader.read(timeout_s=TELL_S / 2)) is not None:
-                self._recorder.note(event)
+                self._note(event)
             if self._pulse.reason == "lost":
                 raise LeaseLostError(f"job {self._claim.job_id} is another worker's, or it ended")
             stop_s = self._store.leases.patience.stop_s
@@ -103,6 +126,13 @@ class Attempt:
                 self._tell()
                 told_at = time.monotonic()
         return True
+
+    def _note(self, event: Event) -> None:
+        self._recorder.note(event)
+        self.tally.note(event)
+        log_event(event)
+        if self._spans is not None:
+            self._spans.note(event)
 
     def _tell(self) -> None:
         told, nodes = self._recorder.take()
@@ -117,7 +147,7 @@ class Attempt:
         elif reason in ("pause", "drain"):
             told, nodes = self._recorder.take()
             self._insist(lambda: self._store.leases.give_back(self._claim, "its worker ended", told, nodes))
-            _log.info("job %s: given back", self._claim.job_id)
+            self._note_end("given back")
         else:
             self._end(Ending("cancelled"))
 
@@ -141,8 +171,15 @@ class Attempt:
     def _end(self, ending: Ending) -> None:
         told, nodes = self._recorder.take()
         self._insist(lambda: self._store.leases.finish(self._claim, ending, told, nodes))
-        why = "" if ending.message is None else f", {ending.message}"
-        _log.info("job %s: %s%s", self._claim.job_id, ending.status, why)
+        if ending.message is not None:  # which may quote what users wrote
+            _log.debug("why it ended so", extra={"said": ending.message})
+        self._note_end(ending.status, ending.seconds)
+
+    def _note_end(self, end: End, seconds: float | None = None) -> None:
+        self.tally.end = end
+        if self._spans is not None:
+            self._spans.ended(end)
+        _log.info("job %s", end, extra={"seconds": seconds})
 
     def _insist(self, write: Callable[[], None]) -> None:
         """Write, again and again while the store fails: what is known must not be lost to a disk that is full for now.
@@ -156,7 +193,7 @@ class Attempt:
             except StoreError as error:
                 if self._drain.is_set():
                     raise LeaseLostError(f"job {self._claim.job_id} could not be settled: {error}") from error
-                _log.warning("job %s: %s; trying again", self._claim.job_id, error)
+                _log.warning("%s; trying again", error)
                 self._drain.wait(_RETRY_S)
 
 

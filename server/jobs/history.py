@@ -28,6 +28,17 @@ class Page:
     next: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How the store stands."""
+
+    jobs: Mapping[str, int]
+    """How many there are in each state."""
+    oldest: float | None
+    """When the job was handed in that has waited longest, of those that may begin."""
+    is_paused: bool
+
+
 class History:
     """Reads the store. ``client`` in a method is whose jobs may be seen; None sees all. All raise StoreError."""
 
@@ -93,6 +104,13 @@ class History:
         with self._database.read() as connection:
             found = connection.execute(select(jobs.c.state, func.count().label("jobs")).group_by(jobs.c.state))
             return {row.state: row.jobs for row in found}
+
+    def standing(self) -> Standing:
+        """What who runs a server wants to know at a glance."""
+        waiting = (jobs.c.state == "pending") & (jobs.c.is_paused == false())
+        with self._database.read() as connection:
+            oldest = connection.execute(select(func.min(jobs.c.created)).where(waiting)).scalar()
+        return Standing(self.counts(), oldest, self.is_paused())
 
     def count_waiting(self, client: str) -> int:
         """How many jobs of a client wait, also paused ones."""

@@ -62,6 +62,8 @@ class Claim:
     job_id: str
     fence: int
     graph: str
+    waited_s: float | None = None
+    """Since it was handed in; None where it was begun before."""
 
 
 @dataclass(frozen=True, slots=True)

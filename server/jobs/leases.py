@@ -77,9 +77,17 @@ class Leases:
             self._take_from(connection, (jobs.c.lease_until < now,), now)
             if is_paused:
                 return None
-            wanted = select(jobs.c.id, jobs.c.client, jobs.c.rank, jobs.c.turn, jobs.c.fence, jobs.c.attempts)
+            columns = (
+                jobs.c.id,
+                jobs.c.client,
+                jobs.c.rank,
+                jobs.c.turn,
+                jobs.c.fence,
+                jobs.c.attempts,
+                jobs.c.created,
+            )
             order = (jobs.c.rank, jobs.c.turn, jobs.c.place)
-            row = connection.execute(wanted.where(_claimable()).order_by(*order).limit(1)).first()
+            row = connection.execute(select(*columns).where(_claimable()).order_by(*order).limit(1)).first()
             if row is None:
                 return None
             note_served(connection, row.client, row.rank, row.turn)
@@ -98,7 +106,8 @@ class Leases:
             connection.execute(taken)
             append(connection, row.id, now, [("started", {"attempt": row.attempts + 1})])
             graph = connection.execute(select(documents.c.graph).where(documents.c.job_id == row.id)).scalar_one()
-            return Claim(row.id, row.fence + 1, graph)
+            waited_s = None if row.attempts else max(now - row.created, 0.0)
+            return Claim(row.id, row.fence + 1, graph, waited_s)
 
     def extend(self, claim: Claim) -> None:
         """Say that the worker lives. Raises LeaseLostError."""

@@ -1,4 +1,4 @@
-"""What a worker tells past the store while somebody watches: steps as they are made, previews, models that are alive.
+"""What a worker tells past the store while somebody watches: steps as they are made, previews, counts, live models.
 
 It goes through the worker's standard output, as frames. Nothing is lost with them: what must be known is in the store.
 """
@@ -16,6 +16,7 @@ from typing import Any, BinaryIO, Final
 
 from limner.engine.events import EventStream, NodeProgress, Reader
 from limner.engine.models import ResidentModel
+from limner.server.jobs.tally import Tally
 
 STEP_S: Final = 0.1
 """At most so often a step of a node is told."""
@@ -59,6 +60,10 @@ class LivePipe:
             for one in models
         ]
         self._write({"kind": "models", "models": found})
+
+    def tell_tally(self, tally: Tally) -> None:
+        """Tell what was counted in an attempt."""
+        self._write({"kind": "tally", **tally.as_data()})
 
     def _tell(self, job_id: str, reader: Reader) -> None:
         told_at: dict[str, float] = {}

@@ -50,7 +50,7 @@ class Pulse:
                 self._stop("lost")
                 return
             except StoreError as error:  # it may come back before the lease is over
-                _log.warning("job %s: %s", self._claim.job_id, error)
+                _log.warning("%s", error)
                 self._is_over.wait(1.0)
 
     def _stop(self, reason: Reason | None) -> None:

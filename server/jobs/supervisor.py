@@ -176,6 +176,8 @@ class _Crew:
             self._store.leases.vanished(self.name)  # it had no time to give its job back
         else:
             self._store.leases.died(self.name, describe_end(code))
+            if self._hear is not None:
+                self._hear(self.name, {"kind": "death"}, b"")
         self._store.presence.forget(self.name)
 
     def _plan_next(self, code: int, now: float) -> None:

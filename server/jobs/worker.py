@@ -23,7 +23,9 @@ from limner.engine.registry import Registry
 from limner.server.jobs.attempt import Attempt, StuckError
 from limner.server.jobs.leases import Patience
 from limner.server.jobs.live import LivePipe
+from limner.server.jobs.spans import Tracing, open_tracing
 from limner.server.jobs.store import JobStore
+from limner.server.log import LogSettings, saying, set_up_log
 from limner.session import Session
 
 STARTED_ANEW: Final = 75
@@ -52,6 +54,7 @@ class WorkerSettings:
     budget_bytes: Mapping[str, int] = field(default_factory=dict)
     checkpoint_interval_s: float = 2.0
     patience: Patience = field(default_factory=Patience)
+    log: LogSettings = field(default_factory=LogSettings)
 
     def open_store(self) -> JobStore:
         """The store that the worker takes from. Raises StoreError, InputError."""
@@ -82,11 +85,18 @@ class WorkerSettings:
     def from_json(cls, line: str) -> WorkerSettings:
         """What ``to_json`` wrote."""
         fields = json.loads(line)
-        patience, nodes = Patience(**fields.pop("patience")), tuple(fields.pop("nodes"))
-        return cls(**fields, patience=patience, nodes=nodes)
+        patience, nodes, log = Patience(**fields.pop("patience")), tuple(fields.pop("nodes")), fields.pop("log")
+        return cls(**fields, patience=patience, nodes=nodes, log=LogSettings(**log))
 
 
-def work(store: JobStore, session: Session, worker: str, drain: threading.Event, live: LivePipe | None = None) -> None:
+def work(
+    store: JobStore,
+    session: Session,
+    worker: str,
+    drain: threading.Event,
+    live: LivePipe | None = None,
+    tracing: Tracing | None = None,
+) -> None:
     """Run jobs until ``drain`` is set. Raises StuckError where only ending the process helps, StoreError."""
     with store.presence.enter(worker):
         while not drain.is_set():
@@ -94,7 +104,12 @@ def work(store: JobStore, session: Session, worker: str, drain: threading.Event,
             if claim is None:
                 drain.wait(IDLE_S)
             else:
-                Attempt(store, session, claim, drain, live).run()
+                attempt = Attempt(store, session, claim, drain, live, tracing)
+                try:
+                    attempt.run()
+                finally:
+                    if live is not None:
+                        live.tell_tally(attempt.tally)
                 if live is not None:
                     live.tell_models(session.models())
     store.presence.forget(worker)  # only now, with no job in hand: a lock that nobody holds tells of a death
@@ -102,24 +117,27 @@ def work(store: JobStore, session: Session, worker: str, drain: threading.Event,
 
 def main() -> int:
     """The process. Gives its exit code."""
-    logging.basicConfig(level=logging.WARNING, format="%(message)s")
-    _log.setLevel(logging.INFO)
     drain = threading.Event()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches whoever started us, who then ends us in order
     signal.signal(signal.SIGTERM, lambda number, frame: _begin_end(drain))
     live = _take_output()
     lines = iter(sys.stdin.readline, "")
     name, settings = next(lines).strip(), WorkerSettings.from_json(next(lines))
+    set_up_log(settings.log)
+    tracing = open_tracing()
     threading.Thread(target=_hear, args=(drain, live), name="limner lifeline", daemon=True).start()
     try:
-        with settings.open_store() as store, settings.open_session() as session:
-            work(store, session, name, drain, live)
+        with saying(worker=name), settings.open_store() as store, settings.open_session() as session:
+            work(store, session, name, drain, live, tracing)
     except StuckError:
         _log.error("a node does not stop: the process ends with it")
         return STARTED_ANEW
     except LimnerError as error:
         _log.error("%s", error)
         return BROKEN if not isinstance(error, StoreError) else 1
+    finally:
+        if tracing is not None:
+            tracing.flush()
     return 0
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from http import HTTPStatus
 from importlib.metadata import version
 from typing import Any
@@ -41,9 +42,14 @@ async def is_ready(service: Service) -> web.Response:
 @routes.add("GET", "/metrics", produces={HTTPStatus.OK: "text/plain"}, needs_admin=True)
 async def get_metrics(service: Service) -> web.Response:
     """What the server counts, for Prometheus."""
-    history = service.store.history
-    jobs, is_paused = await service.aside(lambda: (history.counts(), history.is_paused()))
-    text = service.metrics.text(jobs, followers=service.streams, is_paused=is_paused)
+    standing = await service.aside(service.store.history.standing)
+    text = service.metrics.text(
+        standing,
+        [model for models in service.models.values() for model in models],
+        now=time.time(),
+        followers=service.streams,
+        dropped_previews=service.feed.dropped_previews,
+    )
     return web.Response(body=text.encode(), headers={"Content-Type": CONTENT_TYPE})
 
 

@@ -1,0 +1,1 @@
+../../limner/log_options.py
