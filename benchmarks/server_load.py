@@ -41,7 +41,7 @@ from limner.session import Session
 NODES_OF_A_GRAPH: Final = 5_000
 CLIENTS: Final = 200
 REQUESTS_A_SECOND: Final = 50
-JOBS: Final = 40
+JOBS: Final = 3
 QUEUED: Final = 10_000
 PAGE: Final = 1_000
 
@@ -167,7 +167,9 @@ async def many_clients(folder: Path, seconds: float) -> list[Figure]:
             await listeners.stdout.readline()
             paths = ["/readyz", "/v1/jobs", f"/v1/jobs/{jobs[0]}", "/v1/queue", "/v1/models", "/metrics"]
             taken = await _ask_steadily(session, paths, f"{bare}/ok", seconds)
-            assert (await get(session, f"/v1/jobs/{jobs[-1]}"))["state"] == "pending", "take fewer --seconds"
+            assert (await get(session, f"/v1/jobs/{jobs[-1]}"))["state"] in ("pending", "in_progress"), (
+                "take fewer --seconds"
+            )
             for job in reversed(jobs):
                 await post(session, f"/v1/jobs/{job}/cancel")
             heard = (await listeners.communicate())[0].decode()

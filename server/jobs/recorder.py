@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from itertools import islice
 from typing import Any, Final
 
@@ -24,13 +23,13 @@ class Recorder:
     """
 
     def __init__(self) -> None:
-        self._runs: dict[str, NodeRun] = {}
-        """By node, its row. One that has ended leaves once it is written."""
+        self._runs: dict[str, dict[str, Any]] = {}
+        """By node, the fields of its row. One that has ended leaves once it is written."""
         self._changed: dict[str, dict[str, Any]] = {}
         self._progress: dict[str, dict[str, Any]] = {}
         self._models: list[Mapping[str, Any]] = []
         self._warnings: list[Mapping[str, Any]] = []
-        self._dirty: dict[str, NodeRun] = {}
+        self._dirty: dict[str, dict[str, Any]] = {}
 
     def note(self, event: ev.Event) -> None:
         """Take an event of the run."""
@@ -63,7 +62,7 @@ class Recorder:
         progress = {"nodes": self._progress, "models": self._models}
         if any(progress.values()):
             told.append(("progress", {name: value for name, value in progress.items() if value}))
-        rows = list(self._dirty.values())
+        rows = [NodeRun(**fields) for fields in self._dirty.values()]
         for row in rows:
             if row.state != "running":
                 self._runs.pop(row.node, None)
@@ -77,10 +76,11 @@ class Recorder:
         self._row(node, **{name: value for name, value in values.items() if name != "hint"})
 
     def _row(self, node: str, **values: Any) -> None:
-        known = self._runs.get(node) or NodeRun(node, "running")
+        row = self._runs.setdefault(node, {"node": node, "state": "running"})
         if (message := values.get("message")) is not None:
             values["message"] = storable(message)
-        self._runs[node] = self._dirty[node] = replace(known, **values)
+        row.update(values)
+        self._dirty[node] = row
 
     def _note_model(self, event: ev.ModelFetching | ev.ModelLoading | ev.ModelLoaded | ev.ModelDropped) -> None:
         said = {name: value for name, value in ev.as_dict(event).items() if name not in ("seq", "time")}
