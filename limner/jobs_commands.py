@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from limner.engine.errors import InputError
+from limner.jobs_backup_commands import backup, restore
 from limner.jobs_option import JobArg, JobsDirOption, StoreOption, need_sqlalchemy, open_store
 from limner.jobs_work_command import work
 from limner.options import DebugOption, GraphArg, JsonOption, NodesOption, SetOption
@@ -69,6 +70,7 @@ def list_jobs(
     state: Annotated[
         State | None, typer.Option(help="Only those of one state; pending ones come in their order.")
     ] = None,
+    client: Annotated[str | None, typer.Option(metavar="NAME", help="Only those of one client of a server.")] = None,
     limit: Annotated[int, typer.Option("--limit", "-n", min=1, max=1000, help="How many at most.")] = 20,
     after: Annotated[str | None, typer.Option(metavar="JOB", help="Those that follow this one in the list.")] = None,
     as_json: JsonOption = False,
@@ -81,9 +83,9 @@ def list_jobs(
 
     with open_store(jobs_dir, store_url) as store:
         if state == "pending":
-            page = store.history.waiting(after=after, limit=limit)
+            page = store.history.waiting(client=client, after=after, limit=limit)
         else:
-            page = store.history.page(state=state, after=after, limit=limit)
+            page = store.history.page(state=state, client=client, after=after, limit=limit)
         is_paused = store.history.is_paused()
     if as_json:
         print(json.dumps({"jobs": [asdict(job) for job in page.jobs], "next": page.next, "is_paused": is_paused}))
@@ -102,15 +104,21 @@ def list_jobs(
 @friendly
 def show_job(
     job_id: JobArg,
+    follows: Annotated[
+        bool, typer.Option("--follow", "-f", help="Say what happens, until it has ended; exit code 0 if it completed.")
+    ] = False,
     as_json: JsonOption = False,
     jobs_dir: JobsDirOption = None,
     store_url: StoreOption = None,
     debug: DebugOption = False,
 ) -> None:
     """Say everything about a job: its nodes, why it failed, where its files are."""
+    from limner.jobs_follow import follow
     from limner.jobs_tables import job_data, job_page
 
     with open_store(jobs_dir, store_url) as store:
+        if follows:
+            raise typer.Exit(follow(store, job_id, as_json=as_json))
         job = store.history.job(job_id)
         if as_json:
             print(json.dumps(job_data(store, job)))
@@ -198,6 +206,8 @@ def resume(
         store.queue.resume_all()
 
 
+app.command(epilog="Example:  limner jobs backup jobs-monday.db")(backup)
+app.command(epilog="Example:  limner jobs restore jobs-monday.db --replace")(restore)
 app.command(epilog="Example:  limner jobs work --device cuda:0 --keep-days 30")(work)
 
 

@@ -21,12 +21,15 @@ _STYLES = {"completed": "green", "failed": "red", "in_progress": "cyan"}
 
 def jobs_table(jobs: Iterable[Job]) -> RenderableType:
     """One job a line."""
-    table = table_of("job", "state", "graph", "handed in", "took", "")
+    jobs = list(jobs)
+    has_clients = any(job.client for job in jobs)
+    table = table_of("job", "state", "graph", *(["client"] if has_clients else []), "handed in", "took", "")
     for job in jobs:
+        client = [printable(job.client)] if has_clients else []
         said = printable((job.message or "").partition("\n")[0], one_line=True)
-        table.add_row(
-            Text(job.id, style="cyan"), _state(job), printable(job.name), _when(job.created), _took(job), said
-        )
+        name = printable(job.name, one_line=True)
+        row = (Text(job.id, style="cyan"), _state(job), name, *client, _when(job.created), _took(job), said)
+        table.add_row(*row)
     return table
 
 
@@ -37,6 +40,7 @@ def job_page(job: Job, nodes: Sequence[NodeRun], files: Sequence[tuple[Artifact,
     for name, value in (
         ("job", job.id),
         ("graph", printable(job.name)),
+        ("client", printable(job.client)),
         ("state", _state(job)),
         ("handed in", _when(job.created)),
         ("took", _took(job)),

@@ -26,6 +26,11 @@ class Blobs:
         self._folder = folder
         self._clock = clock
 
+    @property
+    def folder(self) -> Path:
+        """Where they are."""
+        return self._folder
+
     def path(self, digest: str) -> Path:
         """Where the content with this hash is, if it is here. Raises ValueError for what is no hash."""
         if not re.fullmatch("[0-9a-f]{64}", digest):

@@ -38,6 +38,11 @@ class Presence:
         """Those workers that were on this machine and have ended."""
         return [worker for worker in workers if self._is_gone(worker)]
 
+    def living(self) -> list[str]:
+        """The workers of this machine that live."""
+        workers = [file.stem for file in self._folder.glob("*.lock")]
+        return [worker for worker in workers if not self._is_gone(worker)]
+
     def forget(self, worker: str) -> None:
         """Delete the file of a worker that has ended, once nothing asks for it any more."""
         self._path(worker).unlink(missing_ok=True)

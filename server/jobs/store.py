@@ -46,6 +46,11 @@ class JobStore:
         """For whoever looks."""
         self.retention = Retention(self._database, self.blobs, self.workspace, clock)
 
+    @property
+    def file(self) -> Path | None:
+        """The database, where it is one file."""
+        return Path(str(self._database.url.database)) if self._database.is_sqlite else None
+
     def close(self) -> None:
         """Let the connections go."""
         self._database.close()

@@ -115,7 +115,14 @@ def test_work_runs_what_waits_until_it_is_interrupted(limner: Any, tmp_path: Pat
         said = [process.stderr.readline() for _ in range(3)]
         process.send_signal(signal.SIGINT)
         assert process.wait(60) == 0
-    assert said[1:] == [f"job {job}: begun\n", f"job {job}: completed\n"]
+    assert [line.partition("message=")[2].split(" waited")[0].split(" seconds")[0] for line in said[1:]] == [
+        '"job begun"',
+        '"job completed"',
+    ]
+    assert all(f"job={job}" in line and "worker=w-" in line for line in said[1:])
+    followed = limner("jobs", "show", job, "--follow")
+    assert [line[9:] for line in followed.stdout.splitlines()][:2] == ["waits: accepted", "begun"]
+    assert followed.stdout.endswith("completed\n")
     (path,) = limner("jobs", "save", job).stdout.splitlines()
     assert list(json.loads(Path(path).read_text())["a"].values()) == [7]
 
@@ -125,3 +132,35 @@ def test_work_says_what_is_wrong_before_it_begins(limner: Any, tmp_path: Path) -
     assert limner("jobs", "work", "--nodes", str(tmp_path / "nothing.py")).code == 2
     assert limner("jobs", "work", "--memory", "much").code == 2
     assert limner("jobs", "list", "--store", "mysql://host/name").code == 2
+
+
+def test_backup_and_restore(limner: Any, tmp_path: Path) -> None:
+    """``backup`` names its file and replaces none; ``restore`` lets no job go unasked."""
+    job = limner("jobs", "add", "text_to_image", *QUICK).stdout.strip()
+    file = str(tmp_path / "backup.db")
+    assert limner("jobs", "backup", file).stdout.strip() == file
+    assert limner("jobs", "backup", file).code == 2
+    limner("jobs", "add", "text_to_image", *QUICK)
+    assert "--replace" in limner("jobs", "restore", file).stderr
+    assert "1 jobs are in" in limner("jobs", "restore", file, "--replace").stderr
+    assert [one["id"] for one in limner("jobs", "list", "--json").json["jobs"]] == [job]
+
+
+def test_a_list_can_be_of_one_client(limner: Any, jobs_dir: Path) -> None:
+    """``--client`` narrows both lists; whose a job is is shown where there are clients."""
+    with JobStore(jobs_dir) as store:
+        ids = {name: store.queue.accept(NewJob("{}", client=name)).id for name in ("anna", "bert")}
+    for state in ((), ("--state", "pending")):
+        found = limner("jobs", "list", "--client", "anna", *state, "--json").json["jobs"]
+        assert [job["id"] for job in found] == [ids["anna"]]
+    assert "bert" in limner("jobs", "list").stdout
+
+
+def test_follow_says_how_it_ended(limner: Any, jobs_dir: Path) -> None:
+    """``show --follow`` of a job that failed says why, with exit code 1; ``--json`` has each event on a line."""
+    job = finish(jobs_dir, Ending("failed", "no more \x1b[31mink"))
+    shown = limner("jobs", "show", job, "--follow")
+    assert shown.code == 1
+    assert shown.stdout.endswith("failed: no more \\x1b[31mink\n")
+    lines = limner("jobs", "show", job, "-f", "--json").stdout.splitlines()
+    assert [json.loads(line)["seq"] for line in lines] == [1, 2, 3]

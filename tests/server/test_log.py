@@ -95,7 +95,9 @@ def test_requests_are_logged_without_secrets(serving, lines: list[str]) -> None:
         answer = await api.ask("GET", "/v1/jobs", headers={"X-Request-ID": "from-the-proxy"})
         assert answer.headers["X-Request-ID"] == "from-the-proxy"
         assert len((await api.ask("GET", "/v1/jobs?token=" + ANNA)).headers["X-Request-ID"]) == 16
-        odd = await api.ask("GET", "/v1/jobs", headers={"X-Request-ID": "a b=c", "Authorization": "Bearer " + ANNA + "x"})
+        odd = await api.ask(
+            "GET", "/v1/jobs", headers={"X-Request-ID": "a b=c", "Authorization": "Bearer " + ANNA + "x"}
+        )
         assert odd.headers["X-Request-ID"] != "a b=c"
         await api.ask("GET", "/healthz")
 

@@ -56,7 +56,9 @@ def test_a_job_is_a_span_of_its_nodes(tmp_path: Path) -> None:
 
 def test_without_an_endpoint_nothing_is_imported() -> None:
     """Who asks for no spans pays nothing for them, and needs none of their packages."""
-    look = "import sys, limner.server.jobs.worker as w; w.open_tracing(); print(any('opentele' in m for m in sys.modules))"
+    look = (
+        "import sys, limner.server.jobs.worker as w; w.open_tracing(); print(any('opentele' in m for m in sys.modules))"
+    )
     ran = subprocess.run([sys.executable, "-c", look], capture_output=True, text=True, check=True)
     assert ran.stdout.strip() == "False"
 

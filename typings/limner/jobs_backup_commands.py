@@ -1,0 +1,1 @@
+../../limner/jobs_backup_commands.py
