@@ -28,8 +28,7 @@ def jobs_table(jobs: Iterable[Job]) -> RenderableType:
         client = [printable(job.client)] if has_clients else []
         said = printable((job.message or "").partition("\n")[0], one_line=True)
         name = printable(job.name, one_line=True)
-        row = (Text(job.id, style="cyan"), _state(job), name, *client, _when(job.created), _took(job), said)
-        table.add_row(*row)
+        table.add_row(Text(job.id, style="cyan"), _state(job), name, *client, _when(job.created), _took(job), said)
     return table
 
 

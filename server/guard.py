@@ -17,7 +17,9 @@ OPEN_PATHS: Final = ("/healthz", "/readyz")
 
 @dataclass(frozen=True)
 class Guard:
-    """What a request must show. ``is_local`` says that only this machine can connect, so names must be its own."""
+    """What a request must show. ``is_local`` says that only this machine can connect and needs no token, so that
+    names must be its own; behind a proxy, which has a name, clients need tokens.
+    """
 
     is_local: bool
     clients: Clients | None = None

@@ -115,7 +115,7 @@ async def _serve(
     with stop_on_signals(stop):
         try:
             async with AsyncExitStack() as stack:
-                service = make_service(settings, Guard(is_local(server), clients), crew, stack)
+                service = make_service(settings, Guard(is_local(server) and clients is None, clients), crew, stack)
                 await _begin(service, server, stack)
                 _log.info("serving", extra={"url": url_of(server), "workers": settings.workers})
                 on_ready(url_of(server))

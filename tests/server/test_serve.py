@@ -152,6 +152,9 @@ def test_clients_of_a_file_are_known(tmp_path: Path) -> None:
         assert ask(url + "/v1/jobs", token=token) == {"jobs": []}
         with pytest.raises(urllib.error.HTTPError, match="401"):
             ask(url + "/v1/jobs")
+        proxied = urllib.request.Request(url + "/v1/jobs", headers={"Host": "limner.example.org"})
+        proxied.add_header("Authorization", f"Bearer {token}")
+        assert urllib.request.urlopen(proxied, timeout=60).status == 200
 
 
 @pytest.mark.parametrize(
