@@ -170,7 +170,7 @@ async def many_clients(folder: Path, seconds: float) -> list[Figure]:
             assert (await get(session, f"/v1/jobs/{jobs[-1]}"))["state"] in ("pending", "in_progress"), (
                 "take fewer --seconds"
             )
-            for job in reversed(jobs):
+            for job in jobs:
                 await post(session, f"/v1/jobs/{job}/cancel")
             heard = (await listeners.communicate())[0].decode()
     return [
@@ -229,23 +229,26 @@ class _saying_ok:  # noqa: N801  # a context manager
 
 async def listen(url: str, *jobs: str) -> None:
     """The part of the clients, in a process of their own: say when all are there; at the end, what they heard."""
-
-    async def hear(socket: ClientWebSocketResponse) -> int:
-        count = ended = 0
-        while ended < len(jobs):
-            message = await socket.receive()
-            count += 1
-            ended += isinstance(message.data, str) and json.loads(message.data).get("kind") == "finished"
-        return count
-
     async with ClientSession(url) as session:
         sockets = [await session.ws_connect("/v1/events", max_msg_size=0) for _ in range(CLIENTS)]
+        hearing = [asyncio.ensure_future(_hear(socket, len(jobs))) for socket in sockets]
         for socket in sockets:
             for job in jobs:
                 await socket.send_json({"do": "follow", "job": job})
         print("all are there", flush=True)
-        counts = await asyncio.gather(*(hear(socket) for socket in sockets))
-        print(min(counts), max(counts))
+        counts = await asyncio.gather(*hearing)
+        print(f"{min(counts):,} and {max(counts):,}")
+
+
+async def _hear(socket: ClientWebSocketResponse, jobs: int) -> int:
+    """How many messages come until so many jobs have ended."""
+    count = ended = 0
+    async for message in socket:
+        count += 1
+        ended += isinstance(message.data, str) and json.loads(message.data).get("kind") == "finished"
+        if ended == jobs:
+            return count
+    raise ConnectionError("the server let a client go")
 
 
 async def interrupting(folder: Path) -> list[Figure]:
