@@ -20,7 +20,7 @@ from pathlib import Path
 from statistics import mean, median
 from typing import Any, Final
 
-from aiohttp import ClientSession, ClientWebSocketResponse, web
+from aiohttp import ClientSession, ClientWebSocketResponse, TCPConnector, web
 from engine_overhead import machine, make
 from load_server import (
     NODES,
@@ -153,7 +153,7 @@ def _has_worker(server: Served) -> bool:
 async def many_clients(folder: Path, seconds: float) -> list[Figure]:
     """200 clients follow jobs that draw, and 50 requests a second are answered."""
     with served(folder) as server:
-        async with ClientSession(server.url) as session, _saying_ok() as bare:
+        async with ClientSession(server.url, connector=TCPConnector(limit=0)) as session, _saying_ok() as bare:
             drawing = {"prompt": "a star", "steps": 1000}
             first = await post(session, "/v1/run/text_to_image", drawing | {"steps": 1})
             async with following(session, first["id"]) as socket:
@@ -229,7 +229,7 @@ class _saying_ok:  # noqa: N801  # a context manager
 
 async def listen(url: str, *jobs: str) -> None:
     """The part of the clients, in a process of their own: say when all are there; at the end, what they heard."""
-    async with ClientSession(url) as session:
+    async with ClientSession(url, connector=TCPConnector(limit=0)) as session:
         sockets = [await session.ws_connect("/v1/events", max_msg_size=0) for _ in range(CLIENTS)]
         hearing = [asyncio.ensure_future(_hear(socket, len(jobs))) for socket in sockets]
         for socket in sockets:
