@@ -79,7 +79,8 @@ class Executor:
 
     def keys(self, plan: Plan) -> list[str]:
         """The cache key of every node of a plan. Raises InputError where a file that a node names is gone."""
-        by_lane = {lane: what_computes(lane, self.software) for lane in {step.lane for step in plan.steps}}
+        lanes = {step.lane for step in plan.steps}
+        by_lane = {lane: what_computes(lane, self.software, self.machine.hardware) for lane in lanes}
         computed_by = [by_lane[step.lane] if step.node.type.cls.on_device else "" for step in plan.steps]
         return node_keys([step.node for step in plan.steps], computed_by)
 

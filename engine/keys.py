@@ -37,12 +37,15 @@ def has_changed(index: int, nodes: Sequence[CheckedNode], keys: Sequence[str], c
     return _key(nodes[index], nodes, keys, computed_by) != keys[index]
 
 
-def what_computes(lane: str, software: Mapping[str, str]) -> str:
+def what_computes(lane: str, software: Mapping[str, str], hardware: Mapping[str, str]) -> str:
     """What decides the last bits of a node on a lane: the kind of device and the packages that compute there.
 
-    Two GPUs of one kind are alike; a result of a GPU is not taken for one of the processor.
+    Two GPUs of one model are alike; those of two models are not, and neither are a GPU and a processor. Processors are
+    all one kind: what is known of them includes how many threads there are, which changes with a variable.
     """
-    return " ".join([lane.partition(":")[0], *(f"{name} {version}" for name, version in sorted(software.items()))])
+    kind = lane.partition(":")[0]
+    model = "" if kind == "cpu" else hardware.get(lane, "")
+    return " ".join([kind, *([model] if model else []), *(f"{name} {software[name]}" for name in sorted(software))])
 
 
 def _key(node: CheckedNode, nodes: Sequence[CheckedNode], keys: Sequence[str], computed_by: str) -> str:

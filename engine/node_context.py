@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from limner.engine import events as ev
 from limner.engine.context import Provenance
 from limner.engine.errors import Cancelled
-from limner.engine.keys import part_key, what_computes
+from limner.engine.keys import part_key
 from limner.engine.models import ModelSpec
 from limner.engine.plan import Step
 from limner.engine.value import Storable
@@ -100,9 +100,7 @@ class NodeContext:
         return found
 
     def _part_key(self, part: str) -> str:
-        node_type = self._step.node.type
-        computed_by = what_computes(self._step.lane, self._run.software) if node_type.cls.on_device else ""
-        return part_key(node_type, part, computed_by)
+        return part_key(self._step.node.type, part, self._run.computed_by(self._step))
 
     def _report(self, kind: Callable[..., ev.Event], *fields: Any) -> None:
         self._run.events.emit(kind, self._step.node.id, *fields)

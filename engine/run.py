@@ -195,12 +195,18 @@ class Run:
         self._keep(index, step, context, outcome)
         return self._succeed(index, step, outcome)
 
+    def computed_by(self, step: Step) -> str:
+        """What decides the last bits of a step, for its key; nothing where no device computes."""
+        if not step.node.type.cls.on_device:
+            return ""
+        return what_computes(step.lane, self.software, self.machine.hardware)
+
     def _check_files(self, index: int, step: Step) -> None:
         """Raise InputError where a file changed after the key was taken: its content may be of before or of after."""
         node_class = step.node.type.cls
         if node_class.fingerprint is Node.fingerprint or node_class.effect:  # an effect may be on the file itself
             return
-        computed_by = what_computes(step.lane, self.software) if node_class.on_device else ""
+        computed_by = self.computed_by(step)
         if has_changed(index, self.plan.graph.nodes, self.keys, computed_by):
             self.cache.drop_step(self.keys[index])
             raise InputError("a file that it names changed while it was being read", hint="run again")

@@ -101,7 +101,7 @@ def _encoder(spec: TextEncoder, device: str) -> Encoder:
     from limner.nodes._flux2.on_demand import OnDemandLoader
     from limner.nodes._flux2.source import find, local_folder
     from limner.server.encoder.model import Encoder
-    from limner.versions import software
+    from limner.versions import computing_software
 
     if local_folder(spec.source) is not None:
         find(spec.source, "text_encoder", spec.revision)
@@ -109,4 +109,5 @@ def _encoder(spec: TextEncoder, device: str) -> Encoder:
     if device != "auto" and device not in devices:
         raise DeviceError(f"--device {device}: this machine has no such", hint=suggest(device, ["auto", *devices]))
     pool = ModelPool(OnDemandLoader(), usable_bytes(devices, {}))
-    return Encoder(spec, devices.default if device == "auto" else device, pool, software())
+    hardware = {name: found.model for name, found in devices.items()}
+    return Encoder(spec, devices.default if device == "auto" else device, pool, computing_software(), hardware)

@@ -32,6 +32,8 @@ class Encoder:
     device: str
     models: Models
     software: Mapping[str, str] = field(default_factory=dict)
+    hardware: Mapping[str, str] = field(default_factory=dict)
+    """The model of each device, by name."""
 
     def load(self, report: Report) -> EncoderModel:
         """Load, encode once to warm up, and say what encodes. Raises ModelError, DeviceError, Cancelled."""
@@ -67,7 +69,7 @@ class Encoder:
         _, length, width = sample.shape
         quantization = self.spec.quantization
         facts: dict[str, Any] = {
-            "computed_by": what_computes(self.device, self.software),
+            "computed_by": what_computes(self.device, self.software, self.hardware),
             "dtype": cast("TensorDtype", str(sample.dtype).removeprefix("torch.")),
             "layers": list(live.settings.out_layers),
             "width": width,

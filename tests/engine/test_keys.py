@@ -166,8 +166,11 @@ def test_a_file_beside_a_wired_setting_is_never_taken_as_known(tmp_path: Path) -
 def test_what_computes_is_part_of_the_key() -> None:
     """A result of other versions or of another kind of device is never taken for this one's."""
     then, now = {"torch": "2.12.0"}, {"torch": "2.13.0"}
-    assert what_computes("cuda:0", now) == what_computes("cuda:1", now)
-    assert len({what_computes("cuda:0", now), what_computes("cpu", now), what_computes("cpu", then)}) == 3
+    cards = {"cuda:0": "H100", "cuda:1": "H100", "cuda:2": "A100", "cpu": "a processor, 4 threads"}
+    assert what_computes("cuda:0", now, cards) == what_computes("cuda:1", now, cards)
+    assert what_computes("cpu", now, cards) == what_computes("cpu", now, {})
+    kinds = [("cuda:0", now), ("cuda:2", now), ("cpu", now), ("cpu", then)]
+    assert len({what_computes(lane, software, cards) for lane, software in kinds}) == 4
     nodes = check(sample(), REGISTRY).nodes
     computed = [node_keys(nodes, [by] * len(nodes)) for by in ("cpu torch 2.12.0", "cpu torch 2.13.0", "")]
     assert len({keys[-1] for keys in computed}) == 3
