@@ -19,10 +19,11 @@ from limner.nodes.load_model import Model
 
 sys.path.append(str(Path(__file__).parent))  # pytest's importlib mode adds no folder by itself: for the helpers
 
+from small_models import LAYERS, LENGTH  # found in the folder just added
+
 Kind = Literal["dev", "klein", "klein-base"]
 KINDS: tuple[Kind, ...] = ("dev", "klein", "klein-base")
 
-LENGTH, LAYERS = 256, (1, 2, 3)  # a token is a byte here: dev's system message alone has 168
 LATENT_CHANNELS = 4
 SETTINGS = {
     "text": {"max_sequence_length": LENGTH, "out_layers": LAYERS},

@@ -11,8 +11,8 @@ import numpy as np
 import PIL.Image
 import pytest
 import torch
-from conftest import LAYERS, LENGTH
 from diffusers.image_processor import VaeImageProcessor
+from small_models import LAYERS, LENGTH
 
 from limner.engine.errors import Cancelled
 from limner.engine.testing import FakeContext

@@ -10,7 +10,7 @@ import numpy as np
 import PIL.Image
 import pytest
 import torch
-from conftest import LAYERS, LENGTH
+from small_models import LAYERS, LENGTH
 from torch import Tensor
 
 from limner.engine.errors import Cancelled, InputError, ModelError

@@ -12,11 +12,11 @@ import numpy as np
 import PIL.Image
 import pytest
 import torch
-from conftest import LAYERS, LENGTH
 from diffusers.hooks.mag_cache import MagCacheConfig
 from diffusers.hooks.pyramid_attention_broadcast import PyramidAttentionBroadcastConfig
 from diffusers.hooks.taylorseer_cache import TaylorSeerCacheConfig
 from lora_files import random_pairs, split, write
+from small_models import LAYERS, LENGTH
 
 from limner.engine.errors import Cancelled, ModelError
 from limner.engine.offload import NONE, Offload
