@@ -3,34 +3,29 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
-from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated
 
 import typer
 
 from limner.engine.errors import InputError
 from limner.jobs_backup_commands import backup, restore
 from limner.jobs_option import JobArg, JobsDirOption, StoreOption, need_sqlalchemy, open_store
+from limner.jobs_source import Change, Jobs, State, as_data, open_jobs
 from limner.jobs_work_command import work
 from limner.options import DebugOption, GraphArg, JsonOption, NodesOption, SetOption
+from limner.remote_run import prepared
 from limner.request import Request, registry_with
+from limner.server_option import ServerOption, TokenFileOption, open_client
 from limner.session import Session
 from limner.source import read_source
 from limner.terminal import err, friendly, out, show
-
-if TYPE_CHECKING:
-    from limner.server.jobs import Job, JobStore
 
 app = typer.Typer(
     no_args_is_help=True, help="Hand in graphs, which workers run one after the other, and look after them."
 )
 
 JobsArg = Annotated[list[str], typer.Argument(metavar="JOB...", help="Ids, as [cyan]limner jobs list[/] shows them.")]
-
-
-State = Literal["pending", "in_progress", "completed", "failed", "cancelled"]
 
 
 @app.command(epilog='Example:  limner jobs add text_to_image -s "prompt=a blue star on white"')
@@ -43,6 +38,8 @@ def add(
         str | None, typer.Option(metavar="TEXT", help="Handed in again with the same key, it is the same job.")
     ] = None,
     nodes: NodesOption = None,
+    server: ServerOption = None,
+    token_file: TokenFileOption = None,
     jobs_dir: JobsDirOption = None,
     store_url: StoreOption = None,
     debug: DebugOption = False,
@@ -52,6 +49,13 @@ def add(
     [cyan]limner jobs work[/] runs it, now or later. Files that it reads are looked for where that runs: name them by
     absolute paths. What it saves goes into the store: [cyan]limner jobs save[/] copies it from there.
     """
+    if server:
+        if nodes:
+            raise InputError("--nodes is about this machine: a server has nodes of its own", hint="leave it out")
+        with open_client(server, token_file) as client:
+            document, _ = prepared(client, graph, values or ())
+            print(client.submit(document, priority=priority, key=key).id)
+        return
     need_sqlalchemy()
     from limner.server.jobs import submit
 
@@ -74,6 +78,8 @@ def list_jobs(
     limit: Annotated[int, typer.Option("--limit", "-n", min=1, max=1000, help="How many at most.")] = 20,
     after: Annotated[str | None, typer.Option(metavar="JOB", help="Those that follow this one in the list.")] = None,
     as_json: JsonOption = False,
+    server: ServerOption = None,
+    token_file: TokenFileOption = None,
     jobs_dir: JobsDirOption = None,
     store_url: StoreOption = None,
     debug: DebugOption = False,
@@ -81,20 +87,17 @@ def list_jobs(
     """List jobs, the newest first."""
     from limner.jobs_tables import jobs_table
 
-    with open_store(jobs_dir, store_url) as store:
-        if state == "pending":
-            page = store.history.waiting(client=client, after=after, limit=limit)
-        else:
-            page = store.history.page(state=state, client=client, after=after, limit=limit)
-        is_paused = store.history.is_paused()
+    with open_jobs(server, token_file, jobs_dir, store_url) as jobs:
+        page = jobs.list(state, client, after, limit)
     if as_json:
-        print(json.dumps({"jobs": [asdict(job) for job in page.jobs], "next": page.next, "is_paused": is_paused}))
+        listed = [as_data(job) for job in page.jobs]
+        print(json.dumps({"jobs": listed, "next": page.next, "is_paused": page.is_paused}))
         return
     if page.jobs:
         show(jobs_table(page.jobs))
     else:
         err.print("no jobs", style="dim")
-    if is_paused:
+    if page.is_paused:
         err.print("the queue is paused: limner jobs resume", style="yellow")
     if page.next is not None:
         err.print(f"there are more: --after {page.next}", style="dim")
@@ -108,6 +111,8 @@ def show_job(
         bool, typer.Option("--follow", "-f", help="Say what happens, until it has ended; exit code 0 if it completed.")
     ] = False,
     as_json: JsonOption = False,
+    server: ServerOption = None,
+    token_file: TokenFileOption = None,
     jobs_dir: JobsDirOption = None,
     store_url: StoreOption = None,
     debug: DebugOption = False,
@@ -116,15 +121,17 @@ def show_job(
     from limner.jobs_follow import follow
     from limner.jobs_tables import job_data, job_page
 
-    with open_store(jobs_dir, store_url) as store:
-        if follows:
+    if follows and server:
+        raise InputError("--follow is for jobs of this machine", hint="Job.events of limner.client follows others")
+    if follows:
+        with open_store(jobs_dir, store_url) as store:
             raise typer.Exit(follow(store, job_id, as_json=as_json))
-        job = store.history.job(job_id)
-        if as_json:
-            print(json.dumps(job_data(store, job)))
-            return
-        files = [(one, str(store.blobs.path(one.sha256))) for one in store.history.artifacts(job_id)]
-        show(job_page(job, store.history.node_runs(job_id), files))
+    with open_jobs(server, token_file, jobs_dir, store_url) as jobs:
+        whole = jobs.find(job_id)
+    if as_json:
+        print(json.dumps(job_data(whole)))
+    else:
+        show(job_page(whole))
 
 
 @app.command()
@@ -132,41 +139,49 @@ def show_job(
 def save(
     job_id: JobArg,
     folder: Annotated[Path, typer.Option("--out", "-o", metavar="DIR", help="Where to; it is made.")] = Path(),
+    server: ServerOption = None,
+    token_file: TokenFileOption = None,
     jobs_dir: JobsDirOption = None,
     store_url: StoreOption = None,
     debug: DebugOption = False,
 ) -> None:
     """Copy the files that a job gave, under their names. Nothing is replaced. Their paths go to stdout."""
-    from limner.nodes._new_file import numbered, write_under
-
-    with open_store(jobs_dir, store_url) as store:
-        artifacts = store.history.artifacts(job_id)
-        for artifact in artifacts:
-            try:
-                content = store.blobs.path(artifact.sha256).read_bytes()
-                print(write_under(numbered(folder / artifact.name), content, overwrite=False))
-            except OSError as error:
-                raise InputError(f"{artifact.name} cannot be copied to {folder}: {error.strerror or error}") from error
-    if not artifacts:
+    with open_jobs(server, token_file, jobs_dir, store_url) as jobs:
+        written = jobs.save(job_id, folder)
+    for path in written:
+        print(path)
+    if not written:
         err.print("the job gave no files, or they were forgotten", style="dim")
 
 
 @app.command()
 @friendly
 def cancel(
-    job_ids: JobsArg, jobs_dir: JobsDirOption = None, store_url: StoreOption = None, debug: DebugOption = False
+    job_ids: JobsArg,
+    server: ServerOption = None,
+    token_file: TokenFileOption = None,
+    jobs_dir: JobsDirOption = None,
+    store_url: StoreOption = None,
+    debug: DebugOption = False,
 ) -> None:
     """End jobs: those that wait at once, those that run within one step."""
-    _for_each(job_ids, jobs_dir, store_url, lambda store, job_id: store.queue.cancel(job_id))
+    with open_jobs(server, token_file, jobs_dir, store_url) as jobs:
+        _for_each(jobs, job_ids, "cancel")
 
 
 @app.command()
 @friendly
 def retry(
-    job_ids: JobsArg, jobs_dir: JobsDirOption = None, store_url: StoreOption = None, debug: DebugOption = False
+    job_ids: JobsArg,
+    server: ServerOption = None,
+    token_file: TokenFileOption = None,
+    jobs_dir: JobsDirOption = None,
+    store_url: StoreOption = None,
+    debug: DebugOption = False,
 ) -> None:
     """Let jobs that failed or were cancelled wait again. What they finished is not computed again."""
-    _for_each(job_ids, jobs_dir, store_url, lambda store, job_id: store.queue.retry(job_id))
+    with open_jobs(server, token_file, jobs_dir, store_url) as jobs:
+        _for_each(jobs, job_ids, "retry")
 
 
 OptionalJobsArg = Annotated[
@@ -178,32 +193,36 @@ OptionalJobsArg = Annotated[
 @friendly
 def pause(
     job_ids: OptionalJobsArg = None,
+    server: ServerOption = None,
+    token_file: TokenFileOption = None,
     jobs_dir: JobsDirOption = None,
     store_url: StoreOption = None,
     debug: DebugOption = False,
 ) -> None:
     """Hold jobs back; those that run stop after their step. Without ids no job begins any more."""
-    if job_ids:
-        _for_each(job_ids, jobs_dir, store_url, lambda store, job_id: store.queue.pause(job_id))
-        return
-    with open_store(jobs_dir, store_url) as store:
-        store.queue.pause_all()
+    with open_jobs(server, token_file, jobs_dir, store_url) as jobs:
+        if job_ids:
+            _for_each(jobs, job_ids, "pause")
+        else:
+            jobs.change_all("pause")
 
 
 @app.command()
 @friendly
 def resume(
     job_ids: OptionalJobsArg = None,
+    server: ServerOption = None,
+    token_file: TokenFileOption = None,
     jobs_dir: JobsDirOption = None,
     store_url: StoreOption = None,
     debug: DebugOption = False,
 ) -> None:
     """Let paused jobs wait for their turn again. Without ids the whole queue goes on."""
-    if job_ids:
-        _for_each(job_ids, jobs_dir, store_url, lambda store, job_id: store.queue.resume(job_id))
-        return
-    with open_store(jobs_dir, store_url) as store:
-        store.queue.resume_all()
+    with open_jobs(server, token_file, jobs_dir, store_url) as jobs:
+        if job_ids:
+            _for_each(jobs, job_ids, "resume")
+        else:
+            jobs.change_all("resume")
 
 
 app.command(epilog="Example:  limner jobs backup jobs-monday.db")(backup)
@@ -211,12 +230,9 @@ app.command(epilog="Example:  limner jobs restore jobs-monday.db --replace")(res
 app.command(epilog="Example:  limner jobs work --device cuda:0 --keep-days 30")(work)
 
 
-def _for_each(
-    job_ids: list[str], jobs_dir: Path | None, url: str | None, change: Callable[[JobStore, str], Job]
-) -> None:
+def _for_each(jobs: Jobs, job_ids: list[str], change: Change) -> None:
     """Change jobs one after the other, and say what each is now. Stops at the first that cannot be changed."""
-    with open_store(jobs_dir, url) as store:
-        for job_id in job_ids:
-            job = change(store, job_id)
-            word = "paused" if job.is_paused else job.state
-            out.print(f"{job.id} {word}" + (f", {job.wish} asked for" if job.wish else ""))
+    for job_id in job_ids:
+        job = jobs.change(job_id, change)
+        word = "paused" if job.is_paused else job.state
+        out.print(f"{job.id} {word}" + (f", {job.wish} asked for" if job.wish else ""))

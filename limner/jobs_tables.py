@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import asdict
+from collections.abc import Iterable
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Group, RenderableType
 from rich.text import Text
 
+from limner.jobs_source import Whole, as_data
 from limner.tables import table_of
 from limner.terminal import printable, size
 
 if TYPE_CHECKING:
-    from limner.server.jobs import Artifact, Job, JobStore, NodeRun
+    from limner.jobs_source import Job, NodeRun
 
 _STYLES = {"completed": "green", "failed": "red", "in_progress": "cyan"}
 
@@ -32,8 +32,9 @@ def jobs_table(jobs: Iterable[Job]) -> RenderableType:
     return table
 
 
-def job_page(job: Job, nodes: Sequence[NodeRun], files: Sequence[tuple[Artifact, str]]) -> RenderableType:
-    """Everything about one job. ``files`` has each artifact with the path where it is."""
+def job_page(whole: Whole) -> RenderableType:
+    """Everything about one job."""
+    job, nodes, files = whole.job, whole.nodes, whole.files
     head = table_of("", "")
     head.show_header = False
     for name, value in (
@@ -69,11 +70,10 @@ def job_page(job: Job, nodes: Sequence[NodeRun], files: Sequence[tuple[Artifact,
     return Group(*parts)
 
 
-def job_data(store: JobStore, job: Job) -> dict[str, Any]:
+def job_data(whole: Whole) -> dict[str, Any]:
     """Everything about one job as JSON can hold it."""
-    files = [asdict(one) | {"path": str(store.blobs.path(one.sha256))} for one in store.history.artifacts(job.id)]
-    nodes = [asdict(run) for run in store.history.node_runs(job.id)]
-    return asdict(job) | {"nodes": nodes, "artifacts": files}
+    files = [as_data(one) | {"path": path} for one, path in whole.files]
+    return as_data(whole.job) | {"nodes": [as_data(run) for run in whole.nodes], "artifacts": files}
 
 
 def _state(job: Job) -> Text:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
@@ -16,8 +17,10 @@ from limner.memory_option import MemoryOption, read_memory
 from limner.options import CacheDirOption, DebugOption, DeviceOption, GraphArg, NoCacheOption, NodesOption, SetOption
 from limner.plan_tables import offload_lines
 from limner.progress import Bars, Display, JsonLines, Lines, Silent
+from limner.remote_run import RemoteRun, options_of_here
 from limner.request import Request, faults_as_data, registry_with
 from limner.running import exit_for, paths_of, print_paths, run_plan
+from limner.server_option import ServerOption, TokenFileOption
 from limner.session import Session
 from limner.sweep_command import SweepRun
 from limner.sweep_options import (
@@ -36,6 +39,7 @@ from limner.terminal import err, friendly
 
 @friendly
 def run(
+    context: typer.Context,
     graph: GraphArg,
     values: SetOption = None,
     out_path: Annotated[
@@ -57,6 +61,11 @@ def run(
     trace: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Write a Chrome trace of the run, for Perfetto.")
     ] = None,
+    server: ServerOption = None,
+    token_file: TokenFileOption = None,
+    detach: Annotated[
+        bool, typer.Option("--detach", help="With --server: print the job's id, and do not wait for it.")
+    ] = False,
     nodes: NodesOption = None,
     cache_dir: CacheDirOption = None,
     no_cache: NoCacheOption = False,
@@ -80,6 +89,15 @@ def run(
     """Run a graph. Pictures' paths go to stdout, progress to stderr."""
     if quiet and verbose:
         raise InputError("--quiet and --verbose exclude each other", hint="leave one of them out")
+    if server:
+        display = _display(as_json=as_json, quiet=quiet, verbose=verbose)
+        faults = options_of_here(context)
+        asked = RemoteRun(server, token_file, graph, tuple(values or ()), out_path, is_detached=detach, faults=faults)
+        with _faults_as_json(as_json):
+            asked.run(display, as_json=as_json, quiet=quiet, debug=debug)
+        return
+    if detach or token_file is not None:
+        raise InputError("--detach and --token-file are for runs on a server", hint="name it with --server URL")
     folder = None if no_cache else cache_dir or cache_folder()
     budgets, faults = read_memory(memory or ())
     sweeping = SweepOptions(tuple(sweep or ()), grid, table, times, batch, max_variants, trace)
@@ -92,18 +110,14 @@ def run(
         budget_bytes=budgets,
         force=force,
     ) as session:
-        try:
+        with _faults_as_json(as_json):
             request = Request(session, graph, values or (), out_path, faults)
             if sweeping.sweep:
-                display = sweep_display(err, as_json=as_json, quiet=quiet, verbose=verbose)
-                work = SweepRun(request, sweeping, display, is_talkative=not quiet and not as_json)
+                progress = sweep_display(err, as_json=as_json, quiet=quiet, verbose=verbose)
+                work = SweepRun(request, sweeping, progress, is_talkative=not quiet and not as_json)
             else:
                 plan = request.plan()
                 session.refuse_overflow(plan)
-        except GraphError as error:
-            if as_json:
-                print(json.dumps({"event": "faults", "faults": faults_as_data(error)}))
-            raise
         if sweeping.sweep:
             is_complete = work.run(debug=debug)
             if verbose:
@@ -121,6 +135,17 @@ def run(
         else:
             print_paths(result)
         exit_for(result, is_kept=folder is not None, debug=debug)
+
+
+@contextmanager
+def _faults_as_json(as_json: bool) -> Iterator[None]:
+    """Within, faults are also said on stdout, where JSON was asked for."""
+    try:
+        yield
+    except GraphError as error:
+        if as_json:
+            print(json.dumps({"event": "faults", "faults": faults_as_data(error)}))
+        raise
 
 
 def _show_models(models: Sequence[ResidentModel], *, as_json: bool) -> None:

@@ -35,6 +35,18 @@ def write_under(names: Iterator[Path], content: bytes, *, overwrite: bool) -> Pa
     return path
 
 
+def take_name(part: Path, names: Iterator[Path], *, overwrite: bool) -> Path:
+    """Give a complete file the first of the names that is free, or the place of what has the first. Raises OSError."""
+    if overwrite:
+        path = next(names)
+        part.replace(path)
+        return path
+    for path in names:
+        if _take(part, path):
+            return path
+    raise FileExistsError("every name is taken")
+
+
 def write_new(names: Iterable[Path], content: bytes) -> Path:
     """Write under the first name that is free, even where others look for one at the same time. Raises OSError.
 

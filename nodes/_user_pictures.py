@@ -8,11 +8,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
+from pydantic.config import JsonDict
+
 from limner.engine.errors import InputError
 from limner.engine.user_path import user_path
 
 _MAX_BYTES: Final = 1 << 30
 """A header says nothing of how long a file is; no picture of as many pixels as are read is longer than this."""
+A_PICTURE: Final[JsonDict] = {"format": "picture"}
+"""In the JSON schema of a setting: it names pictures, which a client of a server may have to bring."""
 
 
 def named_files(name: str) -> list[str]:

@@ -11,7 +11,7 @@ from pydantic import Field
 from limner.engine.context import Context
 from limner.engine.forecast import Forecast
 from limner.engine.node import NO_WIRES, Node
-from limner.nodes._user_pictures import content_of, fault_of, size_of
+from limner.nodes._user_pictures import A_PICTURE, content_of, fault_of, size_of
 from limner.nodes.sizes import PictureSizes
 from limner.nodes.values import Image
 
@@ -24,7 +24,7 @@ class LoadImage(Node):
 
     category: ClassVar[str] = "image"
 
-    file: str = Field(default="", description="The path of a picture.")
+    file: str = Field(default="", description="The path of a picture.", json_schema_extra=A_PICTURE)
 
     def problems(self, wired: Mapping[str, int] = NO_WIRES) -> Iterator[tuple[str, str]]:
         """A file that is not there, or no picture by its header."""

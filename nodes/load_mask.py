@@ -10,7 +10,7 @@ from pydantic import Field
 
 from limner.engine.context import Context
 from limner.engine.node import NO_WIRES, Node
-from limner.nodes._user_pictures import content_of, fault_of
+from limner.nodes._user_pictures import A_PICTURE, content_of, fault_of
 from limner.nodes.values import Mask
 
 
@@ -22,7 +22,7 @@ class LoadMask(Node):
 
     category: ClassVar[str] = "mask"
 
-    file: str = Field(default="", description="The path of a picture.")
+    file: str = Field(default="", description="The path of a picture.", json_schema_extra=A_PICTURE)
     channel: Literal["auto", "grey", "alpha"] = Field(
         default="auto",
         description="What of it is the mask: its brightness (grey), or its transparency (alpha). auto: transparency "

@@ -12,7 +12,7 @@ from limner.engine.context import Context
 from limner.engine.errors import InputError
 from limner.engine.forecast import Forecast
 from limner.engine.node import NO_WIRES, Node
-from limner.nodes._user_pictures import content_of, fault_of, named_files, said, size_of
+from limner.nodes._user_pictures import A_PICTURE, content_of, fault_of, named_files, said, size_of
 from limner.nodes.sizes import PictureSizes
 from limner.nodes.values import MAX_REFERENCES, Image, References
 
@@ -33,6 +33,7 @@ class LoadReferenceImages(Node):
         default=(),
         description="Paths of pictures, in order, or patterns such as shots/*.png. May be left out where pictures are "
         "wired in.",
+        json_schema_extra=A_PICTURE,
     )
 
     def problems(self, wired: Mapping[str, int] = NO_WIRES) -> Iterator[tuple[str, str]]:

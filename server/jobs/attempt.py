@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from limner.engine.context import Provenance
-from limner.engine.errors import GraphError, LimnerError, StoreError
+from limner.engine.errors import GraphError, LimnerError, NodeFailed, StoreError
 from limner.engine.events import Event, EventStream, Reader
 from limner.engine.result import Result
 from limner.engine.run import Run
@@ -164,9 +164,13 @@ class Attempt:
             return _refusal(error)
         if not failures:
             return Ending("completed", artifacts=artifacts, seconds=result.seconds)
-        message = "; ".join(failure.message for failure in failures).replace(f"{folder}/", "")
+        said = [failure.message.replace(f"{folder}/", "") for failure in failures]
         hint = getattr(failures[0].cause, "hint", None)
-        return Ending("failed", message, hint, artifacts=artifacts, seconds=result.seconds)
+        faults = [
+            {"message": message, "path": ["nodes", failure.node], "error": _kind(failure)}
+            for message, failure in zip(said, failures, strict=True)
+        ]
+        return Ending("failed", "; ".join(said), hint, faults, artifacts, result.seconds)
 
     def _end(self, ending: Ending) -> None:
         told, nodes = self._recorder.take()
@@ -195,6 +199,12 @@ class Attempt:
                     raise LeaseLostError(f"job {self._claim.job_id} could not be settled: {error}") from error
                 _log.warning("%s; trying again", error)
                 self._drain.wait(_RETRY_S)
+
+
+def _kind(failure: NodeFailed) -> str:
+    """Which error of Limner's a node raised, so that a client can say whose it is to mend."""
+    kinds = (kind.__name__ for kind in type(failure.cause).__mro__ if kind.__module__ == LimnerError.__module__)
+    return next(kinds, "Exception")
 
 
 def _refusal(error: Exception) -> Ending:

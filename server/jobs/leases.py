@@ -49,7 +49,7 @@ class Ending:
     message: str | None = None
     hint: str | None = None
     faults: Sequence[Mapping[str, Any]] = ()
-    """What was wrong with its graph."""
+    """What was wrong with its graph, or with each node that failed."""
     artifacts: Sequence[Artifact] = ()
     seconds: float | None = None
 

@@ -28,12 +28,15 @@ class Recorder:
         self._changed: dict[str, dict[str, Any]] = {}
         self._progress: dict[str, dict[str, Any]] = {}
         self._models: list[Mapping[str, Any]] = []
+        self._run: Mapping[str, int] = {}
         self._warnings: list[Mapping[str, Any]] = []
         self._dirty: dict[str, dict[str, Any]] = {}
 
     def note(self, event: ev.Event) -> None:
         """Take an event of the run."""
         match event:
+            case ev.RunStarted(nodes=nodes, todo=todo):
+                self._run = {"nodes": nodes, "todo": todo}
             case ev.NodeCached(node=node):
                 self._change(node, state="cached")
             case ev.NodeStarted(node=node, type=kind, lane=lane, time=now):
@@ -57,7 +60,8 @@ class Recorder:
 
     def take(self) -> tuple[list[Told], list[NodeRun]]:
         """What is new since the last time."""
-        told: list[Told] = [("nodes", part) for part in _parts(self._changed)]
+        told: list[Told] = [("progress", {"run": self._run})] if self._run else []
+        told += [("nodes", part) for part in _parts(self._changed)]
         told += [("warning", warning) for warning in self._warnings]
         progress = {"nodes": self._progress, "models": self._models}
         if any(progress.values()):
@@ -67,6 +71,7 @@ class Recorder:
             if row.state != "running":
                 self._runs.pop(row.node, None)
         self._changed, self._progress, self._models, self._warnings, self._dirty = {}, {}, [], [], {}
+        self._run = {}
         return told, rows
 
     def _change(self, node: str, **values: Any) -> None:

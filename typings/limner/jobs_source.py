@@ -1,0 +1,1 @@
+../../limner/jobs_source.py

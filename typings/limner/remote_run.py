@@ -1,0 +1,1 @@
+../../limner/remote_run.py

@@ -1,0 +1,1 @@
+../../limner/server_option.py
