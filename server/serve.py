@@ -148,11 +148,12 @@ def make_service(settings: ServerSettings, guard: Guard, crew: Crew, stack: Asyn
     threads = ThreadPoolExecutor(8, thread_name_prefix=f"{_THREADS} store")
     checkers = ThreadPoolExecutor(2, thread_name_prefix=f"{_THREADS} check")
     planners = ThreadPoolExecutor(1, thread_name_prefix=f"{_THREADS} plan")
-    for pool in (threads, checkers, planners):
+    followers = ThreadPoolExecutor(2, thread_name_prefix=f"{_THREADS} feed")  # many who join at once delay no request
+    for pool in (threads, followers, checkers, planners):
         stack.callback(pool.shutdown, wait=False, cancel_futures=True)
 
     async def aside(work: Callable[[], object]) -> object:
-        return await asyncio.get_running_loop().run_in_executor(threads, work)
+        return await asyncio.get_running_loop().run_in_executor(followers, work)
 
     return Service(
         store=store,
