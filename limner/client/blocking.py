@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import threading
+import weakref
 from collections.abc import AsyncGenerator, Callable, Coroutine, Iterator
 from typing import Any, Concatenate, Final, Generic, ParamSpec, TypeVar
 
@@ -16,12 +17,13 @@ _LETTING_GO_S: Final = 15.0
 
 
 class LoopThread:
-    """An event loop in a daemon thread."""
+    """An event loop in a daemon thread. ``close`` is awaited on it when it ends, or when nobody holds it any more."""
 
-    def __init__(self) -> None:
+    def __init__(self, close: Callable[[], Coroutine[Any, Any, None]]) -> None:
         self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, name="limner client", daemon=True)
-        self._thread.start()
+        thread = threading.Thread(target=_run, args=(self._loop,), name="limner client", daemon=True)
+        thread.start()
+        self._end = weakref.finalize(self, _end, self._loop, thread, close)
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
         """What a coroutine gives. An interrupt cancels it, and goes on when it has put its things in order."""
@@ -62,13 +64,32 @@ class LoopThread:
     @property
     def is_closed(self) -> bool:
         """Whether nothing runs on it any more."""
-        return self._loop.is_closed()
+        return not self._end.alive
 
     def close(self) -> None:
-        """End the loop and its thread."""
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join()
-        self._loop.close()
+        """End the loop and its thread. A second time nothing happens."""
+        self._end()
+
+
+def _run(loop: asyncio.AbstractEventLoop) -> None:
+    loop.run_forever()
+    loop.close()
+
+
+def _end(
+    loop: asyncio.AbstractEventLoop, thread: threading.Thread, close: Callable[[], Coroutine[Any, Any, None]]
+) -> None:
+    """Close and stop. It may be the loop's own thread that collects garbage: that one does not wait for itself."""
+
+    async def end() -> None:
+        try:
+            await close()
+        finally:
+            loop.stop()
+
+    asyncio.run_coroutine_threadsafe(end(), loop)
+    if threading.current_thread() is not thread:
+        thread.join(_LETTING_GO_S)
 
 
 async def _close(source: AsyncGenerator[Any, None]) -> None:

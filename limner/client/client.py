@@ -102,7 +102,7 @@ class Client(Blocking[AsyncClient]):
         retries: int = 4,
     ) -> None:
         inner = AsyncClient(url, token=token, token_file=token_file, timeout_s=timeout_s, retries=retries)
-        super().__init__(inner, LoopThread())
+        super().__init__(inner, LoopThread(inner.close))
 
     jobs = iterating(AsyncClient.jobs)
     queue = iterating(AsyncClient.queue)
@@ -141,9 +141,7 @@ class Client(Blocking[AsyncClient]):
 
     def close(self) -> None:
         """Let connections and the thread go. Jobs go on."""
-        if not self._loop.is_closed:
-            self._loop.run(self._inner.close())
-            self._loop.close()
+        self._loop.close()
 
     def __enter__(self) -> Self:
         return self

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
+import sys
 from itertools import islice
 from pathlib import Path
 
@@ -192,3 +194,11 @@ def test_a_closed_client_says_so(server: str) -> None:
     client.close()
     with pytest.raises(RuntimeError, match="closed"):
         client.templates()
+
+
+def test_a_script_need_not_close(server: str) -> None:
+    """What is left open goes with the last that holds it, without a word; a job outlives its client."""
+    script = f"from limner.client import Client; job = Client({server!r}, token={ANNA!r}).job('0' * 32); job.cancel()"
+    ran = subprocess.run([sys.executable, "-W", "error", "-c", script], capture_output=True, text=True, timeout=60)
+    assert ran.stderr.splitlines()[-1] == f"limner.engine.errors.InputError: there is no job {'0' * 32}"
+    assert "nclosed" not in ran.stderr
