@@ -43,7 +43,7 @@ GOLDEN = """{
   }
 }"""
 
-texts = st.text().filter(lambda text: not text.startswith("#"))
+texts = st.text(st.characters(codec="utf-8", exclude_characters="#"))
 scalars = st.none() | st.booleans() | st.integers(-(2**60), 2**60) | st.floats(allow_nan=False, allow_infinity=False)
 json_values = st.recursive(
     scalars | texts, lambda parts: st.lists(parts, max_size=3) | st.dictionaries(texts, parts, max_size=3), max_leaves=8
@@ -191,11 +191,19 @@ def test_a_key_of_ones_own_is_judged_too() -> None:
         StructuredPrompt(weather={"sky": "#12345"})
 
 
+@pytest.mark.parametrize("color", ["#abc", "#1234", "#12345", "#36758g", "#abcdef1", "#ABCDEF12"])
+@pytest.mark.parametrize("text", ["{}", "{} carpet", "a carpet in {}, woven", "a {}地毯", "#367588 and {}"])
+def test_a_color_among_words_is_judged(text: str, color: str) -> None:
+    """Wherever in a text it stands, what looks like a color and is none is a fault that names it."""
+    for settings in ({"background": text.format(color)}, {"color_palette": [text.format(color)]}):
+        with pytest.raises(ValidationError, match=color):
+            StructuredPrompt(**settings)
+
+
 def test_a_number_sign_in_a_text_is_no_color() -> None:
-    """Only a text that is nothing but a color is taken for one."""
-    words = ["#1 mug", "mug #12345", "C#", "#", "#ab", "#winter"]
-    for word in words:
-        assert json.loads(StructuredPrompt(scene=word).text()) == {"scene": word}
+    """What has fewer than three digits, or is a word, is not taken for a color."""
+    for words in ["#1 mug", "mug #12", "C#", "#", "#ab", "#winter", "#headed", "#1000th", "#face-off", "&#36758;"]:
+        assert json.loads(StructuredPrompt(scene=words).text()) == {"scene": words}
 
 
 def test_misspelt_keys_are_kept_and_said() -> None:

@@ -113,11 +113,14 @@ def test_a_cut_is_said_in_a_sentence(new_context: Any) -> None:
     [
         ("on a #36758 carpet", ["#36758 has 5 hex digits, and a color has 6, as in #367588"]),
         ("#abc and #abc, #FFF0", ["#abc is short for #aabbcc: write that", "#FFF0 is short for #FFFFFF: write that"]),
-        ("#367588 #1 #100 #1234 a#abc &#36758; #face-off C#", []),
+        ("on a #1234 background", ["#1234 is short for #112233: write that; a number goes without #"]),
+        ("#e8d8bO", ["#e8d8bO has the letter O, which is no hex digit"]),
+        ("#ABCDEF12", ["#ABCDEF12 has a transparency, which FLUX.2 does not know: write #ABCDEF"]),
+        ("#367588 #1 #12 a#abc &#36758; #face-off #winter C#", []),
     ],
 )
 def test_colors_that_are_none_are_said(load_model: Any, new_context: Any, prompt: str, said: list[str]) -> None:
-    """What was surely meant as a hex color is; a number is not."""
+    """What looks like a hex color and is none is; a number of one or two digits is not."""
     ctx = new_context()
     TextEncode(prompt=prompt).run(ctx, load_model("klein").text_encoder)
     assert ctx.warnings == said
