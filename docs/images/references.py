@@ -58,10 +58,12 @@ def main() -> None:
         spot.save("spot.png")
         tiles = [(PIL.Image.open("two.png"), "image"), (mask, "mask")]
         for prompt in PAINTS:
-            painted = draw(session, "inpaint", prompt=prompt, image="two.png", mask="mask.png", strength=1.0, seed=3)
+            values = {"image": "two.png", "mask": "mask.png", "strength": 1.0, "feather": 2.0, "seed": 3}
+            painted = draw(session, "inpaint", prompt=prompt, **values)
             tiles.append((painted, prompt))
         prompt = "image 1 with the circle in red"
-        cut = draw(session, cropped(here.parent / "references.md"), prompt=prompt, image="wall.png", mask="spot.png")
+        graph = cropped(here.parent / "references.md")
+        cut = draw(session, graph, prompt=prompt, image="wall.png", mask="spot.png", feather=2.0)
         tiles += [(wall(), "480 x 480 pixels"), (cut, f"{prompt}, cut out by CropToMask")]
         sheet(tiles).save(here / "inpaint.png", optimize=True)
 

@@ -34,6 +34,12 @@ EMITTERS: Final[Mapping[str, Emitter]] = {
 """By node type. What is known without running (Text, Integer, ...) needs none: it becomes a constant."""
 
 _OURS: Final = "limner.nodes."
+_PREAMBLE: Final = """\
+import os
+
+# While they wait, OpenMP's threads spin by default: many times slower beside other programs. torch reads this when it
+# is first imported; no pixel depends on it.
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")"""
 
 
 class _Unknown:
@@ -61,6 +67,7 @@ def export(graph: CheckedGraph, device: str, software: Mapping[str, str]) -> Scr
     if faults:
         raise GraphError(faults)
     script.docstring = _docstring(graph, script, software)
+    script.preamble = _PREAMBLE
     return script
 
 
@@ -105,13 +112,15 @@ def _complete(node: CheckedNode, wired: Mapping[str, Known]) -> Node:
 
 def _emitter(node: CheckedNode, full: Node, inputs: Mapping[str, Any]) -> Emitter:
     name = node.type.name
-    if name not in EMITTERS or not node.type.cls.__module__.startswith(_OURS):
-        raise NoPlainForm("nothing in diffusers alone does the same")
+    if not node.type.cls.__module__.startswith(_OURS):
+        raise NoPlainForm("Limner knows only those of its own nodes")
+    if name not in EMITTERS:
+        raise NoPlainForm("Limner cannot export it yet")
     emitter, fields = EMITTERS[name], node.type.settings
     odd = [key for key in fields if key not in emitter.settings and getattr(full, key) != fields[key].default]
     odd += [key for key in inputs if key not in emitter.inputs]
     if odd:
-        raise NoPlainForm(f"nothing in diffusers alone does the same as {', '.join(odd)}")
+        raise NoPlainForm(f"Limner cannot export {', '.join(odd)} yet")
     return emitter
 
 

@@ -19,6 +19,8 @@ class Script:
 
     def __init__(self) -> None:
         self.docstring: Iterable[str] = ()
+        self.preamble = ""
+        """Code that comes before the imports."""
         self.warnings: list[str] = []
         """Where the script is not the same as the graph to the last bit, and why."""
         self._modules: set[str] = set()
@@ -74,7 +76,7 @@ class Script:
             for name, (value, note) in self._constants.items()
         )
         definitions = "\n" + "\n\n\n".join(self._definitions) + "\n" if self._definitions else ""
-        parts = [doc, *self._import_blocks(), constants, definitions, *self._blocks]
+        parts = [doc, self.preamble, *self._import_blocks(), constants, definitions, *self._blocks]
         return "\n\n".join(part for part in parts if part) + "\n"
 
     def _import_blocks(self) -> Iterable[str]:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import PIL.Image
 import pytest
 import safetensors.torch
@@ -120,6 +121,20 @@ def test_a_template_draws(
     (files,) = result.outputs["save"].values()
     with PIL.Image.open(files.paths[0]) as image:
         assert image.size == SHEETS.get(name, (64, 64))
+
+
+def test_inpaint_changes_nothing_outside_the_mask(session: Session) -> None:
+    """As its description says: every pixel where the mask is black is the picture's own."""
+    rng = np.random.default_rng(0)
+    picture, mask = rng.integers(0, 256, (64, 64, 3), np.uint8), np.zeros((64, 64), np.uint8)
+    mask[20:44, 12:51] = 255
+    PIL.Image.fromarray(picture).save("picture.png")
+    PIL.Image.fromarray(mask).save("mask.png")
+    result = session.run("inpaint", image="picture.png", mask="mask.png", steps=2)
+    (files,) = result.outputs["save"].values()
+    painted = np.asarray(PIL.Image.open(files.paths[0]))
+    np.testing.assert_array_equal(painted[mask == 0], picture[mask == 0])
+    assert (painted[mask == 255] != picture[mask == 255]).any()
 
 
 @pytest.mark.parametrize("name", sorted(FOR_A_CARD))

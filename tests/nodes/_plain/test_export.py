@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import json
+import re
 import subprocess
 import sys
 from importlib.resources import files
@@ -205,8 +206,29 @@ def test_what_has_no_plain_form_is_named_at_once(references: list[str]) -> None:
     with pytest.raises(GraphError) as caught:
         script_of(document, session=Session(registry=registry))
     assert {fault.node for fault in caught.value.faults} == {"mystery", "remote", "layers", "skip"}
-    assert "Mystery has no plain form" in str(caught.value)
-    assert "the same as skip" in str(caught.value)
+    assert "Mystery has no plain form: Limner knows only those of its own nodes" in str(caught.value)
+    assert "RemoteEncode has no plain form: Limner cannot export it yet" in str(caught.value)
+    assert "Limner cannot export skip yet" in str(caught.value)
+
+
+def test_threads_wait_as_they_do_in_limner() -> None:
+    """How OpenMP's threads wait is said before torch is imported, which reads it then."""
+    head, found, _ = script_of(graph(drawn("a"))).partition("import torch\n")
+    assert found
+    assert 'os.environ.setdefault("OMP_WAIT_POLICY", "passive")' in head
+    assert not [name for name in ("from diffusers", "from transformers", "from torch") if name in head]
+
+
+def test_the_page_names_what_cannot_be_exported() -> None:
+    """The page has every node type that export refuses, and no other."""
+    page = (Path(__file__).parents[3] / "docs" / "cli.md").read_text().partition("cannot be exported yet is refused")[2]
+    types = {name: Registry.installed().get(name) for name in Registry.installed()}
+    refused = {
+        name
+        for name, kind in types.items()
+        if kind is not None and name not in EMITTERS and kind.cls.known_outputs is Node.known_outputs
+    }
+    assert set(re.findall(r"`(\w+)`", page.partition("\n\n")[0])) == refused
 
 
 def test_a_setting_that_no_emitter_knows_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -217,7 +239,7 @@ def test_a_setting_that_no_emitter_knows_is_refused(monkeypatch: pytest.MonkeyPa
     less = dict(EMITTERS) | {"Denoise": replace(known, settings=known.settings - {"seed"})}
     monkeypatch.setattr("limner.nodes._plain.export.EMITTERS", less)
     assert script_of(graph(drawn("a")))
-    with pytest.raises(GraphError, match="the same as seed"):
+    with pytest.raises(GraphError, match="Limner cannot export seed yet"):
         script_of(graph(drawn("a", settings={"seed": 3})))
 
 
