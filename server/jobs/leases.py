@@ -152,15 +152,20 @@ class Leases:
             append(connection, claim.job_id, now, [*told, ("finished", _ending_body(ending))])
 
     def give_back(self, claim: Claim, why: str, told: Sequence[Told] = (), nodes: Iterable[NodeRun] = ()) -> None:
-        """Let a job wait again at its old place; paused, if that was asked for. Raises LeaseLostError."""
+        """Let a job wait again at its old place; paused or cancelled, if that was asked for. Raises LeaseLostError."""
         now = self._clock()
         with self._database.write() as connection:
             hold_queue(connection)
             held = connection.execute(select(jobs.c.wish).where(_is_held(claim)).with_for_update()).first()
-            is_paused = held is not None and held.wish == "pause"
-            _change(connection, claim, **_RELEASED, state="pending", is_paused=is_paused)
+            wish = None if held is None else held.wish
+            if wish == "cancel":  # it came when the worker was stopping already, for another reason
+                _change(connection, claim, **_RELEASED, state="cancelled", finished=now)
+                last: Told = ("finished", {"status": "cancelled"})
+            else:
+                _change(connection, claim, **_RELEASED, state="pending", is_paused=wish == "pause")
+                last = ("queued", {"why": "paused" if wish == "pause" else why})
             _write_nodes(connection, claim.job_id, nodes)
-            append(connection, claim.job_id, now, [*told, ("queued", {"why": "paused" if is_paused else why})])
+            append(connection, claim.job_id, now, [*told, last])
 
     def workers(self) -> list[str]:
         """The workers that have a job."""

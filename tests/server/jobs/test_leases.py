@@ -95,6 +95,19 @@ def test_pausing_a_running_job_gives_it_back_paused(store: JobStore) -> None:
     assert store.history.events(job.id)[-1].body == {"why": "paused"}
 
 
+def test_what_was_cancelled_meanwhile_does_not_wait_again(store: JobStore) -> None:
+    """A worker that stops for a pause, and gives the job back after it was cancelled, ends it."""
+    job = store.queue.accept(NewJob("{}"))
+    claim = take(store)
+    store.queue.pause(job.id)
+    store.queue.resume(job.id)
+    store.queue.cancel(job.id)
+    store.leases.give_back(claim, "the worker ends")
+    ended = store.history.job(job.id)
+    assert (ended.state, ended.finished is not None) == ("cancelled", True)
+    assert store.history.events(job.id)[-1].body == {"status": "cancelled"}
+
+
 def test_an_ending_is_kept_whole(store: JobStore) -> None:
     """State, message, nodes, artifacts and the last event are there together; a later attempt replaces the files."""
     job = store.queue.accept(NewJob("{}"))

@@ -131,7 +131,7 @@ class Model(RuleBasedStateMachine):
         if how in ("record", "extend"):
             job.until = self.clock.now + LEASE_S
         elif how == "give back":
-            job.is_paused, job.state = job.wish == "pause", "pending"
+            job.is_paused, job.state = job.wish == "pause", "cancelled" if job.wish == "cancel" else "pending"
         else:
             job.state = "completed" if how == "complete" else "failed"
             job.ends += how == "complete"
