@@ -6,10 +6,8 @@ import gc
 import os
 import sys
 
-from limner.interrupts import end_at_once
-
-_CLOSED_PIPE = 141
-"""What shells say of a program that wrote to a pipe which nobody reads any more: 128 and SIGPIPE."""
+from limner.interrupts import INTERRUPTED, end_at_once
+from limner.lost_output import CLOSED_PIPE, disk_words, silence
 
 
 def main() -> None:
@@ -24,7 +22,25 @@ def main() -> None:
             app()
         finally:
             sys.stdout.flush()
-    except BrokenPipeError:  # such as ``| head -1``, which has what it wanted
-        # Python flushes once more at its end, and would complain then
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(_CLOSED_PIPE)
+    except OSError as error:
+        sys.exit(_code_of(error))
+    except SystemExit as ended:
+        if isinstance(ended.__context__, BrokenPipeError):  # typer and rich turn it into an exit of their own
+            sys.exit(_code_of(ended.__context__))
+        if ended.code == INTERRUPTED:  # a node may still compute, and Python's end would make torch abort
+            sys.stderr.flush()
+            os._exit(INTERRUPTED)
+        raise
+
+
+def _code_of(error: OSError) -> int:
+    """The exit code where stdout takes no more; why is said unless the reader has gone. Raises all other errors."""
+    if isinstance(error, BrokenPipeError):  # such as ``| head -1``, which has what it wanted
+        silence()
+        return CLOSED_PIPE
+    from limner.terminal import report
+
+    if disk_words(error) is None:
+        raise error
+    silence()
+    return report(error)

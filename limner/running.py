@@ -32,17 +32,27 @@ def run_plan(session: Session, plan: Plan, display: Display, trace: Path | None 
         handle = executor.start(plan, stream)
         while not reader.is_over:
             try:
-                if (event := reader.read(timeout_s=0.2)) is not None:
-                    display.show(event)
+                _show_events(reader, display)
             except KeyboardInterrupt:
                 if handle.is_cancelled:
                     raise
                 handle.cancel()
+                err.print("stopping… (Ctrl-C again: at once)", style="yellow")
+            except BaseException:  # such as a closed pipe: torch aborts where Python ends while a node computes
+                handle.cancel()
+                handle.wait()
+                raise
     if trace is not None and record is not None:
         _write_trace(trace, record)
     result = handle.wait()
     assert result is not None, "the event stream is over, so the run is"
     return result
+
+
+def _show_events(reader: ev.Reader, display: Display) -> None:
+    while not reader.is_over:
+        if (event := reader.read(timeout_s=0.2)) is not None:
+            display.show(event)
 
 
 def _write_trace(path: Path, events: ev.Reader) -> None:

@@ -15,6 +15,7 @@ from rich.text import Text
 
 from limner.engine.errors import Cancelled, DeviceError, GraphError, InputError, LimnerError, NodeFailed, NodeTypeError
 from limner.interrupts import INTERRUPTED
+from limner.lost_output import disk_words, silence
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -41,6 +42,14 @@ def friendly(command: Callable[P, T]) -> Callable[P, T]:
         except (LimnerError, KeyboardInterrupt) as error:
             if kwargs.get("debug"):
                 err.print_exception(show_locals=False)
+            raise typer.Exit(report(error)) from None
+        except OSError as error:
+            if isinstance(error, BrokenPipeError) or disk_words(error) is None:
+                raise
+            if kwargs.get("debug"):
+                err.print_exception(show_locals=False)
+            if error.filename is None:
+                silence()
             raise typer.Exit(report(error)) from None
 
     return wrapped
@@ -84,6 +93,9 @@ def report(error: BaseException, *, is_kept: bool | None = None) -> int:
         return INTERRUPTED
     if isinstance(error, GraphError):
         _print_faults(error)
+        return WRONG_INPUT
+    if isinstance(error, OSError):
+        _print_line(disk_words(error) or str(error))
         return WRONG_INPUT
     _print_line(str(error), *getattr(error, "__notes__", ()))
     if isinstance(error, NodeFailed):

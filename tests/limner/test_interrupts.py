@@ -71,7 +71,9 @@ def test_a_stopped_run_goes_on_to_the_same_bytes(
     last = stop_in_the_middle(process, how)
     assert last < STEPS, "the run was over before it could be stopped"
     assert process.returncode == (130 if how == signal.SIGINT else -how)
-    assert ("run again to go on" in process.stderr.read()) == (how == signal.SIGINT)
+    said = process.stderr.read()
+    assert ("run again to go on" in said) == (how == signal.SIGINT)
+    assert ("stopping… (Ctrl-C again: at once)" in said) == (how == signal.SIGINT)
     assert not Path("a.png").exists()
 
     again = limner(*DRAW, "--json")

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -64,6 +65,7 @@ def test_a_closed_pipe_is_no_error(command: str) -> None:
         assert process.stderr is not None
         process.stdout.close()
         assert process.stderr.read() == ""
+    assert process.returncode == 141
 
 
 def test_a_run_whose_events_nobody_reads_ends_quietly() -> None:
@@ -77,3 +79,16 @@ def test_a_run_whose_events_nobody_reads_ends_quietly() -> None:
         said = process.stderr.read()  # a framework may have something to say
         assert "Traceback" not in said
         assert "BrokenPipe" not in said
+        assert "terminate called" not in said
+    assert process.returncode == 141
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="only Linux has a disk that is always full")
+@pytest.mark.parametrize("command", ["schema", "show text_to_image", "templates --json", "--help"])
+def test_a_full_disk_is_said_in_one_line(command: str) -> None:
+    """Where stdout takes nothing more, one line says so, and the code is 2."""
+    limner = [sys.executable, "-m", "limner", *command.split()]
+    with Path("/dev/full").open("w") as full:
+        ended = subprocess.run(limner, stdout=full, stderr=subprocess.PIPE, text=True, timeout=60, check=False)
+    assert ended.stderr == "✗ the output cannot be written: No space left on device\n"
+    assert ended.returncode == 2

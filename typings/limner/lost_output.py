@@ -1,0 +1,1 @@
+../../limner/lost_output.py
