@@ -10,9 +10,13 @@ from aiohttp import web
 
 from limner.nodes._remote.address import address_of
 from limner.server.clients import LOCAL, Client, Clients
+from limner.server.cookie import token_in
+from limner.server.page_files import PATH as PAGE_PATH
 
 OPEN_PATHS: Final = ("/healthz", "/readyz")
 """What a load balancer asks, without a token; it learns nothing but yes or no."""
+LOG_IN: Final = ("POST", "/v1/session")
+"""Where a token is shown."""
 
 
 @dataclass(frozen=True)
@@ -29,10 +33,11 @@ class Guard:
         """Who asks. Raises the HTTP error that refuses a request."""
         self._check_host(request)
         _check_origin(request)
-        if self.clients is None or request.path in OPEN_PATHS:
+        if self.clients is None or is_open(request.method, request.path):
             return LOCAL
         kind, _, token = request.headers.get("Authorization", "").partition(" ")
-        client = self.clients.find(token.strip()) if kind.lower() == "bearer" else None
+        shown = token.strip() if kind.lower() == "bearer" else token_in(request)
+        client = None if shown is None else self.clients.find(shown)
         if client is None:
             raise web.HTTPUnauthorized(text="a bearer token is needed", headers={"WWW-Authenticate": "Bearer"})
         return client
@@ -42,6 +47,11 @@ class Guard:
         hosts = request.headers.getall("Host", [])
         if len(hosts) != 1 or (self.is_local and not is_local_name(hosts[0])):
             raise web.HTTPMisdirectedRequest(text="this service answers to localhost and loopback addresses only")
+
+
+def is_open(method: str, path: str) -> bool:
+    """Whether no token is needed: for being alive, for the page, which holds nothing, and for logging in on it."""
+    return path in OPEN_PATHS or path == "/" or path.startswith(PAGE_PATH) or (method, path) == LOG_IN
 
 
 def _check_origin(request: web.Request) -> None:

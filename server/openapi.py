@@ -10,7 +10,7 @@ from typing import Any, Final
 from pydantic import BaseModel
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaMode, models_json_schema
 
-from limner.server.guard import OPEN_PATHS
+from limner.server.guard import is_open
 from limner.server.problem import MEDIA_TYPE, Problem
 from limner.server.route import PATTERNS, Route
 
@@ -67,7 +67,7 @@ def _operation(route: Route, given: dict[Any, Any]) -> dict[str, Any]:
     operation: dict[str, Any] = {"operationId": route.name, "summary": summary, "parameters": list(_parameters(route))}
     if rest.strip():
         operation["description"] = rest.strip()
-    if route.path in OPEN_PATHS:
+    if is_open(route.method, route.path):
         operation["security"] = []
     if (body := route.model("body")) is not None:
         operation["requestBody"] = {"content": {"application/json": {"schema": given[body, "validation"]}}}

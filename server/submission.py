@@ -59,7 +59,7 @@ class Submissions:
         if (asked.graph is None) == (asked.template is None):
             raise GraphError([Fault("give a graph, or the name of a template", ("body",))])
         beside = None if asked.template is None else str(self.find(asked.template))
-        document = self.session.document(beside) if beside is not None else self._read(asked.graph or {})
+        document = self.session.document(beside) if beside is not None else self.read(asked.graph or {})
         notes: dict[str, Any] = {"parameters": asked.parameters} if asked.parameters else {}
         if asked.template is not None:
             notes["template"] = asked.template
@@ -74,7 +74,8 @@ class Submissions:
             )
         return self.session.library.path(template)
 
-    def _read(self, graph: Mapping[str, Any]) -> Document:
+    def read(self, graph: Mapping[str, Any]) -> Document:
+        """A graph of a client. Raises GraphError where it is none, Refused where it is too large."""
         nodes = graph.get("nodes")
         if isinstance(nodes, dict) and len(nodes) > self._limits.nodes:
             raise Refused(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"a graph has at most {self._limits.nodes} nodes here")

@@ -4,6 +4,7 @@ from limner.server.route import Route
 from limner.server.routes import (
     artifacts,
     events,
+    forms,
     graphs,
     jobs,
     models,
@@ -11,6 +12,7 @@ from limner.server.routes import (
     operations,
     queue,
     run,
+    session,
     templates,
     uploads,
 )
@@ -24,8 +26,10 @@ ROUTES: tuple[Route, ...] = (
     *nodes.routes,
     *models.routes,
     *graphs.routes,
+    *forms.routes,
     *artifacts.routes,
     *uploads.routes,
+    *session.routes,
     *operations.routes,
 )
 """All of them, in the order in which the description lists them."""
