@@ -46,7 +46,7 @@ export function makeField(name, given, value) {
     name,
     element,
     take: control.take,
-    isFirst: Boolean(control.isWide) || name === "seed" || isMissing(schema),
+    isFirst: (Boolean(control.isWide) && !name.includes("negative")) || name === "seed" || isMissing(schema),
     isDefault: (value) => same(value ?? null, schema.default ?? null),
     value: control.value,
     fault: say,

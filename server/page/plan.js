@@ -48,8 +48,9 @@ export class Plan {
     return [verdict, ...over, needs, ...this.remedies(memory)];
   }
 
-  remedies({ fits, remedies }) {
+  remedies({ fits, remedies: found }) {
     if (fits) return [];
+    const remedies = found.filter(({ edits }) => !edits.some(({ value }) => value?.disk)); // which the server does not take
     if (!remedies.length) return [el("p", { className: "hint" }, "A smaller model or picture, or another device, may.")];
     const ways = remedies.map((remedy) => {
       const said = remedy.edits.map(asText).join("; ");

@@ -51,7 +51,7 @@ export class Running {
 function makeCard(job, actions) {
   const canvas = el("canvas", { className: "preview", width: 1, height: 1, role: "img", "aria-label": "The picture so far" });
   const title = el("h3");
-  const bar = el("progress", { "aria-label": "Steps" });
+  const bar = el("progress", { "aria-label": "Progress" });
   const text = el("p", { className: "quiet-text step" });
   const time = el("p", { className: "quiet-text" });
   const buttons = el("div", { className: "buttons" },
