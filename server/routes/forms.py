@@ -11,7 +11,7 @@ from typing import Any, Final
 from aiohttp import web
 from pydantic import BaseModel, ConfigDict, Field
 
-from limner.engine.document import Document
+from limner.engine.document import Document, plain_json
 from limner.engine.errors import InputError
 from limner.engine.parameters import describe
 from limner.picture_graph import graph_to_run
@@ -92,7 +92,13 @@ def _graph_in(content: bytes) -> Any:
         file.write(content)
         file.flush()
         try:
-            return graph_to_run(Path(file.name))
+            graph = graph_to_run(Path(file.name))
         except InputError as error:
             hint = None if error.hint is None or file.name in error.hint else error.hint
             raise InputError(error.message.replace(file.name, "the picture"), hint=hint) from None
+    try:
+        if isinstance(graph, dict):
+            return plain_json(graph)
+    except ValueError as error:
+        raise InputError("the picture carries a graph that cannot be read") from error
+    raise InputError("the picture carries no graph")

@@ -289,7 +289,7 @@ def test_a_page_on_a_phone(browser: Any, url: str) -> None:
         assert page.get_by_role("button", name="Run", exact=True).bounding_box()["height"] >= 44
 
 
-UNLABELLED = """[...document.querySelectorAll("input, select, textarea, button, a[href], canvas[role], progress, summary")]
+UNLABELLED = """[...document.querySelectorAll("input, select, textarea, button, a[href], [role=img], progress")]
     .filter((one) => one.type !== "hidden" && !(one.labels?.length) && !one.getAttribute("aria-label")
         && !one.getAttribute("aria-labelledby") && !one.textContent.trim())
     .map((one) => one.outerHTML)"""
@@ -357,27 +357,30 @@ def test_a_connection_that_is_lost_comes_back(browser: Any, tmp_path: Path) -> N
 
 def test_a_token_is_asked_for_once(browser: Any, tmp_path: Path) -> None:
     """The page asks for a token, says when one is wrong, and keeps the right one where no script reads it."""
-    with served(tmp_path, "--workers", "0", LIMNER_TOKEN="a-token-of-tests-4711") as (_, url):
-        with opened(browser, url, expected=REFUSED) as page:
-            page.locator("dialog[open]").wait_for()
-            page.get_by_label("Token").fill("wrong")
-            page.keyboard.press("Enter")
-            page.get_by_text("No client has this token.").wait_for()
-            page.get_by_label("Token").fill("a-token-of-tests-4711")
-            page.keyboard.press("Enter")
-            page.locator("#plan-body .verdict.fits").wait_for()
-            expect(page.locator("#connection")).to_be_empty()
-            run(page)
-            page.locator("#waiting li").wait_for()
-            (cookie,) = page.context.cookies()
-            assert (cookie["httpOnly"], cookie["sameSite"]) == (True, "Strict")
-            assert page.evaluate("document.cookie") == ""
-            page.reload()
-            page.locator("#waiting li").wait_for()
-            assert not page.locator("dialog[open]").count()
-            page.get_by_role("button", name="Log out").click()
-            page.locator("dialog[open]").wait_for()
-            assert page.context.cookies() == []
+    token = "a-token-of-tests-4711"
+    with (
+        served(tmp_path, "--workers", "0", LIMNER_TOKEN=token) as (_, url),
+        opened(browser, url, expected=REFUSED) as page,
+    ):
+        page.locator("dialog[open]").wait_for()
+        page.get_by_label("Token").fill("wrong")
+        page.keyboard.press("Enter")
+        page.get_by_text("No client has this token.").wait_for()
+        page.get_by_label("Token").fill(token)
+        page.keyboard.press("Enter")
+        page.locator("#plan-body .verdict.fits").wait_for()
+        expect(page.locator("#connection")).to_be_empty()
+        run(page)
+        page.locator("#waiting li").wait_for()
+        (cookie,) = page.context.cookies()
+        assert (cookie["httpOnly"], cookie["sameSite"]) == (True, "Strict")
+        assert page.evaluate("document.cookie") == ""
+        page.reload()
+        page.locator("#waiting li").wait_for()
+        assert not page.locator("dialog[open]").count()
+        page.get_by_role("button", name="Log out").click()
+        page.locator("dialog[open]").wait_for()
+        assert page.context.cookies() == []
 
 
 def test_what_does_not_fit_is_made_to_fit(browser: Any, tmp_path: Path) -> None:
