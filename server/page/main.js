@@ -44,10 +44,10 @@ async function begin() {
   const feed = new Feed({
     hear: (message) => jobs.hear(message),
     see: (message, blob) => views[0].see(message, blob).catch(() => {}), // one preview less
-    opened: guarded(async () => {
+    opened: () => {
       connection("");
-      await Promise.all([jobs.read(), memory.read()]);
-    }),
+      Promise.all([jobs.read(), memory.read()]).catch(complain);
+    },
     lost,
   });
   const jobs = new Jobs(feed, {

@@ -53,7 +53,7 @@ async def get_form(service: Service, body: FormRequest) -> FormView:
     return await service.compute(lambda: form_of(body.graph, service))
 
 
-@routes.add("POST", "/v1/form/picture", refusals=[HTTPStatus.REQUEST_ENTITY_TOO_LARGE])
+@routes.add("POST", "/v1/form/picture", takes="image/*", refusals=[HTTPStatus.REQUEST_ENTITY_TOO_LARGE])
 async def get_picture_form(service: Service, request: web.Request) -> FormView:
     """The same of the graph that a picture carries. The body is the file; PNG, JPEG or WebP that Limner saved."""
     if not request.content_type.startswith("image/") and request.content_type != "application/octet-stream":

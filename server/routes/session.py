@@ -54,7 +54,7 @@ async def log_in(
     return response
 
 
-@routes.add("POST", "/v1/session/end", produces={})
+@routes.add("POST", "/v1/session/end")
 async def log_out(request: web.Request) -> web.StreamResponse:
     """Have the browser forget the token."""
     return drop_token(request)

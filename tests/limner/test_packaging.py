@@ -66,12 +66,14 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> set[str]:
 
 
 def test_the_wheel_is_whole(wheel: set[str]) -> None:
-    """A wheel holds every module, the templates, the embedded model and the marker for types."""
+    """A wheel holds every module, the templates, the page, the embedded model and the marker for types."""
     for name, folder in source_folders().items():
         for path in folder.glob("*.py"):
             assert f"{name.replace('.', '/')}/{path.name}" in wheel
     for template in (ROOT / "graphs").glob("*.json"):
         assert f"limner/graphs/{template.name}" in wheel
+    for path in (ROOT / "server" / "page").iterdir():
+        assert f"limner/server/page/{path.name}" in wheel
     for path in (ROOT / "tiny" / "weights").rglob("*"):
         if path.is_file():
             assert f"limner/tiny/{path.relative_to(ROOT / 'tiny').as_posix()}" in wheel
