@@ -22,7 +22,7 @@ let count = 0;
 export function makeField(name, given, value) {
   const schema = plain(given);
   const id = `field-${(count += 1)}`;
-  const control = controlFor(name, schema, value ?? schema.default, id);
+  const control = controlFor(name, schema, value ?? schema.default);
   const fault = el("p", { id: `${id}-fault`, className: "fault", hidden: true });
   const hint = el("p", { id: `${id}-hint`, className: "hint" }, schema.description ?? "");
   const main = control.main ?? control.element;
@@ -39,7 +39,7 @@ export function makeField(name, given, value) {
   function say(text) {
     fault.textContent = text;
     fault.hidden = !text;
-    if (text) main.setAttribute("aria-invalid", "true");
+    if (text && !isGroup) main.setAttribute("aria-invalid", "true");
     else main.removeAttribute("aria-invalid");
   }
   return {
@@ -60,7 +60,7 @@ function isMissing(schema) {
     schema.type === "string" && schema.minLength > 0;
 }
 
-function controlFor(name, schema, value, id) {
+function controlFor(name, schema, value) {
   if (schema.enum) return choice(schema, value);
   if (schema.type === "boolean") return check(value);
   if (schema.type === "integer" || schema.type === "number") return number(name, schema, value);
@@ -194,5 +194,5 @@ function json(value) {
       throw new Unreadable(`is no JSON: ${error.message}`);
     }
   }
-  return { element, isWide: false, isCode: true, value: read };
+  return { element, isWide: true, value: read };
 }

@@ -29,7 +29,10 @@ export class Jobs {
     const pages = await Promise.all([
       page("in_progress", 50), page("completed", PAGE), page("failed", STOPPED), page("cancelled", STOPPED), this.readQueue()]);
     for (const id of [...this.progress.keys()]) if (!pages[0].jobs.some((job) => job.id === id)) this.progress.delete(id);
-    this.known = new Map([...this.order.map((id) => this.known.get(id)), ...pages.slice(0, 4).flatMap(({ jobs }) => jobs)].map((job) => [job.id, job]));
+    const found = pages.slice(0, 4).flatMap(({ jobs }) => jobs);
+    const kept = new Set([...this.order, ...found.map(({ id }) => id)]);
+    for (const id of [...this.known.keys()]) if (!kept.has(id)) this.known.delete(id);
+    for (const job of found) this.put(job);
     this.next = pages[1].next ?? null;
     for (const job of this.known.values()) this.look(job);
     this.changed();
@@ -54,8 +57,7 @@ export class Jobs {
   /** A job is there, or is not what it was. */
   add(job) {
     const before = this.known.get(job.id);
-    if (before && before.last_seq > job.last_seq) return; // older than what is known
-    this.put(job);
+    if (!this.put(job)) return;
     if (before && before.state !== job.state) this.details.delete(job.id);
     if (hasEnded(job)) this.order = this.order.filter((id) => id !== job.id);
     if (job.state === "pending" || before?.state === "pending") this.queueSoon();
@@ -64,8 +66,11 @@ export class Jobs {
     this.changed();
   }
 
+  /** Note a job; false for what is older than what is known, as answers that were long on their way are. */
   put(job) {
-    this.known.set(job.id, job);
+    const isNew = !(this.known.get(job.id)?.last_seq > job.last_seq);
+    if (isNew) this.known.set(job.id, job);
+    return isNew;
   }
 
   gone(id) {
@@ -94,9 +99,10 @@ export class Jobs {
     this.details.set(id, null);
     try {
       const detail = await get(`/v1/jobs/${id}`);
-      if (detail.state !== this.known.get(id)?.state && this.known.has(id)) {
+      const known = this.known.get(id);
+      if (known && known.state !== detail.state) {
         this.details.delete(id);
-        return this.add(detail);
+        return known.last_seq > detail.last_seq ? this.look(known) : this.add(detail);
       }
       this.details.set(id, detail);
       if (state === "in_progress") for (const run of detail.nodes) this.step(id, run.node, run);
