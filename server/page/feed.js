@@ -59,7 +59,8 @@ export class Feed {
   }
 
   take(message) {
-    if (message.type === "event") this.followed.set(message.job, message.seq);
+    const isFollowed = this.followed.has(message.job); // what was on its way when it was unfollowed still comes
+    if (message.type === "event" && isFollowed) this.followed.set(message.job, message.seq);
     this.hear(message);
   }
 
