@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -258,6 +259,10 @@ def load_document(path: Path) -> Document:
 def read_file(path: Path) -> Any:
     """The parsed JSON of a file. Raises InputError where it cannot be read, GraphError where it is not JSON."""
     try:
-        return read_json(path.read_bytes())
+        content = path.read_bytes()
     except OSError as error:
         raise InputError(f"cannot read {path}: {error.strerror}") from error
+    try:
+        return read_json(content)
+    except GraphError as error:
+        raise GraphError(replace(fault, message=f"{path.name}: {fault.message}") for fault in error.faults) from None

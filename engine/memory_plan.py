@@ -33,8 +33,11 @@ def written(size_bytes: int) -> str:
 
     >>> written(446_600_000)
     '446.6 MB'
+    >>> written(1_000)
+    '1.0 kB'
     """
-    return f"{size_bytes / 1e9:.1f} GB" if size_bytes >= 1e9 else f"{size_bytes / 1e6:.1f} MB"
+    unit, scale = ("GB", 1e9) if size_bytes >= 1e9 else ("MB", 1e6) if size_bytes >= 1e6 else ("kB", 1e3)
+    return f"{size_bytes / scale:.1f} {unit}"
 
 
 @dataclass(frozen=True)

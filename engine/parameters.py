@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -83,13 +83,26 @@ def with_values(document: Document, values: Mapping[str, Any]) -> Document:
 
 
 def _unknown(name: str, document: Document) -> Fault:
-    return Fault(f"{name}: {document.name} has no such parameter", ("parameters", name), _hint(name, document))
+    node_id, _, setting = name.partition(".")
+    if setting:
+        hint = suggest(node_id, document.nodes)
+        return Fault(f"{name}: {document.name} has no node {node_id}", ("parameters", name), hint)
+    hint = suggest(name, document.parameters)
+    return Fault(f"{name}: {document.name} has no such parameter", ("parameters", name), hint)
 
 
-def _hint(name: str, document: Document) -> str | None:
-    if "." in name:
-        return suggest(name, (f"{node}.{key}" for node, n in document.nodes.items() for key in n.settings))
-    return suggest(name, document.parameters)
+def by_parameter(faults: Iterable[Fault], names: Iterable[str], document: Document) -> Iterator[Fault]:
+    """The faults, those of settings that the parameters ``names`` stand for with the parameter's name in front."""
+    called = {
+        target: name
+        for name in names
+        if name in document.parameters
+        for target in targets_of(document.parameters[name])
+    }
+    for fault in faults:
+        setting = str(fault.path[3]) if fault.node and fault.path[2:3] == ("settings",) and fault.path[3:] else ""
+        name = called.get(f"{fault.node}.{setting}", setting)
+        yield fault if name == setting else replace(fault, message=f"{name}: {fault.message}")
 
 
 def read_values(

@@ -8,7 +8,7 @@ import shlex
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
@@ -23,7 +23,8 @@ from limner.session import Session
 from limner.source import Source, read_source
 from limner.terminal import err, friendly, printable
 
-_NAME = re.compile(r"\w[\w-]{0,99}")
+_NAME = re.compile(r"\w[\w-]*")
+_MOST_LETTERS: Final = 100
 
 
 @friendly
@@ -62,6 +63,8 @@ def _place(name: str, session: Session, *, here: bool) -> Path:
         if here:
             raise InputError(f"{name} says where to write already", hint="leave --here out, or name no folder")
         return user_path(name if name.endswith(".json") else f"{name}.json")
+    if len(name) > _MOST_LETTERS:
+        raise InputError(f"a name has at most {_MOST_LETTERS} letters, and this one {len(name)}", hint="shorten it")
     if not _NAME.fullmatch(name):
         raise InputError(f"{name!r} is no name for a template", hint="use letters, digits, _ and -")
     return (Path() if here else session.library.own) / f"{name}.json"

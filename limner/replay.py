@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
@@ -116,6 +116,8 @@ class Comparison:
     """Infinite for the same pixels."""
     differing: float = 0.0
     """The share of pixels that are not the same."""
+    other_size: tuple[int, int] | None = None
+    """Width and height of what was made, where nothing has the same size."""
 
     @property
     def is_same(self) -> bool:
@@ -140,6 +142,8 @@ def compare(wanted: NDArray[np.uint8], again: Sequence[Path]) -> Comparison:
     best = Comparison(None)
     for path in again:
         found = read_pixels(path)
+        if best.nearest is None:
+            best = replace(best, other_size=(found.shape[1], found.shape[0]))
         if found.shape == wanted.shape:
             other = _compared(wanted, found, path)
             if best.nearest is None or other.psnr_db > best.psnr_db:

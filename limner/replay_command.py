@@ -124,7 +124,7 @@ def _verdict(image: Path, comparison: Comparison) -> Text:
     if comparison.is_same:
         return Text.assemble(("✓ ", "green"), f"{name}: the same pixels")
     if comparison.nearest is None:
-        return Text.assemble(("✗ ", "red"), f"{name}: not the same pixels; another size")
+        return Text.assemble(("✗ ", "red"), f"{name}: not the same pixels; {_sizes(image, comparison)}")
     detail = (
         f"{comparison.differing:.2%} of them differ, by up to {comparison.largest_difference} of 255 "
         f"(PSNR {comparison.psnr_db:.1f} dB)"
@@ -132,6 +132,13 @@ def _verdict(image: Path, comparison: Comparison) -> Text:
     if comparison.nearest.suffix.lower() != image.suffix.lower():
         detail += f"; its graph saves {comparison.nearest.suffix}"
     return Text.assemble(("✗ ", "red"), f"{name}: not the same pixels; {detail}")
+
+
+def _sizes(image: Path, comparison: Comparison) -> str:
+    if comparison.other_size is None:
+        return "its graph made no picture"
+    height, width = read_pixels(image).shape[:2]
+    return f"it is {width} x {height}, and its graph made {' x '.join(map(str, comparison.other_size))}"
 
 
 def _as_data(comparison: Comparison) -> dict[str, Any]:

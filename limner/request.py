@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 from limner.engine.checked import CheckedGraph
 from limner.engine.document import Document
 from limner.engine.errors import Fault, GraphError
-from limner.engine.parameters import read_values, with_values
+from limner.engine.parameters import by_parameter, read_values, with_values
 from limner.engine.plan import Plan
 from limner.engine.registry import Registry
 from limner.graphs.library import GraphLibrary
@@ -83,7 +83,10 @@ class Request:
         return self.session.place(checked)
 
     def _check(self) -> CheckedGraph:
-        return self.session.check(self.document, beside=self.beside)
+        try:
+            return self.session.check(self.document, beside=self.beside)
+        except GraphError as error:
+            raise GraphError(by_parameter(error.faults, self.given, self.document)) from None
 
     def _all_or_nothing(self, step: Callable[[], T]) -> T:
         """What a step gives, where nothing before it was wrong either."""

@@ -49,7 +49,7 @@ def nodes_table(types: Iterable[NodeType]) -> RenderableType:
     for node in sorted(types, key=lambda t: (t.cls.category, t.name)):
         takes = ", ".join(f"{p.name}?" if p.is_optional else p.name for p in node.inputs.values())
         gives = ", ".join(p.name for p in node.outputs)
-        table.add_row(Text(node.name, style="cyan"), node.cls.category, takes, gives, node.summary)
+        table.add_row(Text(node.name, style="cyan"), node.cls.category, takes, gives, _plain(node.summary))
     return table
 
 
@@ -66,12 +66,17 @@ def node_page(node: NodeType) -> RenderableType:
     settings = table_of("setting", "type", "default", "")
     for name, schema in node.settings_schema.get("properties", {}).items():
         default = "required" if "default" not in schema else _value(schema["default"])
-        settings.add_row(Text(name, style="cyan"), kind_of(schema), default, schema.get("description", ""))
-    parts: list[RenderableType] = [Text(node.name, style="bold"), inspect.getdoc(node.cls) or "", ""]
+        settings.add_row(Text(name, style="cyan"), kind_of(schema), default, _plain(schema.get("description", "")))
+    parts: list[RenderableType] = [Text(node.name, style="bold"), _plain(inspect.getdoc(node.cls) or ""), ""]
     for table in (wires, outputs, settings):
         if table.row_count:
             parts += [table, ""]
     return Group(*parts[:-1])
+
+
+def _plain(text: str) -> str:
+    """A docstring without the marks of its markup."""
+    return text.replace("``", "")
 
 
 def kind_of(schema: Mapping[str, Any]) -> str:

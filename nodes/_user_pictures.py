@@ -72,6 +72,8 @@ def size_of(name: str) -> tuple[int, int]:
 
 def fault_of(name: str, size: Callable[[str], object] = size_of) -> str | None:
     """Why a file is no picture that ``size`` takes, as far as its header tells; a broken body shows when it is read."""
+    if not name.strip():
+        return "the name of a picture is empty"
     try:
         path = user_path(name)
         if not path.exists():

@@ -12,9 +12,9 @@ from test_expand import Shelf, use
 
 from limner.engine.context import Context
 from limner.engine.document import Document
-from limner.engine.errors import GraphError
+from limner.engine.errors import Fault, GraphError
 from limner.engine.node import Node
-from limner.engine.parameters import describe, read_values, with_values
+from limner.engine.parameters import by_parameter, describe, read_values, with_values
 from limner.engine.registry import Registry
 
 
@@ -146,6 +146,25 @@ def test_texts_become_values_as_their_setting_asks(pair: str, value: Any) -> Non
     (found,) = read_values([pair], DOCUMENT, REGISTRY).values()
     assert found == value
     assert type(found) is type(value)
+
+
+def test_faults_name_the_parameter_that_was_given() -> None:
+    """A fault of a setting that a given parameter stands for begins with its name; all others stay as they are."""
+    document = Document.model_validate(
+        graph({"m": {"type": "Many"}}, parameters={"size": "m.count", "flag": "m.flag", "other": "m.number"})
+    )
+    path = ("nodes", "m", "settings")
+    faults = [
+        Fault("count: too large", (*path, "count")),
+        Fault("sizes[0]: too large", (*path, "count", 0)),
+        Fault("flag: is wrong", (*path, "flag")),
+        Fault("number: is wrong", (*path, "number")),
+        Fault("settings: not JSON", path),
+        Fault("memory: too little", ("nodes", "m")),
+    ]
+    named = [fault.message for fault in by_parameter(faults, ["size", "flag", "m.number"], document)]
+    assert named[:2] == ["size: count: too large", "size: sizes[0]: too large"]
+    assert named[2:] == [fault.message for fault in faults[2:]]
 
 
 def test_a_pair_without_equals() -> None:

@@ -89,6 +89,7 @@ def test_nodes_are_listed(limner: Any) -> None:
     """``nodes`` names every node with what it takes and gives."""
     answer = limner("nodes")
     assert answer.code == 0
+    assert "``" not in answer.stdout
     assert {"LoadModel", "Denoise", "SaveImage", "Text"} <= {line.split()[0] for line in answer.stdout.splitlines()}
 
 
@@ -97,6 +98,7 @@ def test_one_node_is_shown_in_full(limner: Any) -> None:
     page = limner("nodes", "Denoise").stdout
     for part in ("Turn noise into a picture's latents", "transformer", "references", "optional", "latent", "1..1000"):
         assert part in page
+    assert "``" not in page
 
 
 def test_settings_are_shown_as_they_are_written(limner: Any) -> None:

@@ -123,7 +123,7 @@ def test_a_cycle_is_named_by_its_path(limner: Any, graph_file: Any) -> None:
 
 
 FILES: dict[str, tuple[bytes, str]] = {
-    "nothing": (b"", "not JSON: Expecting value at line 1, column 1"),
+    "nothing": (b"", "graph.json: not JSON: Expecting value at line 1, column 1"),
     "broken": (b'{\n  "limner": 1,\n  "nodes" {}\n}', "at line 3, column 11"),
     "not UTF-8": (b'{"limner": 1, "name": "\xff"}', "not UTF-8 text (byte 23)"),
     "brackets": (b"[" * 100_000, "brackets are nested too deeply"),

@@ -114,6 +114,13 @@ def test_names_are_checked(limner: Any, own: Path, name: str) -> None:
     assert not list(own.iterdir())
 
 
+def test_a_name_that_is_too_long_says_so(limner: Any, own: Path) -> None:
+    """The limit and the length are in the message; a name of that length passes."""
+    answer = limner("new", "x" * 101, "--from", "text_to_image")
+    assert "a name has at most 100 letters, and this one 101" in answer.stderr
+    assert limner("new", "x" * 100, "--from", "text_to_image").code == 0
+
+
 def test_new_from_a_picture(limner: Any, quick: Any) -> None:
     """The graph that a picture carries becomes a template that draws it again."""
     quick("text_to_image", "--set", "seed=3", "--out", "a.png")

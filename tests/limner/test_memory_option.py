@@ -75,6 +75,8 @@ def test_run_keeps_models_to_the_budget(quick: Any) -> None:
     assert refused.code == 2
     assert "encode needs " in refused.stderr
     assert "on cpu, which has 1.0 MB" in refused.stderr
+    little = quick("text_to_image", "--no-cache", "--memory", "cpu=1KB", "--device", "cpu")
+    assert "on cpu, which has 1.0 kB" in little.stderr
     assert quick("text_to_image", "--no-cache", "--memory", "cpu=40MB", "--device", "cpu").code == 0
 
 

@@ -118,7 +118,7 @@ def test_check_says_when_the_size_differs(limner: Any, picture: Path) -> None:
         image.resize((32, 32)).save("b.png", pnginfo=info)
     answer = limner("replay", "b.png", "--check")
     assert answer.code == 1
-    assert "another size" in answer.stdout
+    assert "it is 32 x 32, and its graph made 64 x 64" in answer.stdout
 
 
 def test_other_software_is_mentioned(limner: Any, picture: Path) -> None:

@@ -37,6 +37,7 @@ def test_a_picture_counts_by_content(tmp_path: Path) -> None:
     [
         ("", "the path of a picture is required"),
         ("gone.png", "there is no file gone.png"),
+        (" ", "the name of a picture is empty"),
         (".", ". is not a file"),
         ("page.png", "page.png is no picture that can be read: use PNG, JPEG or WebP"),
         ("*.png", "there is no file *.png"),

@@ -263,10 +263,11 @@ def test_what_is_no_picture_is_refused(tmp_path: Path, content: bytes, message: 
 
 def test_files_that_are_not_there_are_found_before_running(tmp_path: Path) -> None:
     there = save(tmp_path / "a.png")
-    node = LoadReferenceImages(files=(there, str(tmp_path / "gone.png"), str(tmp_path)))
+    node = LoadReferenceImages(files=(there, str(tmp_path / "gone.png"), str(tmp_path), ""))
     assert [(setting, message.replace(str(tmp_path), "")) for setting, message in node.problems()] == [
         ("files", "there is no file /gone.png"),
         ("files", " is not a file"),
+        ("files", "the name of a picture is empty"),
     ]
 
 
