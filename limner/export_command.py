@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import ast
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from limner.engine.errors import InputError
-from limner.engine.write import write_atomically
 from limner.options import DebugOption, DeviceOption, GraphArg, NodesOption, SetOption
+from limner.output_file import refuse_other_files, write_output
 from limner.request import Request, registry_with
 from limner.session import Session
 from limner.source import read_source
@@ -34,6 +35,8 @@ def export(
 
     if not python:
         raise InputError("a graph is exported as a Python script", hint="say so with --python")
+    if out_path is not None:
+        refuse_other_files(out_path, ".py", _is_script)
     session = Session(registry=registry_with(nodes))
     found = read_source(session, graph)
     checked = Request(session, found.beside or found.document, values or ()).check()
@@ -42,10 +45,16 @@ def export(
     text = script.render()
     if out_path is None:
         print(text, end="")
-    elif out_path.is_dir():
-        raise InputError(f"{out_path} is a folder", hint="name a file, such as script.py")
     else:
-        write_atomically(out_path, text.encode())
+        write_output(out_path, text.encode())
         print(out_path)
     for warning in script.warnings:
         err.print(f"! the last bits may differ: {warning}", style="yellow")
+
+
+def _is_script(content: bytes) -> bool:
+    try:
+        ast.parse(content)
+    except (SyntaxError, ValueError):
+        return False
+    return True

@@ -38,6 +38,11 @@ def redirect(document: Document, target: str) -> Document:
     return with_values(document, values)
 
 
+def redirected(document: Document) -> set[str]:
+    """The settings that ``redirect`` sets the paths in."""
+    return {f"{saver}.path" for kind in (SAVE_TYPE, TABLE_TYPE) for saver in _of_type(document, kind)}
+
+
 def only_what_pictures_need(document: Document) -> Document:
     """A graph without what leads to none of its pictures and tables: whatever else it would write, it does not.
 

@@ -12,9 +12,9 @@ from limner.engine.document import Document
 from limner.engine.errors import GraphError, InputError
 from limner.engine.plan import Plan
 from limner.engine.remedies import Remedy
-from limner.engine.write import write_atomically
 from limner.memory_option import MemoryOption, read_memory
 from limner.options import DebugOption, DeviceOption, GraphArg, JsonOption, NodesOption, SetOption
+from limner.output_file import write_output
 from limner.plan_data import plan_as_data
 from limner.request import Request, faults_as_data, registry_with
 from limner.session import Session, machine_with
@@ -41,7 +41,7 @@ def plan(
     session = Session(registry=registry_with(nodes), device=device, budget_bytes=given, devices=devices)
     try:
         request = Request(session, graph, values or (), faults=faults)
-        made = request.plan()
+        made = request.plan(is_to_run=False)
     except GraphError as error:
         if as_json:
             out.print_json(data={"graph": graph, "faults": faults_as_data(error)})
@@ -69,5 +69,5 @@ def _show(made: Plan, remedies: Sequence[Remedy]) -> None:
 def _write(path: Path, document: Document) -> None:
     if path.is_dir():
         raise InputError(f"{path} is a folder", hint="name a file, such as graph.json")
-    write_atomically(path, document.to_json().encode())
+    write_output(path, document.to_json().encode())
     err.print(f"{path} is written")

@@ -12,9 +12,11 @@ from limner.engine.errors import Fault, GraphError
 from limner.engine.parameters import by_parameter, read_values, with_values
 from limner.engine.plan import Plan
 from limner.engine.registry import Registry
+from limner.engine.user_path import user_path
 from limner.graphs.library import GraphLibrary
 from limner.memory_option import absent_devices
 from limner.output import redirect
+from limner.output_file import folder_fault, writing_faults
 from limner.session import Session
 
 T = TypeVar("T")
@@ -41,13 +43,11 @@ class Request:
         self.beside = graph if isinstance(graph, str) else None
         self.faults = list(faults)
         self.given: list[str] = []
+        self.out_path = out_path
         for pair in values:
             self._set(pair)
         if out_path is not None:
-            try:
-                self.document = redirect(self.document, out_path)
-            except GraphError as error:
-                self.faults += error.faults
+            self._redirect(out_path)
 
     @property
     def library(self) -> GraphLibrary:
@@ -62,6 +62,16 @@ class Request:
         except GraphError as error:
             self.faults += error.faults
 
+    def _redirect(self, target: str) -> None:
+        path = user_path(target)
+        if message := folder_fault(path / "any" if path.is_dir() else path):
+            self.faults.append(Fault(f"--out {target}: {message}", hint="name a folder that you may write to"))
+            return
+        try:
+            self.document = redirect(self.document, target)
+        except GraphError as error:
+            self.faults += error.faults
+
     def changed(self) -> Document:
         """The graph as asked for, faults and all. Raises GraphError with those of the command line."""
         return self._all_or_nothing(lambda: self.document)
@@ -70,15 +80,17 @@ class Request:
         """The checked graph. Raises GraphError with every fault."""
         return self._all_or_nothing(self._check)
 
-    def plan(self) -> Plan:
+    def plan(self, *, is_to_run: bool = True) -> Plan:
         """The graph with its nodes placed. Raises GraphError with every fault.
 
-        What is wrong with the graph itself is found without looking for devices, which imports torch.
+        A graph ``is_to_run`` must be able to write its files. What is wrong with the graph itself is found without
+        looking for devices, which imports torch.
         """
-        return self._all_or_nothing(self._plan)
+        return self._all_or_nothing(lambda: self._plan(is_to_run=is_to_run))
 
-    def _plan(self) -> Plan:
+    def _plan(self, *, is_to_run: bool) -> Plan:
         checked = self._check()
+        self.faults += writing_faults(checked) if is_to_run else ()
         self.faults += absent_devices(self.session.budget_bytes, self.session.devices)
         return self.session.place(checked)
 

@@ -9,9 +9,8 @@ import typer
 from rich.text import Text
 
 from limner.drawing import drawing_of
-from limner.engine.errors import InputError
-from limner.engine.write import write_atomically
 from limner.options import DebugOption, GraphArg, NodesOption, SetOption
+from limner.output_file import refuse_other_files, write_output
 from limner.request import Request, registry_with
 from limner.session import Session
 from limner.source import read_source
@@ -27,6 +26,8 @@ def show(
     debug: DebugOption = False,
 ) -> None:
     """Draw a graph, or the one inside a picture: from its sources to its goals, with what differs from defaults."""
+    if svg is not None:
+        refuse_other_files(svg, ".svg", lambda content: b"<svg" in content[:10_000])
     session = Session(registry=registry_with(nodes))
     found = read_source(session, graph)
     document = Request(session, found.beside or found.document, values or ()).changed()
@@ -42,7 +43,5 @@ def show(
         return
     from limner.svg import svg_of
 
-    if svg.is_dir():
-        raise InputError(f"{svg} is a folder", hint="name a file, such as graph.svg")
-    write_atomically(svg, svg_of(drawing).encode())
+    write_output(svg, svg_of(drawing).encode())
     print(svg)

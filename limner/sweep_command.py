@@ -12,15 +12,16 @@ from rich.console import RenderableType
 from rich.text import Text
 
 from limner.engine import events as ev
-from limner.engine.errors import Cancelled, GraphError, InputError
+from limner.engine.errors import Cancelled, Fault, GraphError, InputError
 from limner.engine.plan import Plan
 from limner.engine.result import Result
 from limner.engine.sweep import Axis, short
 from limner.engine.sweep_text import read_axis
-from limner.engine.write import write_atomically
 from limner.interrupts import raised
 from limner.memory_option import absent_devices
 from limner.new_sweep import make_sweep
+from limner.output import redirected
+from limner.output_file import write_output
 from limner.plan_tables import offload_lines
 from limner.progress import Plain
 from limner.request import Request
@@ -31,7 +32,7 @@ from limner.sweep_row import Row
 from limner.sweep_table import sweep_table
 from limner.sweeps import Shared, Sweep
 from limner.tables import table_of
-from limner.terminal import FAILED, err, out, printable, report, show
+from limner.terminal import FAILED, WRONG_INPUT, err, out, printable, report, show
 
 
 class SweepRun:
@@ -56,6 +57,11 @@ class SweepRun:
                 )
             except GraphError as error:
                 faults += error.faults
+        taken = set[str]() if request.out_path is None else redirected(request.document)
+        for axis in axes:
+            if taken.intersection(axis.targets(request.document)):
+                message = f"--sweep {axis.name}: --out says already where files go"
+                faults.append(Fault(message, hint="leave one of them out"))
         sweep = make_sweep(
             self._session,
             request.document,
@@ -96,22 +102,29 @@ class SweepRun:
                 return False
         return True
 
-    def write(self, *, is_complete: bool) -> list[str]:
-        """Write the table and, of a sweep that came to its end, the sheet. Gives their paths. Raises InputError."""
-        written = []
+    def write(self, *, is_complete: bool) -> tuple[list[str], list[InputError]]:
+        """Write the table and, of a sweep that came to its end, the sheet. Gives their paths, and what went wrong."""
+        contents: dict[Path, bytes] = {}
         if (path := self._options.table) is not None:
             table = sweep_table(self.sweep.axes, self.sweep.rows, seconds=self._options.times)
-            written.append(_write(path, table.to_file(path.suffix.lower())))
+            contents[path] = table.to_file(path.suffix.lower())
         if (path := self._options.grid) is not None and is_complete:
             buffer = io.BytesIO()
             kind = {".png": "PNG", ".webp": "WEBP"}.get(path.suffix.lower(), "JPEG")
             self.sweep.grid().save(buffer, kind, quality=95)
-            written.append(_write(path, buffer.getvalue()))
-        return written
+            contents[path] = buffer.getvalue()
+        written, failed = list[str](), list[InputError]()
+        for path, content in contents.items():
+            try:
+                write_output(path, content)
+                written.append(str(path))
+            except InputError as error:
+                failed.append(error)
+        return written, failed
 
     def finish(self, *, is_complete: bool, as_json: bool, quiet: bool, is_kept: bool) -> None:
         """Say what came of it, and end with its exit code. ``is_kept``: whether the next sweep goes on from here."""
-        written = self.write(is_complete=is_complete)
+        written, unwritten = self.write(is_complete=is_complete)
         rows = self.sweep.rows
         paths = [*(path for row in rows for path in row.files), *written]
         if as_json:
@@ -126,10 +139,14 @@ class SweepRun:
         for row in rows:
             if row.error is not None:
                 err.print(Text.assemble(("✗ ", "red"), printable(f"{row}: {row.error}")))
+        for error in unwritten:
+            report(error)
         if not is_complete:
             raise typer.Exit(report(Cancelled(), is_kept=is_kept))
         if any(row.state == "failed" for row in rows):
             raise typer.Exit(FAILED)
+        if unwritten:
+            raise typer.Exit(WRONG_INPUT)
 
 
 class _Within(Plain):
@@ -150,11 +167,3 @@ def rows_table(axes: Sequence[Axis], rows: Sequence[Row]) -> RenderableType:
         values = (Text(printable(short(value), one_line=True), style="cyan") for value in row.values.values())
         table.add_row(*values, took(row), printable("\n".join(row.files)))
     return table
-
-
-def _write(path: Path, content: bytes) -> str:
-    try:
-        write_atomically(path, content)
-    except OSError as error:
-        raise InputError(f"{path} cannot be written: {error.strerror or error}") from error
-    return str(path)

@@ -14,6 +14,7 @@ from limner.engine.sweep import MAX_VARIANTS
 from limner.nodes._new_file import file_faults
 from limner.nodes.save_image import SUFFIXES as PICTURES
 from limner.nodes.tables import SUFFIXES as TABLES
+from limner.output_file import folder_fault
 from limner.variants import MOST_AT_ONCE, AtOnce
 
 _PANEL: Final = "Sweeps"
@@ -83,8 +84,12 @@ class SweepOptions:
                 yield Fault(f"{name}: nothing is swept", hint="it goes with --sweep NAME=VALUES")
             return
         for option, path, endings in (("--grid", self.grid, PICTURES), ("--table", self.table, TABLES)):
-            for message in () if path is None else file_faults(str(path), endings):
+            if path is None:
+                continue
+            for message in file_faults(str(path), endings):
                 yield Fault(f"{option}: {message}")
+            if fault := folder_fault(path):
+                yield Fault(f"{option}: {fault}", hint="name a folder that you may write to")
         if self.times and self.table is None:
             yield Fault("--times: no table is written", hint="it goes with --table FILE")
         if not _is_batch(self.batch):

@@ -142,7 +142,7 @@ def took(row: Row) -> str:
         return row.state
     if row.seconds is not None:
         return f"{row.seconds:.2f} s"
-    return "finished earlier" if row.result is None else "from the cache"
+    return "finished earlier" if row.was_there else "from the cache"
 
 
 def sweep_display(console: Console, *, as_json: bool, quiet: bool, verbose: bool) -> SweepDisplay:

@@ -30,7 +30,9 @@ class Row:
     """What computing took; None where nothing had to be computed."""
     error: str | None = None
     result: Result | None = field(default=None, compare=False)
-    """What the run gave; None where the variant was finished earlier, and in ``Sweep.rows``, which keeps no values."""
+    """What the run gave; None where nothing was run, and in ``Sweep.rows``, which keeps no values."""
+    was_there: bool = False
+    """Whether it was finished earlier, its files and all, so that nothing was run."""
 
     @property
     def images(self) -> list[Image]:

@@ -126,7 +126,7 @@ class Sweep:
             executor = self._session.executor
             keys = executor.keys(plan)
             if (files := self._records.find(plan, keys)) is not None:
-                return replace(row, state="done", files=files)
+                return replace(row, state="done", files=files, was_there=True)
             todo, _ = find_todo(plan, keys, self._session.cache)
             computes = any(todo[i] and not step.node.type.cls.effect for i, step in enumerate(plan.steps))
             result = self._run(row, plan)

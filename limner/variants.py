@@ -16,6 +16,7 @@ from limner.engine.plan import Plan
 from limner.engine.registry import Registry
 from limner.engine.remedies import memory_faults
 from limner.engine.sweep import MAX_VARIANTS, Axis, file_names, label, short, variants
+from limner.output_file import writing_faults
 from limner.seed_batches import SeedBatch, batches, drawn_at_once, largest, seed_axis
 from limner.session import Session
 
@@ -145,10 +146,9 @@ class Variants:
 
     def _faults_of(self, number: int) -> Iterable[Fault]:
         try:
-            self.checked(number)
+            return writing_faults(self.checked(number))
         except GraphError as error:
             return error.faults
-        return ()
 
     def _overflows_of(self, number: int) -> Iterable[Fault]:
         try:

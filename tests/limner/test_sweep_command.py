@@ -121,6 +121,10 @@ def test_a_table_can_say_what_each_took(limner: Any) -> None:
     again = limner(*short, "--table", "t.json", "--times")
     assert "finished earlier" in again.stdout
     assert all(row[3] is None for row in json.loads(Path("t.json").read_text())["rows"])
+    Path("q-seed=1.png").unlink()
+    again = limner(*short)
+    assert "from the cache" in again.stdout.splitlines()[1]
+    assert "finished earlier" in again.stdout.splitlines()[2]
 
 
 PAINT = """

@@ -1,0 +1,1 @@
+../../limner/output_file.py
