@@ -33,10 +33,12 @@ def test_every_folder_is_a_package() -> None:
 
 
 def test_type_checkers_see_every_module() -> None:
-    """typings/limner links every module of limner/ and every folder of the package, and nothing else."""
+    """typings/limner links every module and package of limner/ and every folder of the package, and nothing else."""
     links = {path.name: path.resolve() for path in (ROOT / "typings" / "limner").iterdir()}
     modules = {
-        path.name: path for path in (ROOT / "limner").iterdir() if path.suffix == ".py" or path.name == "py.typed"
+        path.name: path
+        for path in (ROOT / "limner").iterdir()
+        if path.suffix == ".py" or path.name == "py.typed" or (path / "__init__.py").is_file()
     }
     folders = {name.partition(".")[2]: ROOT / place for name, place in PLACES.items() if "." in name}
     assert links == {name: path.resolve() for name, path in (modules | folders).items()}
