@@ -14,7 +14,7 @@ from limner.output_file import refuse_other_files, write_output
 from limner.request import Request, registry_with
 from limner.session import Session
 from limner.source import read_source
-from limner.terminal import err, friendly
+from limner.terminal import err, friendly, print_path
 from limner.versions import software
 
 
@@ -47,7 +47,7 @@ def export(
         print(text, end="")
     else:
         write_output(out_path, text.encode())
-        print(out_path)
+        print_path(out_path)
     for warning in script.warnings:
         err.print(f"! the last bits may differ: {warning}", style="yellow")
 

@@ -19,7 +19,7 @@ from limner.request import Request, registry_with
 from limner.server_option import ServerOption, TokenFileOption, open_client
 from limner.session import Session
 from limner.source import read_source
-from limner.terminal import err, friendly, out, show
+from limner.terminal import err, friendly, out, print_path, show
 
 app = typer.Typer(
     no_args_is_help=True, help="Hand in graphs, which workers run one after the other, and look after them."
@@ -149,7 +149,7 @@ def save(
     with open_jobs(server, token_file, jobs_dir, store_url) as jobs:
         written = jobs.save(job_id, folder)
     for path in written:
-        print(path)
+        print_path(path)
     if not written:
         err.print("the job gave no files, or they were forgotten", style="dim")
 

@@ -57,6 +57,9 @@ class Request:
     def _set(self, pair: str) -> None:
         try:
             values = read_values([pair], self.document, self.session.registry, self.library)
+            if twice := [name for name in values if name in self.given]:
+                self.faults.append(Fault(f"--set {twice[0]}: is given twice", hint="leave one of them out"))
+                return
             self.document = with_values(self.document, values)
             self.given += values
         except GraphError as error:

@@ -18,7 +18,7 @@ from limner.engine.write import write_atomically
 from limner.interrupts import raised
 from limner.progress import Display
 from limner.session import Session
-from limner.terminal import FAILED, WRONG_INPUT, err, report
+from limner.terminal import FAILED, WRONG_INPUT, err, print_path, report
 
 
 def run_plan(session: Session, plan: Plan, display: Display, trace: Path | None = None) -> Result:
@@ -72,7 +72,7 @@ def paths_of(result: Result) -> list[str]:
 def print_paths(result: Result) -> None:
     """Say on stdout where the pictures are, one a line."""
     for path in paths_of(result):
-        print(path)  # as it is: a pipe must get the very name
+        print_path(path)
 
 
 def exit_for(result: Result, *, is_kept: bool, debug: bool) -> None:

@@ -14,7 +14,7 @@ from limner.output_file import refuse_other_files, write_output
 from limner.request import Request, registry_with
 from limner.session import Session
 from limner.source import read_source
-from limner.terminal import friendly, out, printable
+from limner.terminal import friendly, out, print_path, printable
 
 
 @friendly
@@ -44,4 +44,4 @@ def show(
     from limner.svg import svg_of
 
     write_output(svg, svg_of(drawing).encode())
-    print(svg)
+    print_path(svg)

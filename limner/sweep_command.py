@@ -32,7 +32,7 @@ from limner.sweep_row import Row
 from limner.sweep_table import sweep_table
 from limner.sweeps import Shared, Sweep
 from limner.tables import table_of
-from limner.terminal import FAILED, WRONG_INPUT, err, out, printable, report, show
+from limner.terminal import FAILED, WRONG_INPUT, err, print_path, printable, report, show
 
 
 class SweepRun:
@@ -131,11 +131,11 @@ class SweepRun:
             print(json.dumps({"event": "files", "paths": paths}))
         elif quiet:
             for path in paths:
-                print(path)  # as it is: a pipe must get the very name
+                print_path(path)
         else:
             show(rows_table(self.sweep.axes, rows))
             for path in written:
-                out.print(printable(path))
+                print_path(path)
         for row in rows:
             if row.error is not None:
                 err.print(Text.assemble(("✗ ", "red"), printable(f"{row}: {row.error}")))

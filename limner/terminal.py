@@ -6,7 +6,9 @@ import functools
 import logging
 import os
 import re
+import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import ParamSpec, TypeVar
 
 import typer
@@ -81,6 +83,11 @@ def show(table: RenderableType) -> None:
     """Print a table as a result: as wide as the terminal; in a pipe without breaking lines that a program may read."""
     console = out if out.is_terminal else Console(highlight=False, markup=False, width=_PIPE_WIDTH)
     console.print(table)
+
+
+def print_path(path: str | Path) -> None:
+    """A file as a result: in a pipe its very name, in a terminal one that does not steer it."""
+    print(printable(str(path), one_line=True) if sys.stdout.isatty() else path)
 
 
 def report(error: BaseException, *, is_kept: bool | None = None) -> int:

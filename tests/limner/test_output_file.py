@@ -91,3 +91,17 @@ def test_a_sheet_that_fails_at_the_end_hides_nothing(limner: Any, monkeypatch: p
     assert "p-seed=1.png" in answer.stdout
     assert "✗ g.png cannot be written: No space left on device" in answer.stderr
     assert "✗ t.csv cannot be written: No space left on device" in answer.stderr
+
+
+def test_a_value_is_set_once(limner: Any) -> None:
+    """Two values for one parameter are a fault, not the last one."""
+    answer = limner("validate", "text_to_image", "--set", "seed=1", "--set", "seed=2")
+    assert (answer.code, "✗ --set seed: is given twice" in answer.stderr) == (2, True)
+
+
+def test_a_cache_that_is_a_file_is_said_to_be_one(limner: Any) -> None:
+    """It is not counted as an empty cache."""
+    Path("file").touch()
+    for command in ("info", "clear"):
+        answer = limner("cache", command, "--cache-dir", "file")
+        assert (answer.code, "file is not a folder" in answer.stderr) == (2, True)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import logging
+import sys
 from typing import Any
 
 import pytest
 
 from limner.engine.errors import Cancelled
-from limner.terminal import LogLine, report
+from limner.terminal import LogLine, print_path, report
 
 
 def test_a_nodes_log_names_the_node() -> None:
@@ -38,3 +39,13 @@ def test_an_interrupt_promises_only_what_is_kept(is_kept: bool | None, said: str
     assert stderr.startswith("interrupted")
     assert said in stderr
     assert ("kept" in stderr) == (is_kept is not None)
+
+
+def test_a_path_steers_no_terminal(monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
+    """A pipe gets the very name of a file; a terminal one with escapes in the place of what would steer it."""
+    name = "x\ny\x1b[31m.png"
+    print_path(name)
+    assert capsys.readouterr().out == f"{name}\n"
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    print_path(name)
+    assert capsys.readouterr().out == "x\\ny\\x1b[31m.png\n"
