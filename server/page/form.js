@@ -21,6 +21,7 @@ export class Form {
     });
     this.select.addEventListener("change", () => this.openTemplate(this.select.value));
     byId("fields").addEventListener("input", () => this.touched());
+    addEventListener("pagehide", () => this.source && this.saveDraft()); // what was typed a moment ago is not lost
   }
 
   /** Fill the list, and open what was open in this tab, or the first choice. */

@@ -103,7 +103,7 @@ def test_a_full_disk_leaves_the_old_file(start: Any) -> None:
     def fill_the_disk() -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
 
-    process = start(*DRAW, "--set", "steps=1", preexec_fn=fill_the_disk)
+    process = start("run", "text_to_image", *SIZE, "--set", "steps=1", "--out", "a.png", preexec_fn=fill_the_disk)
     stdout, stderr = process.communicate()
     assert process.returncode == 2
     assert stdout == ""

@@ -180,7 +180,7 @@ def test_a_reload_goes_on_showing_what_runs(browser: Any, idle: str) -> None:
         assert after >= before
         until(page, f"document.querySelector('#running progress')?.value > {after}")
         card.locator("canvas[data-previews]").wait_for()
-        assert page.get_by_label("Prompt", exact=True).input_value() == "a job to reload"
+        expect(page.get_by_label("Prompt", exact=True)).to_have_value("a job to reload")
 
 
 def test_two_tabs_and_the_queue(browser: Any, idle: str) -> None:
