@@ -11,14 +11,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
-
 from limner.engine import events as ev
+from limner.engine.bind import bind
 from limner.engine.cache import Cache
-from limner.engine.checked import Wire
 from limner.engine.context import Provenance
 from limner.engine.demand import find_leaders, find_todo
-from limner.engine.document import shape_fault
 from limner.engine.errors import Cancelled, InputError, NodeFailed
 from limner.engine.flat import flat_ids
 from limner.engine.keys import has_changed, what_computes
@@ -26,7 +23,6 @@ from limner.engine.lanes import KEEPING
 from limner.engine.models import Models
 from limner.engine.node import Node
 from limner.engine.node_context import NodeContext
-from limner.engine.output_folder import place
 from limner.engine.outputs import checked_outputs
 from limner.engine.plan import Plan, Step
 from limner.engine.provenance import Machine, provenance_of, with_told
@@ -158,7 +154,7 @@ class Run:
 
     def _run_node(self, step: Step, context: NodeContext) -> tuple[Any, ...] | BaseException:
         try:
-            node, wires = self._bind(step)
+            node, wires = bind(step, self._values, self._output_folder)
             return checked_outputs(step.node.type, node.run(context, **wires))
         except BaseException as error:  # also SystemExit: a node must not end the lane that it runs on
             return error
@@ -166,7 +162,7 @@ class Run:
     def _begin_async(self, index: int, step: Step, context: NodeContext) -> None:
         async def work() -> tuple[Any, ...] | BaseException:
             try:
-                node, wires = self._bind(step)
+                node, wires = bind(step, self._values, self._output_folder)
                 return checked_outputs(step.node.type, await node.run(context, **wires))
             except asyncio.CancelledError:
                 raise
@@ -220,38 +216,6 @@ class Run:
                 message = f"what it gave cannot be kept: {type(error).__name__}: {error}"
                 self.events.emit(ev.NodeWarned, step.node.id, message)
         context.end()
-
-    def _bind(self, step: Step) -> tuple[Any, dict[str, Any]]:
-        """The node and the arguments of ``run``. Raises InputError where a wired setting is out of its range.
-
-        Also where it would write outside the run's folder, if there is one.
-        """
-        node, wires = self._bind_wires(step)
-        if self._output_folder is not None and node.writes_to:
-            node = place(node, self._output_folder)
-        return node, wires
-
-    def _bind_wires(self, step: Step) -> tuple[Any, dict[str, Any]]:
-        checked = step.node
-        if not checked.wires:
-            return checked.settings, {}
-        wires = {wire.port: self._value(wire) for wire in checked.wires if not wire.is_setting}
-        if (node := checked.node) is not None:
-            return node, wires
-        wired = {wire.port: self._value(wire) for wire in checked.wires if wire.is_setting}
-        try:
-            node = checked.type.cls(**(dict(checked.settings) | wired))
-            counts = {wire.port: len(wire.sources) for wire in checked.wires if not wire.is_setting}
-            faults = [f"{name}: {message}" for name, message in node.problems(counts)]
-        except ValidationError as error:
-            faults = [str(shape_fault(d, ("nodes", checked.id, "settings"))) for d in error.errors(include_url=False)]
-        if faults:
-            raise InputError("a wire brought a value that the setting does not take: " + "; ".join(faults))
-        return node, wires
-
-    def _value(self, wire: Wire) -> Any:
-        values = [self._values[source][output] for source, output in wire.sources]  # type: ignore[index]  # a ready node's sources have values
-        return values if wire.is_many else values[0]
 
     def _succeed(self, index: int, step: Step, values: tuple[Any, ...]) -> Ready:
         with self._lock:

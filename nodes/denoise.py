@@ -13,7 +13,7 @@ from limner.engine.errors import InputError
 from limner.engine.forecast import Forecast
 from limner.engine.node import Keep, Node
 from limner.nodes._flux2 import needs
-from limner.nodes._flux2.attention import device_faults, name_faults, package_faults
+from limner.nodes._flux2.attention import faults_on, name_faults
 from limner.nodes._flux2.speed import Speed, StepCache, compiler_faults, setting_faults
 from limner.nodes.sizes import PictureSizes, PromptSize
 from limner.nodes.values import Conditioning, Image, Latent, ReferenceLatents, Transformer
@@ -102,10 +102,7 @@ class Denoise(Node):
 
     def device_problems(self, device: Device) -> Iterator[tuple[str, str]]:
         """An attention that is written for other devices, or that this machine has not."""
-        messages = [*device_faults(self.attention, device.name)]
-        if device.is_here and not messages:
-            messages = [*package_faults(self.attention)]
-        for message in messages:
+        for message in faults_on(device, self.attention):
             yield "attention", message
         if self.compile and device.is_here:
             for message in compiler_faults(device.name):

@@ -13,7 +13,7 @@ from limner.engine.errors import InputError
 from limner.engine.forecast import Forecast
 from limner.engine.node import NO_WIRES, Keep, Node
 from limner.nodes._flux2 import needs
-from limner.nodes._flux2.attention import device_faults, name_faults, package_faults
+from limner.nodes._flux2.attention import faults_on, name_faults
 from limner.nodes.denoise import SEED_LIMIT, preview_of
 from limner.nodes.sizes import CELL, PictureSizes, PromptSize, skipped_steps
 from limner.nodes.values import Conditioning, Latent, Mask, ReferenceLatents, Transformer
@@ -68,10 +68,7 @@ class Inpaint(Node):
 
     def device_problems(self, device: Device) -> Iterator[tuple[str, str]]:
         """An attention that is written for other devices, or that this machine has not."""
-        messages = [*device_faults(self.attention, device.name)]
-        if device.is_here and not messages:
-            messages = [*package_faults(self.attention)]
-        for message in messages:
+        for message in faults_on(device, self.attention):
             yield "attention", message
 
     def forecast(self, device: str, inputs: Mapping[str, Any]) -> Forecast | None:

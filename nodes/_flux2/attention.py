@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import Final
 
+from limner.engine.device import Device
 from limner.engine.errors import suggest
 
 
@@ -99,6 +100,14 @@ def device_faults(name: str, device: str) -> Iterator[str]:
     if (backend := BACKENDS.get(name)) is not None and kind not in backend.devices:
         there = ", ".join(other for other in _installed() if kind in BACKENDS[other].devices)
         yield f"{name} needs {backend.needs}; on {device} there are {there}"
+
+
+def faults_on(device: Device, name: str) -> Iterator[str]:
+    """Why a way cannot be had there: it is written for other devices, or this machine lacks its package."""
+    faults = [*device_faults(name, device.name)]
+    if device.is_here and not faults:
+        faults = [*package_faults(name)]
+    yield from faults
 
 
 def _installed() -> list[str]:
