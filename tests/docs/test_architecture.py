@@ -16,6 +16,7 @@ ROOT = Path(__file__).parents[2]
         ("The engine", "engine"),
         ("The face", "limner"),
         ("The client of a server", "limner/client"),
+        ("The format of ComfyUI", "limner/comfy"),
         ("The server", "server"),
         ("The encoder service", "server/encoder"),
         ("The server's jobs", "server/jobs"),
