@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import islice
 from typing import Any, Final
 
 from sqlalchemy import RowMapping, Select, false, func, select, true, tuple_
@@ -14,7 +13,7 @@ from limner.engine.errors import InputError
 from limner.server.jobs import journal
 from limner.server.jobs.database import Database
 from limner.server.jobs.job import Artifact, Job, JobEvent, NodeRun, State
-from limner.server.jobs.rows import JOB_COLUMNS, as_job, get_job
+from limner.server.jobs.rows import JOB_COLUMNS, as_job, get_job, in_parts
 from limner.server.jobs.tables import artifacts, documents, jobs, node_runs, queue
 
 MAX_PAGE: Final = 1000
@@ -52,9 +51,9 @@ class History:
 
     def some(self, job_ids: Collection[str]) -> list[Job]:
         """Those of these jobs that there are."""
-        wanted, found = iter(job_ids), []
+        found: list[Job] = []
         with self._database.read() as connection:
-            while part := list(islice(wanted, MAX_PAGE)):  # a statement takes so many values at most
+            for part in in_parts(job_ids, MAX_PAGE):
                 rows = connection.execute(select(*JOB_COLUMNS).where(jobs.c.id.in_(part))).mappings()
                 found += [as_job(row) for row in rows]
         return found

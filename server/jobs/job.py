@@ -26,6 +26,8 @@ class NewJob:
     """The same key of the same client is the same job, however often it is handed in."""
     notes: Mapping[str, Any] = field(default_factory=dict)
     """The client's own, kept and given back as they are."""
+    labels: Mapping[str, str] = field(default_factory=dict)
+    """By name, what the job is to be found by."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -49,7 +49,15 @@ CREATE TABLE events (
 CREATE INDEX events_progress ON events (job_id) WHERE kind = 'progress';
 """
 
-MIGRATIONS: Final = (_FIRST,)
+_LABELS: Final = """
+CREATE TABLE labels (
+    job_id TEXT NOT NULL REFERENCES jobs (id) ON DELETE CASCADE, name TEXT NOT NULL, value TEXT NOT NULL,
+    PRIMARY KEY (job_id, name)
+);
+CREATE INDEX labels_value ON labels (name, value, job_id);
+"""
+
+MIGRATIONS: Final = (_FIRST, _LABELS)
 """SQL that SQLite and PostgreSQL both take. Number n leads from version n to n + 1."""
 
 _LOCK: Final = 0x6C696D6E6572

@@ -14,7 +14,7 @@ from limner.server.jobs.ids import Ids
 from limner.server.jobs.job import FINAL, Job, NewJob, Wish
 from limner.server.jobs.journal import append, to_json
 from limner.server.jobs.rows import JOB_COLUMNS, as_job, get_job, storable
-from limner.server.jobs.tables import documents, jobs, queue
+from limner.server.jobs.tables import documents, jobs, labels, queue
 from limner.server.jobs.turns import hold_queue, next_turn
 
 MAX_PRIORITY: Final = 1000
@@ -72,6 +72,9 @@ class Queue:
         }
         connection.execute(insert(jobs).values(**row))
         connection.execute(insert(documents).values(job_id=job_id, graph=storable(new.graph), notes=to_json(new.notes)))
+        rows = [{"job_id": job_id, "name": name, "value": storable(value)} for name, value in new.labels.items()]
+        if rows:
+            connection.execute(insert(labels), rows)
 
     def cancel(self, job_id: str, client: str | None = None) -> Job:
         """End a job: at once where it waits; where it runs, its worker is asked to. Of one that has ended, nothing."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterator
+from itertools import islice
 from typing import Final
 
 from sqlalchemy import Connection, RowMapping, select
@@ -45,6 +47,13 @@ def get_job(connection: Connection, job_id: str, client: str | None = None, *, h
     if row is None or client not in (None, row["client"]):
         raise UnknownJobError(job_id)
     return as_job(row)
+
+
+def in_parts(job_ids: Collection[str], size: int) -> Iterator[list[str]]:
+    """Ids by the handful: a statement takes so many values at most."""
+    waiting = iter(job_ids)
+    while part := list(islice(waiting, size)):
+        yield part
 
 
 def storable(text: str) -> str:

@@ -15,6 +15,7 @@ from limner.server.jobs.leases import Leases, Patience
 from limner.server.jobs.presence import Presence
 from limner.server.jobs.queue import Queue
 from limner.server.jobs.retention import Retention
+from limner.server.jobs.search import Search
 from limner.server.jobs.workspace import Workspace
 
 DATABASE_NAME = "jobs.db"
@@ -44,6 +45,8 @@ class JobStore:
         """For workers."""
         self.history = History(self._database)
         """For whoever looks."""
+        self.search = Search(self._database)
+        """For clients that know their jobs by labels, and read lists by the number of an entry."""
         self.retention = Retention(self._database, self.blobs, self.workspace, clock)
 
     @property

@@ -78,6 +78,16 @@ documents: Final = Table(
 )
 """What only who runs or shows one job reads: lists stay light."""
 
+labels: Final = Table(
+    "labels",
+    metadata,
+    _job_id(),
+    Column("name", Text, primary_key=True),
+    Column("value", Text, nullable=False),
+    Index("labels_value", "name", "value", "job_id"),
+)
+"""What clients find their jobs by, besides the id."""
+
 turns: Final = Table(
     "turns",
     metadata,

@@ -18,6 +18,7 @@ ROOT = Path(__file__).parents[2]
         ("The client of a server", "limner/client"),
         ("The format of ComfyUI", "limner/comfy"),
         ("The server", "server"),
+        ("The protocol of ComfyUI", "server/comfy"),
         ("The encoder service", "server/encoder"),
         ("The server's jobs", "server/jobs"),
     ],

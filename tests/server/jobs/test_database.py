@@ -15,6 +15,8 @@ from sqlalchemy import create_engine, event, inspect, text
 
 from limner.engine.errors import InputError, StoreError
 from limner.server.jobs.job import NewJob
+from limner.server.jobs.migrations import MIGRATIONS
+from limner.server.jobs.search import Wanted
 from limner.server.jobs.store import JobStore
 from limner.server.jobs.tables import metadata
 
@@ -105,11 +107,26 @@ def test_a_store_of_a_newer_release_is_refused(database_url: str, tmp_path: Path
     JobStore(tmp_path, database_url).close()  # a second time nothing is to be done
     engine = create_engine(database_url)
     with engine.begin() as connection:
-        assert connection.execute(text("SELECT version FROM schema_version")).scalars().all() == [1]
+        found = connection.execute(text("SELECT version FROM schema_version ORDER BY version")).scalars().all()
+        assert found == list(range(1, len(MIGRATIONS) + 1))
         connection.execute(text("INSERT INTO schema_version VALUES (99)"))
     engine.dispose()
     with pytest.raises(StoreError, match="version 99"):
         JobStore(tmp_path, database_url)
+
+
+def test_a_store_of_the_first_release_is_migrated(
+    database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A database of an earlier version keeps its jobs, and learns what came since."""
+    monkeypatch.setattr("limner.server.jobs.migrations.MIGRATIONS", MIGRATIONS[:1])
+    with JobStore(tmp_path, database_url) as store:
+        old = store.queue.accept(NewJob('{"a": 1}'))
+    monkeypatch.undo()
+    with JobStore(tmp_path, database_url) as store:
+        new = store.queue.accept(NewJob("{}", labels={"a": "b"}))
+        assert store.history.graph(old.id) == '{"a": 1}'
+        assert store.search.labels([old.id, new.id]) == {old.id: {}, new.id: {"a": "b"}}
 
 
 @contextmanager
@@ -147,6 +164,10 @@ def test_ten_thousand_waiting_jobs_are_found_by_indexes(tmp_path: Path, clock: H
             store.history.events(claim.job_id)
             store.queue.accept(NewJob("{}", client="b", idempotency_key="k"))
             store.queue.cancel(job.id)
+            for wanted in (Wanted(), Wanted(client="a"), Wanted(client="a", label=("a", "b"))):
+                store.search.page(wanted, limit=50)
+            store.search.labels([job.id])
+            store.search.artifacts([job.id])
         with closing(sqlite3.connect(tmp_path / "jobs.db")) as database:
             for statement, parameters in seen:
                 if not statement.startswith(("SELECT", "UPDATE")) or "queue" in statement:
