@@ -76,7 +76,7 @@ def _find_types(nodes: Mapping[str, NodeDocument], registry: Registry, findings:
         else:
             near = findings.suggest(node.type, [*registry, GRAPH_TYPE])
             hint = f"{near}; a node of your own comes with --nodes FILE.py" if near else None
-            findings.add(f"unknown node type {node.type}", ("nodes", node_id, "type"), hint)
+            findings.add(f"unknown node type {node.type}", ("nodes", node_id, "type"), hint, "unknown_type")
     return types
 
 
@@ -141,11 +141,11 @@ def _explained(fault: Fault, node_type: NodeType, parameters: Mapping[str, str |
     """The same fault with a better hint, where the document shows what was meant."""
     name = fault.path[3] if len(fault.path) > 3 else None
     if name in node_type.inputs:
-        return Fault(f"{name}: is a wire, not a setting", fault.path, 'move it under "wires"')
+        return Fault(f"{name}: is a wire, not a setting", fault.path, 'move it under "wires"', fault.kind)
     if fault.hint is None and fault.message.endswith("is required"):
         for parameter, targets in parameters.items():
             if f"{fault.node}.{name}" in targets_of(targets):
-                return Fault(fault.message, fault.path, f"give the parameter {parameter}")
+                return Fault(fault.message, fault.path, f"give the parameter {parameter}", fault.kind)
     return fault
 
 
@@ -206,7 +206,7 @@ def _order(drafts: Mapping[str, _Draft], findings: Findings) -> Iterable[str]:
             if len(knot) > 1 or dag.has_edge(*knot, *knot):
                 nodes = [source for source, _ in nx.find_cycle(dag.subgraph(sorted(knot)).copy())]
                 message = f"the wires form a cycle: {' -> '.join([*nodes, nodes[0]])}"
-                findings.add(message, ("nodes", nodes[0], "wires"), "take one of these wires away")
+                findings.add(message, ("nodes", nodes[0], "wires"), "take one of these wires away", "cycle")
         return []
 
 

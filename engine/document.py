@@ -164,12 +164,12 @@ def shape_fault(
     kind, context = detail["type"], detail.get("ctx", {})
     if kind == "extra_forbidden":
         names = known if known is not None else tuple(_model_at(loc).model_fields)
-        return Fault(f"{name}: unknown {'setting' if prefix else 'key'}", path, suggest(name, names))
+        return Fault(f"{name}: unknown {'setting' if prefix else 'key'}", path, suggest(name, names), kind)
     if kind == "string_pattern_mismatch" and path[:1] == ("nodes",) and len(path) == 2:
-        return Fault(f"{name!r} is no id for a node", path, "use letters, digits, _ and -")
+        return Fault(f"{name!r} is no id for a node", path, "use letters, digits, _ and -", kind)
     if kind == "string_pattern_mismatch" and path == ("name",):
-        return Fault("name: has control characters", path, "write it in one line")
-    return Fault(f"{name}: {_rule(kind, context, detail['msg'])}", path)
+        return Fault("name: has control characters", path, "write it in one line", kind)
+    return Fault(f"{name}: {_rule(kind, context, detail['msg'])}", path, kind=kind)
 
 
 def _spelled(loc: tuple[str | int, ...]) -> str:

@@ -15,7 +15,7 @@ LimnerError                  everything below
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from difflib import get_close_matches
 
 
@@ -26,6 +26,8 @@ class Fault:
     message: str
     path: tuple[str | int, ...] = ()
     hint: str | None = None
+    kind: str = field(default="", compare=False)
+    """What it is, for programs, where they tell kinds apart: ``cycle``, or pydantic's name, such as ``missing``."""
 
     @property
     def node(self) -> str | None:
@@ -43,7 +45,7 @@ class Fault:
 
     def under(self, prefix: tuple[str | int, ...]) -> Fault:
         """The same fault, seen from a document that contains this one at ``prefix``."""
-        return Fault(self.message, prefix + self.path, self.hint)
+        return Fault(self.message, prefix + self.path, self.hint, self.kind)
 
 
 class LimnerError(Exception):

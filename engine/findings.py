@@ -19,9 +19,9 @@ class Findings:
     hints_left: int = 20
     """Comparing names costs more than everything else in checking, so only the first unknown ones get a hint."""
 
-    def add(self, message: str, path: Place, hint: str | None = None) -> None:
+    def add(self, message: str, path: Place, hint: str | None = None, kind: str = "") -> None:
         """Note one fault."""
-        self.faults.append(Fault(message, path, hint))
+        self.faults.append(Fault(message, path, hint, kind))
 
     def suggest(self, name: str, known: Iterable[str]) -> str | None:
         """The nearest known name, for the first faults."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import types
 import typing
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from hashlib import sha256
@@ -49,6 +49,12 @@ class Node(BaseModel):
     """Settings that change how the outputs are got and never what they are, such as a timeout."""
     added: ClassVar[frozenset[str]] = frozenset()
     """Settings that came later, and whose default is how it was before: with it, they are no part of a key either."""
+    aliases: ClassVar[tuple[str, ...]] = ()
+    """Other words that people look for the node by, such as what other programs call it."""
+    advanced: ClassVar[frozenset[str]] = frozenset()
+    """Settings that few need: editors show them when asked."""
+    shows: ClassVar[bool] = False
+    """Whether the node is there for its outputs to be looked at, also where they go on to other nodes."""
     writes_to: ClassVar[frozenset[str]] = frozenset()
     """Settings that are paths which ``run`` writes: a service has them lead into a folder of its own."""
 
@@ -61,6 +67,14 @@ class Node(BaseModel):
         ``wired`` are the inputs that wires lead to, and how many each.
         """
         return iter(())
+
+    @classmethod
+    def choices(cls) -> Mapping[str, Sequence[str]]:
+        """Of settings that name what this machine has, such as files, those that are there now: for editors to offer.
+
+        Another value is no fault by itself: ``problems`` judges it. Must be quick.
+        """
+        return {}
 
     def device_problems(self, device: Device) -> Iterator[tuple[str, str]]:
         """What of the settings cannot be had on the device that the node computes on, as (setting, message)."""

@@ -44,7 +44,7 @@ class Wiring:
         for port in node_type.required:
             if port.name not in node.wires:
                 hint = f"wire an output of type {port.type.__name__} to it"
-                self.findings.add(f"{port.name}: is not wired", ("nodes", node_id, "wires", port.name), hint)
+                self.findings.add(f"{port.name}: is not wired", ("nodes", node_id, "wires", port.name), hint, "missing")
         wires = (self._wire(node_id, node_type, name, wire) for name, wire in node.wires.items())
         return [wire for wire in wires if wire is not None]
 
@@ -90,7 +90,7 @@ class Wiring:
         found = self._output_type(source, index)
         if found is not None and not fits(found, port.type):
             message = f"{port.name}: takes {port.type.__name__}, but {wire} gives {found.__name__}"
-            self.findings.add(message, path, self._giver(port))
+            self.findings.add(message, path, self._giver(port), "wire_type")
             return None
         return source, index
 

@@ -26,6 +26,8 @@ class ApplyLoRA(Node):
     """
 
     category: ClassVar[str] = "model"
+    aliases: ClassVar[tuple[str, ...]] = ("LoraLoader", "LoraLoaderModelOnly", "adapter")
+    advanced: ClassVar[frozenset[str]] = frozenset({"revision", "name"})
 
     path: str = Field(
         min_length=1,

@@ -53,6 +53,8 @@ class Compare(Node):
     """
 
     category: ClassVar[str] = "image"
+    aliases: ClassVar[tuple[str, ...]] = ("contact sheet", "XY plot", "image grid")
+    advanced: ClassVar[frozenset[str]] = frozenset({"headings"})
     on_device: ClassVar[bool] = True  # weights take other bytes on other devices
 
     labels: Texts = Field(min_length=1, description="What each row is called, in the order of the wires.")

@@ -31,6 +31,7 @@ class CropToMask(Node):
     """
 
     category: ClassVar[str] = "mask"
+    aliases: ClassVar[tuple[str, ...]] = ("CropMask", "ImageCrop", "inpaint crop")
 
     padding: int = Field(
         default=32, ge=0, le=4096, description="Pixels of the picture around the mask that the model sees."

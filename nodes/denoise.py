@@ -34,6 +34,22 @@ class Denoise(Node):
     """
 
     category: ClassVar[str] = "sampling"
+    aliases: ClassVar[tuple[str, ...]] = (
+        "KSampler",
+        "KSamplerAdvanced",
+        "SamplerCustomAdvanced",
+        "Flux2Scheduler",
+        "RandomNoise",
+        "EmptyFlux2LatentImage",
+        "BasicGuider",
+        "CFGGuider",
+        "sampler",
+        "steps",
+        "seed",
+    )
+    advanced: ClassVar[frozenset[str]] = frozenset(
+        {"attention", "reference_cache", "step_cache", "mag_ratios", "compile"}
+    )
     on_device: ClassVar[bool] = True
     keep: ClassVar[Keep] = "disk"
     added: ClassVar[frozenset[str]] = frozenset({"reference_cache", "step_cache", "mag_ratios", "compile"})

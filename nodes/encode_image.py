@@ -22,6 +22,7 @@ class EncodeImage(Node):
     """
 
     category: ClassVar[str] = "image"
+    aliases: ClassVar[tuple[str, ...]] = ("VAEEncode", "image to latent", "img2img")
     on_device: ClassVar[bool] = True
     keep: ClassVar[Keep] = "disk"
 

@@ -26,6 +26,7 @@ class EncodeReferences(Node):
     """
 
     category: ClassVar[str] = "image"
+    aliases: ClassVar[tuple[str, ...]] = ("ReferenceLatent", "VAEEncode", "edit image")
     on_device: ClassVar[bool] = True
     keep: ClassVar[Keep] = "disk"
 

@@ -18,6 +18,7 @@ class FeatherMask(Node):
     """
 
     category: ClassVar[str] = "mask"
+    aliases: ClassVar[tuple[str, ...]] = ("blur mask",)
 
     radius: float = Field(default=4.0, ge=0, le=512, description="How far the edge is blurred, in pixels.")
 

@@ -15,6 +15,7 @@ class GrowMask(Node):
     """Let a mask reach so many pixels further in every direction; where the number is negative, less far."""
 
     category: ClassVar[str] = "mask"
+    aliases: ClassVar[tuple[str, ...]] = ("expand mask", "shrink mask", "dilate", "erode")
 
     pixels: int = Field(default=8, ge=-512, le=512, description="How far it grows; negative shrinks.")
 

@@ -32,6 +32,14 @@ class Inpaint(Node):
     """
 
     category: ClassVar[str] = "sampling"
+    aliases: ClassVar[tuple[str, ...]] = (
+        "KSampler",
+        "InpaintModelConditioning",
+        "VAEEncodeForInpaint",
+        "SetLatentNoiseMask",
+        "DifferentialDiffusion",
+    )
+    advanced: ClassVar[frozenset[str]] = frozenset({"attention"})
     on_device: ClassVar[bool] = True
     keep: ClassVar[Keep] = "disk"
 

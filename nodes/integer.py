@@ -14,6 +14,7 @@ class Integer(Node):
     """An integer, such as a seed, to wire into several settings at once."""
 
     category: ClassVar[str] = "value"
+    aliases: ClassVar[tuple[str, ...]] = ("PrimitiveInt", "int", "seed")
 
     value: int = Field(default=0, description="The integer.")
 

@@ -23,6 +23,7 @@ class LoadImage(Node):
     """
 
     category: ClassVar[str] = "image"
+    aliases: ClassVar[tuple[str, ...]] = ("open picture", "upload")
 
     file: str = Field(default="", description="The path of a picture.", json_schema_extra=A_PICTURE)
 

@@ -21,6 +21,8 @@ class LoadMask(Node):
     """
 
     category: ClassVar[str] = "mask"
+    aliases: ClassVar[tuple[str, ...]] = ("LoadImageMask", "upload mask")
+    advanced: ClassVar[frozenset[str]] = frozenset({"channel"})
 
     file: str = Field(default="", description="The path of a picture.", json_schema_extra=A_PICTURE)
     channel: Literal["auto", "grey", "alpha"] = Field(

@@ -31,6 +31,8 @@ class LoadModel(Node):
     """
 
     category: ClassVar[str] = "model"
+    aliases: ClassVar[tuple[str, ...]] = ("checkpoint", "CheckpointLoaderSimple", "DiffusionPipeline", "load FLUX.2")
+    advanced: ClassVar[frozenset[str]] = frozenset({"revision", "dtype"})
 
     source: str = Field(
         default="tiny",

@@ -28,6 +28,7 @@ class LoadReferenceImages(Node):
     """
 
     category: ClassVar[str] = "image"
+    aliases: ClassVar[tuple[str, ...]] = ("reference", "ImageBatch", "image stitch")
 
     files: Paths = Field(
         default=(),

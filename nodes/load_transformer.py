@@ -24,6 +24,8 @@ class LoadTransformer(Node):
     """
 
     category: ClassVar[str] = "model"
+    aliases: ClassVar[tuple[str, ...]] = ("UNETLoader", "UnetLoaderGGUF", "diffusion model", "load model file")
+    advanced: ClassVar[frozenset[str]] = frozenset({"revision", "file_revision", "dtype"})
 
     file: str = Field(
         min_length=1, description="A .safetensors or .gguf file, or one on the hub: owner/name/file.gguf."

@@ -24,6 +24,8 @@ class LoadVAE(Node):
     """
 
     category: ClassVar[str] = "model"
+    aliases: ClassVar[tuple[str, ...]] = ("VAELoader", "load VAE file")
+    advanced: ClassVar[frozenset[str]] = frozenset({"revision", "file_revision", "dtype"})
 
     file: str = Field(min_length=1, description="A .safetensors file, or one on the hub: owner/name/file.safetensors.")
     base: str = Field(

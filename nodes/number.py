@@ -14,6 +14,7 @@ class Number(Node):
     """A number, such as a guidance, to wire into several settings at once."""
 
     category: ClassVar[str] = "value"
+    aliases: ClassVar[tuple[str, ...]] = ("PrimitiveFloat", "float")
 
     value: float = Field(default=0.0, description="The number.")
 

@@ -21,6 +21,7 @@ class Paste(Node):
     """
 
     category: ClassVar[str] = "mask"
+    aliases: ClassVar[tuple[str, ...]] = ("ImageCompositeMasked", "inpaint stitch")
 
     def forecast(self, device: str, inputs: Mapping[str, Any]) -> Forecast | None:
         """The original's size, once for each picture."""

@@ -19,6 +19,7 @@ class PickLatent(Node):
     """Take one picture's latents out of a batch, such as one seed of those that were drawn at once."""
 
     category: ClassVar[str] = "sampling"
+    aliases: ClassVar[tuple[str, ...]] = ("LatentFromBatch", "select from batch")
 
     number: int = Field(default=1, ge=1, description="Which picture of the batch, counted from 1.")
 

@@ -13,6 +13,8 @@ class PreviewImage(Node):
     """Show pictures without writing a file. They may go on to other nodes unchanged."""
 
     category: ClassVar[str] = "image"
+    aliases: ClassVar[tuple[str, ...]] = ("show image",)
+    shows: ClassVar[bool] = True
 
     def run(self, ctx: Context, images: Image) -> Image:
         """The same pictures: the run's result holds them for whoever shows it."""

@@ -34,6 +34,8 @@ class Quantize(Node):
     """
 
     category: ClassVar[str] = "model"
+    aliases: ClassVar[tuple[str, ...]] = ("fp8", "nf4", "int8", "GGUF", "weight_dtype", "bitsandbytes", "torchao")
+    advanced: ClassVar[frozenset[str]] = frozenset({"compute_dtype", "skip"})
 
     method: QuantizationMethod = Field(
         default="nf4",

@@ -13,6 +13,7 @@ from limner.engine.context import Context
 from limner.engine.errors import ModelError, RemoteError
 from limner.engine.forecast import Forecast
 from limner.engine.node import NO_WIRES, Keep, Node
+from limner.nodes._long_text import LONG_TEXT
 from limner.nodes._prompt_warnings import odd_prompt
 from limner.nodes._remote.identity import KnownModels
 from limner.nodes._remote.protocol import HUGGINGFACE_TOKENS, IDENTITY_PATTERN, MAX_TOKENS, EncodeRequest
@@ -42,6 +43,10 @@ class RemoteEncode(Node):
     """
 
     category: ClassVar[str] = "text"
+    aliases: ClassVar[tuple[str, ...]] = ("CLIPTextEncode", "remote text encoder")
+    advanced: ClassVar[frozenset[str]] = frozenset(
+        {"max_length", "expect", "protocol", "timeout_s", "retries", "allow_private", "token_env", "token_file"}
+    )
     keep: ClassVar[Keep] = "disk"
     only_for_run: ClassVar[frozenset[str]] = frozenset({"prompt", "negative_prompt"})
     not_in_key: ClassVar[frozenset[str]] = frozenset(
@@ -51,9 +56,13 @@ class RemoteEncode(Node):
     url: str = Field(
         min_length=1, max_length=2000, description="Where the encoder is: https://encoder.example.org, without a path."
     )
-    prompt: str = Field(default="", description="What the picture shows, in words or as JSON.")
+    prompt: str = Field(
+        default="", description="What the picture shows, in words or as JSON.", json_schema_extra=LONG_TEXT
+    )
     negative_prompt: str = Field(
-        default="", description="What it must not show. Only klein base models read it, at a guidance above 1."
+        default="",
+        description="What it must not show. Only klein base models read it, at a guidance above 1.",
+        json_schema_extra=LONG_TEXT,
     )
     max_length: int | None = Field(
         default=None, ge=1, le=MAX_TOKENS, description="Tokens; a longer prompt is cut. Empty: the model's own (512)."

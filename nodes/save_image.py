@@ -27,6 +27,8 @@ class SaveImage(Node):
     """
 
     category: ClassVar[str] = "image"
+    aliases: ClassVar[tuple[str, ...]] = ("output", "write file")
+    advanced: ClassVar[frozenset[str]] = frozenset({"overwrite", "quality", "metadata"})
     effect: ClassVar[bool] = True
     writes_to: ClassVar[frozenset[str]] = frozenset({"path"})
 

@@ -25,6 +25,8 @@ class SaveModel(Node):
     """
 
     category: ClassVar[str] = "model"
+    aliases: ClassVar[tuple[str, ...]] = ("ModelSave", "CheckpointSave", "export weights")
+    advanced: ClassVar[frozenset[str]] = frozenset({"overwrite"})
     on_device: ClassVar[bool] = True
     effect: ClassVar[bool] = True
     writes_to: ClassVar[frozenset[str]] = frozenset({"path"})

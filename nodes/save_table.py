@@ -24,6 +24,8 @@ class SaveTable(Node):
     """
 
     category: ClassVar[str] = "table"
+    aliases: ClassVar[tuple[str, ...]] = ("write CSV", "Markdown")
+    advanced: ClassVar[frozenset[str]] = frozenset({"overwrite"})
     effect: ClassVar[bool] = True
     writes_to: ClassVar[frozenset[str]] = frozenset({"path"})
 

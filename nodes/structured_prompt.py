@@ -10,6 +10,7 @@ from limner.engine.context import Context
 from limner.engine.document import plain_json
 from limner.engine.node import Node
 from limner.nodes._hex_color import color_fault, lookalike_fault
+from limner.nodes._long_text import LONG_TEXT
 from limner.nodes._prompt_json import Keys, color_faults, in_order, is_empty, misspelt, read_prompt, write_prompt
 
 
@@ -103,11 +104,16 @@ class StructuredPrompt(Node):
     model_config = ConfigDict(extra="allow")
     __pydantic_extra__: dict[str, Kept]
     category: ClassVar[str] = "text"
+    aliases: ClassVar[tuple[str, ...]] = ("JSON prompt", "prompt builder")
 
     paste: Annotated[str, AfterValidator(_prompt)] = Field(
-        default="", description="A whole JSON prompt as text. The fields below replace what it has, where not empty."
+        default="",
+        description="A whole JSON prompt as text. The fields below replace what it has, where not empty.",
+        json_schema_extra=LONG_TEXT,
     )
-    scene: Words = Field(default="", description="What the picture shows altogether, in a sentence.")
+    scene: Words = Field(
+        default="", description="What the picture shows altogether, in a sentence.", json_schema_extra=LONG_TEXT
+    )
     subjects: Annotated[tuple[Subject, ...], Strict(False)] = Field(
         default=(), description="The things it shows, the most important first."
     )

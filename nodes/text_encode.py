@@ -11,6 +11,7 @@ from limner.engine.context import Context
 from limner.engine.forecast import Forecast
 from limner.engine.node import Keep, Node
 from limner.nodes._flux2 import needs
+from limner.nodes._long_text import LONG_TEXT
 from limner.nodes._prompt_warnings import odd_prompt
 from limner.nodes.values import Conditioning, TextEncoder
 
@@ -27,13 +28,19 @@ class TextEncode(Node):
     """
 
     category: ClassVar[str] = "text"
+    aliases: ClassVar[tuple[str, ...]] = ("CLIPTextEncode", "prompt", "positive", "negative")
+    advanced: ClassVar[frozenset[str]] = frozenset({"max_length"})
     on_device: ClassVar[bool] = True
     keep: ClassVar[Keep] = "disk"
     only_for_run: ClassVar[frozenset[str]] = frozenset({"prompt", "negative_prompt"})
 
-    prompt: str = Field(default="", description="What the picture shows, in words or as JSON.")
+    prompt: str = Field(
+        default="", description="What the picture shows, in words or as JSON.", json_schema_extra=LONG_TEXT
+    )
     negative_prompt: str = Field(
-        default="", description="What it must not show. Only klein base models read it, at a guidance above 1."
+        default="",
+        description="What it must not show. Only klein base models read it, at a guidance above 1.",
+        json_schema_extra=LONG_TEXT,
     )
     max_length: int | None = Field(
         default=None, ge=1, le=32768, description="Tokens; a longer prompt is cut. Empty: the model's own (512)."

@@ -14,6 +14,7 @@ from limner.engine.node import Keep, Node
 from limner.nodes._flux2 import needs
 from limner.nodes._flux2.known import known
 from limner.nodes._flux2.writing import MAX_NEW_TOKENS, writing_fault
+from limner.nodes._long_text import LONG_TEXT
 from limner.nodes._prompt_warnings import odd_prompt
 from limner.nodes.values import References, TextEncoder, TextGenerator
 
@@ -26,11 +27,14 @@ class UpsamplePrompt(Node):
     """
 
     category: ClassVar[str] = "text"
+    aliases: ClassVar[tuple[str, ...]] = ("prompt enhancer", "rewrite prompt", "caption upsampling")
     on_device: ClassVar[bool] = True
     keep: ClassVar[Keep] = "disk"
     only_for_run: ClassVar[frozenset[str]] = frozenset({"prompt"})
 
-    prompt: str = Field(default="", description="What the picture shows, in short. JSON stays JSON.")
+    prompt: str = Field(
+        default="", description="What the picture shows, in short. JSON stays JSON.", json_schema_extra=LONG_TEXT
+    )
     temperature: float = Field(
         default=0.15, gt=0, le=2, description="How freely it is written: 0.15 keeps near to the prompt."
     )

@@ -17,6 +17,7 @@ class VAEDecode(Node):
     """Turn latents into pictures."""
 
     category: ClassVar[str] = "image"
+    aliases: ClassVar[tuple[str, ...]] = ("latent to image",)
     on_device: ClassVar[bool] = True
     keep: ClassVar[Keep] = "disk"
 

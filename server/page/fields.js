@@ -7,8 +7,6 @@ import { pictureButton } from "./upload.js";
 /** What a field says when what is in it cannot even be sent. */
 export class Unreadable extends Error {}
 
-const LONG = /prompt|scene|description/;
-
 /** A schema without the choice of null, and whether there was one. */
 function plain(schema) {
   const options = (schema.anyOf ?? [schema]).filter((option) => option.type !== "null");
@@ -110,7 +108,7 @@ function number(name, schema, value) {
 }
 
 function text(name, schema, value) {
-  const isLong = !schema.maxLength && !schema.pattern && (LONG.test(name) || value.length > 60);
+  const isLong = !schema.maxLength && !schema.pattern && (schema.format === "long-text" || value.length > 60);
   const element = isLong
     ? el("textarea", { rows: name.includes("negative") ? 1 : 3, value })
     : el("input", { type: "text", value });

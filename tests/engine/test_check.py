@@ -201,6 +201,22 @@ def test_all_faults_come_together() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("raw", "kind"),
+    [
+        ({"a": node("Strat")}, "unknown_type"),
+        ({"a": node("Add")}, "missing"),
+        ({"w": node("Word"), "a": node("Add", {"value": "w"})}, "wire_type"),
+        ({"a": node("Add", {"value": "a"})}, "cycle"),
+        ({"p": node("Picky", steps=0, name="a")}, "greater_than_equal"),
+    ],
+)
+def test_programs_can_tell_faults_apart(raw: Any, kind: str) -> None:
+    """A fault says of which kind it is, for those who say it in their own words, also seen from outside."""
+    fault = only(graph(raw))
+    assert (fault.kind, fault.under(("nodes", "g")).kind) == (kind, kind)
+
+
 def test_a_broken_node_gives_no_second_fault_elsewhere() -> None:
     """What is wired to a node with a fault of its own is not blamed."""
     assert only(graph({"a": {"type": 3}, "b": node("Add", {"value": "a"})})).where == "nodes.a.type"
