@@ -6,10 +6,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from pydantic import ValidationError
+
 from limner.engine.errors import Fault, GraphError, LimnerError
 from limner.engine.keys import known_node
 from limner.engine.models import ModelSpec
+from limner.engine.node import Node
 from limner.engine.plan import Plan, Step
+from limner.engine.value import PLAIN_TYPES
 
 
 @dataclass(frozen=True)
@@ -103,7 +107,7 @@ def forecasts(plan: Plan) -> list[Seen]:
 
 
 def _ask(plan: Plan, step: Step, before: Sequence[Seen]) -> Seen:
-    node = known_node(step.node, plan.graph.nodes)
+    node = known_node(step.node, plan.graph.nodes) or _foretold(step, before)
     if node is None:
         return Seen(None, "its settings are known only while it runs")
     known = node.known_outputs()
@@ -116,6 +120,23 @@ def _ask(plan: Plan, step: Step, before: Sequence[Seen]) -> Seen:
     except LimnerError as error:
         return Seen(None, error.message)
     return Seen(forecast, "" if forecast is not None else "it says nothing of what it needs")
+
+
+def _foretold(step: Step, before: Sequence[Seen]) -> Node | None:
+    """The node with settings that are known only by forecast, such as a width that is read off a picture's header."""
+    values = {
+        wire.port: _output(before[source], output)
+        for wire in step.node.wires
+        if wire.is_setting
+        for source, output in wire.sources
+    }
+    told = {name: value for name, value in values.items() if isinstance(value, PLAIN_TYPES)}
+    if values.keys() - told.keys() - step.node.type.cls.only_for_run:
+        return None
+    try:
+        return step.node.type.cls(**(dict(step.node.settings) | told))
+    except ValidationError:  # running the node will say so
+        return None
 
 
 def _inputs(step: Step, before: Sequence[Seen]) -> Mapping[str, Any]:

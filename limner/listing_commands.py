@@ -48,7 +48,7 @@ def list_nodes(
 ) -> None:
     """List the nodes, or show one: its inputs, outputs and settings."""
     from limner.graph_node import GRAPH_NODE
-    from limner.tables import node_page, nodes_table
+    from limner.tables import node_page, nodes_lists
 
     known = {**registry_with(nodes), GRAPH_NODE.name: GRAPH_NODE}
     if type_name is not None and type_name not in known:
@@ -58,7 +58,7 @@ def list_nodes(
         described = [node.describe() for node in chosen]
         out.print_json(data=described if type_name is None else described[0])
     else:
-        show(nodes_table(chosen) if type_name is None else node_page(chosen[0]))
+        show(nodes_lists(chosen) if type_name is None else node_page(chosen[0]))
 
 
 @friendly

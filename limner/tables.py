@@ -43,8 +43,19 @@ def templates_table(templates: Iterable[ListedTemplate]) -> RenderableType:
     return table
 
 
+def nodes_lists(types: Iterable[NodeType]) -> RenderableType:
+    """Every node, and below them those that stand for ComfyUI's, which only its workflows need."""
+    from limner.comfy.names import is_thin
+
+    known = list(types)
+    thin = [node for node in known if is_thin(node)]
+    ours = nodes_table([node for node in known if not is_thin(node)])
+    heading = Text("For ComfyUI's workflows, with its names behind Comfy:", style="bold")
+    return Group(ours, "", heading, nodes_table(thin)) if thin else ours
+
+
 def nodes_table(types: Iterable[NodeType]) -> RenderableType:
-    """Every node, sorted by category, with what it takes and gives."""
+    """Nodes, sorted by category, with what they take and give."""
     table = table_of("node", "category", "takes", "gives", "what it does")
     for node in sorted(types, key=lambda t: (t.cls.category, t.name)):
         takes = ", ".join(f"{p.name}?" if p.is_optional else p.name for p in node.inputs.values())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from limner.engine.node import Node
 from limner.nodes.apply_lora import ApplyLoRA
+from limner.nodes.comfy import NODES as COMFY_NODES
 from limner.nodes.compare import Compare
 from limner.nodes.crop_to_mask import CropToMask
 from limner.nodes.denoise import Denoise
@@ -65,6 +66,7 @@ NODES: tuple[type[Node], ...] = (
     Text,
     Integer,
     Number,
+    *COMFY_NODES,
 )
 """What the entry point ``limner.nodes`` offers, in the order of a first graph."""
 

@@ -38,6 +38,15 @@ def read_mask(content: bytes, name: str, channel: MaskChannel) -> NDArray[np.uin
         return np.array(_to_eight_bits(turned).convert("L"))
 
 
+def read_transparency(content: bytes, name: str) -> NDArray[np.uint8]:
+    """How transparent a user's file is, uint8 (H, W): nowhere, where it has no alpha channel. Raises InputError."""
+    with opened(io.BytesIO(content), name) as image:
+        turned = ImageOps.exif_transpose(image)
+        if not turned.has_transparency_data:
+            return np.zeros((turned.height, turned.width), dtype=np.uint8)
+        return 255 - np.array(turned.convert("RGBA").getchannel("A"))
+
+
 def _to_eight_bits(image: PIL.Image.Image) -> PIL.Image.Image:
     if image.mode.startswith("I"):
         return PIL.Image.fromarray((np.asarray(image).astype(np.uint32) >> 8).clip(0, 255).astype(np.uint8))

@@ -65,13 +65,14 @@ class ApplyLoRA(Node):
     def forecast(self, device: str, inputs: Mapping[str, Any]) -> Forecast:
         """The transformer with the LoRA. Raises InputError where the file cannot be read."""
         transformer = inputs.get("transformer")
-        return Forecast((self._adapted(transformer) if isinstance(transformer, Transformer) else None,))
+        return Forecast((self.adapted(transformer) if isinstance(transformer, Transformer) else None,))
 
     def run(self, ctx: Context, transformer: Transformer) -> Transformer:
         """Describe the transformer with the LoRA. Raises InputError where the file cannot be read."""
-        return self._adapted(transformer)
+        return self.adapted(transformer)
 
-    def _adapted(self, transformer: Transformer) -> Transformer:
+    def adapted(self, transformer: Transformer) -> Transformer:
+        """The transformer with the LoRA. Raises InputError where the file cannot be read."""
         name = self.name or PurePath(self.path).stem
         lora = LoRA(self.path, self.fingerprint(), self.weight, name, self.revision or "")
         return replace(transformer, loras=tuple(sorted((*transformer.loras, lora))))

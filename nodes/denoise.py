@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import Field, PositiveFloat
@@ -12,15 +12,16 @@ from limner.engine.device import Device
 from limner.engine.errors import InputError
 from limner.engine.forecast import Forecast
 from limner.engine.node import Keep, Node
+from limner.nodes._drawing import drawn
 from limner.nodes._flux2 import needs
 from limner.nodes._flux2.attention import faults_on, name_faults
 from limner.nodes._flux2.speed import Speed, StepCache, compiler_faults, setting_faults
 from limner.nodes.sizes import PictureSizes, PromptSize
-from limner.nodes.values import Conditioning, Image, Latent, ReferenceLatents, Transformer
+from limner.nodes.values import Conditioning, Latent, ReferenceLatents, Transformer
 
 if TYPE_CHECKING:
     from limner.nodes._flux2.live import LiveTransformer
-    from limner.nodes._flux2.sampling import Plan, Step
+    from limner.nodes._flux2.sampling import Plan
 
 SEED_LIMIT = 2**64
 
@@ -166,11 +167,8 @@ class Denoise(Node):
                 _tell_of_compiling(ctx, live, transformer, plan, conditioning, references)
             start = None if kept is None else (kept[0], kept[1].samples)
             with made_fast(live, self._speed, self.attention, plan.steps, ctx.device):
-                for step in denoise(live, plan, conditioning, references, ctx.device, start):
-                    if step.number < plan.steps and self._has_checkpoints:
-                        ctx.checkpoint(step.number, Latent(step.samples))
-                    ctx.progress(step.number, plan.steps, preview_of(live, step))
-        return Latent(step.samples.cpu())
+                steps = denoise(live, plan, conditioning, references, ctx.device, start)
+                return drawn(ctx, live, steps, plan.steps, has_checkpoints=self._has_checkpoints)
 
     @property
     def _speed(self) -> Speed:
@@ -211,9 +209,3 @@ def _tell_of_compiling(
     if size not in live.compiled:
         ctx.warn("compiling for this size: a minute or more, once while the model is loaded")
         live.compiled.add(size)
-
-
-def preview_of(live: LiveTransformer, step: Step) -> Callable[[], Image] | None:
-    """What the picture will be, as seen from this step; None where the checkpoint has no fitted map."""
-    preview = live.preview
-    return None if preview is None else lambda: Image(preview(step.estimate))

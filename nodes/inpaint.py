@@ -12,9 +12,10 @@ from limner.engine.device import Device
 from limner.engine.errors import InputError
 from limner.engine.forecast import Forecast
 from limner.engine.node import NO_WIRES, Keep, Node
+from limner.nodes._drawing import drawn
 from limner.nodes._flux2 import needs
 from limner.nodes._flux2.attention import faults_on, name_faults
-from limner.nodes.denoise import SEED_LIMIT, preview_of
+from limner.nodes.denoise import SEED_LIMIT
 from limner.nodes.sizes import CELL, PictureSizes, PromptSize, skipped_steps
 from limner.nodes.values import Conditioning, Latent, Mask, ReferenceLatents, Transformer
 
@@ -127,11 +128,8 @@ class Inpaint(Node):
             samples = noised(live, plan, image.samples, first, ctx.device) if kept is None else kept[1].samples
             start = (first if kept is None else kept[0], samples)
             with with_attention(live.model, self.attention, ctx.device):
-                for step in inpaint(live, plan, image.samples, shares, conditioning, references, ctx.device, start):
-                    if step.number < plan.steps:
-                        ctx.checkpoint(step.number, Latent(step.samples))
-                    ctx.progress(step.number - first, plan.steps - first, preview_of(live, step))
-        return Latent(step.samples.cpu())
+                steps = inpaint(live, plan, image.samples, shares, conditioning, references, ctx.device, start)
+                return drawn(ctx, live, steps, plan.steps, first=first)
 
     def _plan(self, live: LiveTransformer, image: Latent) -> Plan:
         """Fill what is left empty with the model's own; the size is the picture's."""

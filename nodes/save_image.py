@@ -61,9 +61,12 @@ class SaveImage(Node):
             content, is_told = encode_picture(pixels, path.suffix.lower(), self.quality, story)
             if not is_told:
                 ctx.warn(f"{self.path}: the graph is too large to be carried by a picture and was left out")
-            written.append(str(self._write(content, numbered(path, None if total == 1 else number))))
+            written.append(str(self._write(content, self._names(path, None if total == 1 else number))))
             ctx.progress(number, total)
         return Files(tuple(written))
+
+    def _names(self, path: Path, number: int | None) -> Iterator[Path]:
+        return numbered(path, number)
 
     def _write(self, content: bytes, names: Iterator[Path]) -> Path:
         try:

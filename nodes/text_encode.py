@@ -56,18 +56,20 @@ class TextEncode(Node):
         for message in odd_prompt(self.prompt):
             ctx.warn(message)
         with ctx.hold(text_encoder) as live:
-            prompt = self._encode(ctx, live, "prompt", self.prompt)
+            prompt = encode_text(ctx, live, "prompt", self.prompt, self.max_length)
             if live.uses_negative:
-                return Conditioning(prompt, self._encode(ctx, live, "negative prompt", self.negative_prompt))
+                negative = encode_text(ctx, live, "negative prompt", self.negative_prompt, self.max_length)
+                return Conditioning(prompt, negative)
         if self.negative_prompt:
             ctx.warn("this model uses no negative prompt: it is ignored")
         return Conditioning(prompt)
 
-    def _encode(self, ctx: Context, live: LiveTextEncoder, name: str, text: str) -> Tensor:
-        """One of the two prompts, and a warning where it is too long."""
-        from limner.nodes._flux2.prompt_length import find_cut
-        from limner.nodes._flux2.text import encode_prompt
 
-        if (cut := find_cut(live, text, self.max_length)) is not None:
-            ctx.warn(cut.sentence(text, name))
-        return encode_prompt(live, text, self.max_length, ctx.device)
+def encode_text(ctx: Context, live: LiveTextEncoder, name: str, text: str, max_length: int | None = None) -> Tensor:
+    """A prompt as (1, tokens, 3 * hidden), and a warning where it is too long; ``name`` is how that calls it."""
+    from limner.nodes._flux2.prompt_length import find_cut
+    from limner.nodes._flux2.text import encode_prompt
+
+    if (cut := find_cut(live, text, max_length)) is not None:
+        ctx.warn(cut.sentence(text, name))
+    return encode_prompt(live, text, max_length, ctx.device)

@@ -23,11 +23,12 @@ UNKNOWN_REFERENCE = PictureSizes(((_SIDE, _SIDE),))
 """What a reference is taken for of which nothing is known."""
 
 
-def encode_prompt(spec: TextEncoder, max_length: int | None, device: str) -> Forecast:
+def encode_prompt(spec: TextEncoder, max_length: int | None, device: str, *, with_negative: bool = True) -> Forecast:
     """Encoding one prompt, or two where the model reads a negative one. Raises ModelError."""
     component = known(spec)
     tokens = max_length or component.settings.text.max_sequence_length
-    prompts = 2 if component.index.family == "klein" and not component.index.is_distilled else 1
+    is_led_away = component.index.family == "klein" and not component.index.is_distilled
+    prompts = 2 if is_led_away and with_negative else 1
     layers = layers_to_keep(component.folder)
     working = activations.encode_prompt_bytes(component.config, layers, tokens, component.itemsize(spec, device))
     return Forecast(
@@ -56,12 +57,17 @@ def write_prompt(spec: TextEncoder, device: str) -> Forecast:
 
 
 def encode_references(spec: VAE, pictures: PictureSizes, device: str) -> Forecast:
-    """Encoding one picture after the other. Raises ModelError."""
-    component = known(spec)
-    itemsize = component.itemsize(spec, device)
+    """Encoding one picture after the other, none larger than a reference. Raises ModelError."""
     scaled = pictures  # what is only guessed at stays known as that
     if pictures is not UNKNOWN_REFERENCE:
         scaled = PictureSizes(tuple(map(as_reference, pictures.sizes)))
+    return encode_pictures(spec, scaled, device)
+
+
+def encode_pictures(spec: VAE, scaled: PictureSizes, device: str) -> Forecast:
+    """Encoding one picture after the other, of just these sizes. Raises ModelError."""
+    component = known(spec)
+    itemsize = component.itemsize(spec, device)
     working = max(
         activations.encode_bytes(component.config, width * height, itemsize) for width, height in scaled.sizes
     )
@@ -82,6 +88,8 @@ class Drawing:
     strength: float = 1.0
     """The share of the steps that is run."""
     speed: Speed = PLAIN
+    cfg: float | None = None
+    """How far a negative prompt is led away from, whatever the model; None: as the model's pipeline does it."""
 
 
 def denoise(spec: Transformer, drawing: Drawing, device: str) -> Forecast:
@@ -97,7 +105,10 @@ def denoise(spec: Transformer, drawing: Drawing, device: str) -> Forecast:
     size = (drawing.width or first[0], drawing.height or first[1])
     steps = drawing.steps or own.steps
     guidance = own.guidance if drawing.guidance is None else drawing.guidance
-    prompts = 2 if component.index.family == "klein" and not component.index.is_distilled and guidance > 1 else 1
+    is_led_away = component.index.family == "klein" and not component.index.is_distilled and guidance > 1
+    if drawing.cfg is not None:
+        is_led_away = drawing.cfg != 1
+    prompts = 2 if is_led_away else 1
     itemsize = component.itemsize(spec, device)
     text = drawing.prompt.tokens if drawing.prompt else component.settings.text.max_sequence_length
     own_tokens, references = PictureSizes((size,)).tokens, [PictureSizes((one,)).tokens for one in sizes]

@@ -25,9 +25,21 @@ def encode_image(vae: AutoencoderKLFlux2, image: NDArray[np.uint8]) -> Tensor:
     return _encode(vae, image, "default")
 
 
-@torch.no_grad()
+def encode_cut(vae: AutoencoderKLFlux2, image: NDArray[np.uint8]) -> Tensor:
+    """The same of a picture of which nothing is scaled: what sides have over multiples of 16 is cut off all around."""
+    rows, columns = (side % pipelines.CELL for side in image.shape[:2])
+    top, left = rows // 2, columns // 2
+    whole = image[top : image.shape[0] - (rows - top), left : image.shape[1] - (columns - left)]
+    return _encode_pixels(vae, pipelines.pictures.preprocess(PIL.Image.fromarray(whole)))
+
+
 def _encode(vae: AutoencoderKLFlux2, image: NDArray[np.uint8], fit: str) -> Tensor:
-    pixels = _preprocess(PIL.Image.fromarray(image), fit)  # (1, 3, H, W) in [-1, 1]
+    return _encode_pixels(vae, _preprocess(PIL.Image.fromarray(image), fit))
+
+
+@torch.no_grad()
+def _encode_pixels(vae: AutoencoderKLFlux2, pixels: Tensor) -> Tensor:
+    """(1, 3, H, W) in [-1, 1] -> (1, 128, H/16, W/16)"""
     pixels = pixels.to(device=pipelines.execution_device(vae), dtype=vae.dtype)
     latents = pipelines.patchify(vae.encode(pixels).latent_dist.mode())
     mean, std = statistics(vae, latents)

@@ -32,11 +32,22 @@ class Plan:
     height: int
     reference_cache: bool = False
     """Whether the references are computed once; the attention must be one that can: ``with_cached_references``."""
+    cfg: float | None = None
+    """How far to lead away from the negative prompt, whatever the model; None: as the model's pipeline does it."""
+    negative_sees_references: bool = True
+    schedule_tokens: int | None = None
+    """Of how many tokens the schedule is; None: of as many as the picture has."""
 
     @property
     def grid(self) -> tuple[int, int]:
         """Rows and columns of tokens."""
         return self.height // pipelines.CELL, self.width // pipelines.CELL
+
+    def is_led_away(self, live: LiveTransformer) -> bool:
+        """Whether a negative prompt is read besides."""
+        if self.cfg is not None:
+            return self.cfg != 1
+        return live.family == "klein" and not live.is_distilled and self.guidance > 1
 
 
 @dataclass(frozen=True, eq=False)
@@ -119,7 +130,8 @@ class _Flow:
         if self._tokens.negative is None:
             return positive
         negative = self._predict("uncond", self._tokens.negative, latents, step)
-        return negative + self._plan.guidance * (positive - negative)
+        scale = self._plan.guidance if self._plan.cfg is None else self._plan.cfg
+        return negative + scale * (positive - negative)
 
     def _predict(self, name: str, prompt: Tensor, latents: Tensor, step: int) -> Tensor:
         model: Any = self._live.model
@@ -132,11 +144,12 @@ class _Flow:
             "txt_ids": tokens.text_ids,
             "return_dict": False,
         }
+        sees = name == "cond" or self._plan.negative_sees_references
         with model.cache_context(name, timestep=number):
-            if self.cache is not None:
+            if self.cache is not None and sees:
                 return self.cache.predict(model, name, latents, tokens.latent_ids, rest)
             hidden, ids = latents, tokens.latent_ids
-            if tokens.references is not None:
+            if tokens.references is not None and sees:
                 hidden = torch.cat([latents, tokens.references[0]], dim=1)
                 ids = torch.cat([ids, tokens.references[1]], dim=1)
             velocity: Tensor = model(hidden_states=hidden.to(model.dtype), img_ids=ids, **rest)[0]
@@ -159,8 +172,7 @@ def _tokens(
 ) -> _Tokens:
     count, device, dtype = len(plan.seeds), samples.device, live.model.dtype
     prompt = _repeat(conditioning.prompt.to(device, dtype), count)
-    is_guided = live.family == "klein" and not live.is_distilled and plan.guidance > 1
-    negative = conditioning.negative if is_guided else None
+    negative = conditioning.negative if plan.is_led_away(live) else None
     return _Tokens(
         prompt=prompt,
         negative=None if negative is None else _repeat(negative.to(device, dtype), count),
@@ -195,7 +207,7 @@ def schedule(live: LiveTransformer, plan: Plan, device: str) -> tuple[Any, Tenso
     sigmas = None
     if not getattr(scheduler.config, "use_flow_sigmas", False):
         sigmas = np.linspace(1.0, 1 / plan.steps, plan.steps)
-    mu = pipelines.empirical_mu(plan.grid[0] * plan.grid[1], plan.steps)
+    mu = pipelines.empirical_mu(plan.schedule_tokens or plan.grid[0] * plan.grid[1], plan.steps)
     timesteps, _ = pipelines.retrieve_timesteps(scheduler, plan.steps, device, sigmas=sigmas, mu=mu)
     return scheduler, timesteps
 
@@ -214,10 +226,16 @@ def _check_fit(
             f"the conditioning is {count} of width {width}, and this transformer reads 1 of {live.text_width}",
             hint="take text encoder and transformer from the same model",
         )
-    if live.family == "klein" and not live.is_distilled and plan.guidance > 1 and conditioning.negative is None:
+    if plan.is_led_away(live) and conditioning.negative is None:
         raise InputError(
             "this transformer is guided by a negative prompt, and the conditioning has none",
             hint="take text encoder and transformer from the same model, or set guidance to 1",
+        )
+    prompt, negative = conditioning.prompt, conditioning.negative
+    if negative is not None and negative.shape != prompt.shape:
+        raise InputError(
+            f"the prompt is {tuple(prompt.shape)}, and the negative one {tuple(negative.shape)}",
+            hint="encode both with the same text encoder",
         )
     for latent in () if references is None else references.latents:
         if latent.shape[:2] != (1, live.channels):

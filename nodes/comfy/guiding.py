@@ -1,0 +1,45 @@
+"""A transformer and its conditionings as one guider, and what can be known of it before it exists."""
+
+from __future__ import annotations
+
+from limner.engine.errors import InputError
+from limner.nodes.comfy.values import (
+    AnyTransformer,
+    AttachedConditioning,
+    CachingTransformer,
+    Guider,
+    KnownGuider,
+    known_conditioning,
+    plain,
+)
+
+
+def guided(
+    model: AnyTransformer, positive: AttachedConditioning, negative: AttachedConditioning | None = None, cfg: float = 1
+) -> Guider:
+    """A guider. Raises InputError where both prompts are read, each with references of its own."""
+    transformer = plain(model)
+    assert transformer is not None
+    if negative is not None and cfg != 1 and negative.references and not _are_same(positive, negative):
+        raise InputError(
+            "the positive and the negative conditioning have different references",
+            hint="attach the same ones to both, in the same order, or none to the negative one",
+        )
+    return Guider(transformer, isinstance(model, CachingTransformer), positive, None if cfg == 1 else negative, cfg)
+
+
+def _are_same(one: AttachedConditioning, other: AttachedConditioning) -> bool:
+    import torch
+
+    return len(one.references) == len(other.references) and all(
+        a is b or (a.shape == b.shape and torch.equal(a, b))
+        for a, b in zip(one.references, other.references, strict=True)
+    )
+
+
+def known_guider(model: object, positive: object, cfg: float = 1) -> KnownGuider | None:
+    """What is known of a guider; None where the transformer is not."""
+    transformer = plain(model)
+    if transformer is None:
+        return None
+    return KnownGuider(transformer, isinstance(model, CachingTransformer), known_conditioning(positive), cfg)
