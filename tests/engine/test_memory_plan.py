@@ -182,6 +182,16 @@ def test_what_can_never_run_is_refused_all_at_once() -> None:
     assert {fault.hint for fault in caught.value.faults} == {"take another"}
 
 
+@pytest.mark.parametrize(
+    ("source", "is_known"), [(node("Use"), True), (node("Use", model="lost"), False), (node("Silent"), False)]
+)
+def test_a_setting_may_be_known_by_forecast(source: dict[str, Any], is_known: bool) -> None:
+    """What a node foretells of a plain output counts for the setting that it is wired to."""
+    nodes = {"a": source, "b": node("Use", {"size": "a"})}
+    seen = forecasts(make_plan(check(graph(nodes), Registry([Use, Silent])), DEVICES))[-1]
+    assert (seen.forecast.holds if seen.forecast else None) == ((Model("m", 1),) if is_known else None)
+
+
 def test_a_setting_that_only_running_needs_may_come_while_it_runs() -> None:
     """What a node needs is known although a wire will bring its name; not so where it brings a size."""
     for port, is_known in (("label", True), ("model", False)):

@@ -90,7 +90,7 @@ def test_nodes_are_listed(limner: Any) -> None:
     answer = limner("nodes")
     assert answer.code == 0
     assert "``" not in answer.stdout
-    assert {"LoadModel", "Denoise", "SaveImage", "Text"} <= {line.split()[0] for line in answer.stdout.splitlines()}
+    assert {"LoadModel", "Denoise", "SaveImage", "Text"} <= {line.split(" ")[0] for line in answer.stdout.splitlines()}
 
 
 def test_one_node_is_shown_in_full(limner: Any) -> None:
@@ -129,9 +129,12 @@ def test_kinds_in_words(schema: dict[str, Any], words: str) -> None:
 
 
 def test_nodes_are_sorted_by_a_category_that_is_shown(limner: Any) -> None:
-    """The category stands beside the name, and the order of the list is its order."""
-    rows = [line.split()[:2] for line in limner("nodes").stdout.splitlines()[1:]]
+    """The category stands beside the name, and the order of the list is its order; ComfyUI's have a list below."""
+    ours, _, thin = limner("nodes").stdout.partition("\n\n")
+    rows = [line.split()[:2] for line in ours.splitlines()[1:]]
     assert rows == sorted(rows, key=lambda row: (row[1], row[0]))
+    assert "comfyui" not in ours
+    assert {line.split()[1] for line in thin.splitlines()[2:]} == {"comfyui"}
     assert ["Denoise", "sampling"] in rows
 
 
