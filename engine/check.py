@@ -107,7 +107,7 @@ def _offload(node_id: str, node_type: NodeType, node: NodeDocument, wiring: Wiri
     """The policy of a node, or of the Graph node around it. A fault where the node has no use for one."""
     if node_type.cls.on_device:
         return wiring.expansion.offloads.get(node_id, node.offload)
-    if node.offload != AUTO:
+    if node.offload is not AUTO and node.offload != AUTO:  # comparing models takes a microsecond
         message = f"offload: {node_type.name} computes on no device, so nothing of it can leave one"
         wiring.findings.add(message, ("nodes", node_id, "offload"), "take it away")
     return AUTO

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import OrderedDict, deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from typing import Any, Literal, NamedTuple
 
 from limner.engine.node import snake_case
@@ -198,16 +198,19 @@ class EventStream:
         """Number an event and hand it to the readers."""
         with self._lock:
             self._seq += 1
+            if not self._readers:
+                return
             event = kind(self._seq, self._clock(), *fields)
             for reader in self._readers:
                 reader.push(event)
 
-    def reader(self, limit: int = 256, *, previews: bool = True) -> Reader:
+    def reader(self, limit: int = 256, *, previews: bool = True, kinds: Collection[type[Event]] = ()) -> Reader:
         """A reader of what is emitted from now on; past ``limit`` unread events, progress is thinned out.
 
         A preview holds on to the tensors of its step: a reader that keeps events and draws none of them does without.
+        With ``kinds`` it gets events of these alone.
         """
-        reader = Reader(limit, previews=previews)
+        reader = Reader(limit, previews=previews, kinds=kinds)
         with self._lock:
             self._readers.append(reader)
             if self._closed:
@@ -225,44 +228,68 @@ class EventStream:
 class Reader:
     """One reader's unread events."""
 
-    def __init__(self, limit: int, *, previews: bool = True) -> None:
+    def __init__(self, limit: int, *, previews: bool = True, kinds: Collection[type[Event]] = ()) -> None:
         self._limit = limit
         self._previews = previews
+        self._kinds = frozenset(kinds)
         self._events: deque[Event] = deque()
         self._thinned: OrderedDict[str, NodeProgress | ModelFetching] = OrderedDict()
         """Past the limit, the latest progress of each node; in order, as events are."""
-        self._ready = threading.Condition()
+        self._lock = threading.Lock()
+        self._ready, self._over = threading.Condition(self._lock), threading.Condition(self._lock)
+        self._awaiting = 0
+        """How many wait for the next event: taking one costs far less where there is nobody to wake."""
         self._closed = False
 
     def push(self, event: Event) -> None:
         """Take an event without ever waiting for the reader."""
-        if not self._previews and isinstance(event, NodeProgress):
+        if self._kinds and type(event) not in self._kinds:
+            return
+        if isinstance(event, NodeProgress) and not self._previews:
             event = event._replace(preview=None)
-        with self._ready:
-            if isinstance(event, (NodeProgress, ModelFetching)) and len(self._events) >= self._limit:
+        with self._lock:
+            if len(self._events) >= self._limit and isinstance(event, (NodeProgress, ModelFetching)):
                 self._thinned.pop(event.node, None)
                 self._thinned[event.node] = event
             else:
                 self._events.append(event)
-            self._ready.notify()
+            if self._awaiting:
+                self._ready.notify()
 
     def close(self) -> None:
         """End the reader after what is unread."""
-        with self._ready:
+        with self._lock:
             self._closed = True
             self._ready.notify_all()
+            self._over.notify_all()
 
     def read(self, timeout_s: float | None = None) -> Event | None:
         """The next event; None where none came in time or the stream is over."""
-        with self._ready:
+        with self._lock:
             if not self._has_unread() and not self._closed:
-                self._ready.wait_for(lambda: self._has_unread() or self._closed, timeout_s)
+                self._awaiting += 1
+                try:
+                    self._ready.wait_for(lambda: self._has_unread() or self._closed, timeout_s)
+                finally:
+                    self._awaiting -= 1
             return self._next() if self._has_unread() else None
+
+    def gather(self, time_s: float) -> list[Event]:
+        """All unread events, after so long or once the stream is over.
+
+        Who waits like this is not woken by every event, which for trivial nodes costs more than they do.
+        """
+        with self._lock:
+            self._over.wait_for(lambda: self._closed, time_s)
+            found = []
+            while self._has_unread():
+                found.append(self._next())
+            return found
 
     @property
     def is_over(self) -> bool:
         """Whether everything was read and nothing more will come."""
-        with self._ready:
+        with self._lock:
             return self._closed and not self._has_unread()
 
     def __iter__(self) -> Iterator[Event]:

@@ -110,7 +110,7 @@ def _last_uses(needs: Sequence[tuple[int, ...]]) -> list[tuple[int, ...]]:
 
 def _resolved(offload: Offload) -> Offload:
     """The policy that ``auto`` stands for."""
-    return NONE if offload == AUTO else offload
+    return NONE if offload is AUTO or offload == AUTO else offload
 
 
 def _offload_faults(node: CheckedNode, device: str) -> Iterator[Fault]:

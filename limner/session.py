@@ -17,6 +17,7 @@ from limner.engine.document import Document, parse
 from limner.engine.errors import Fault, GraphError
 from limner.engine.events import EventStream
 from limner.engine.executor import Executor
+from limner.engine.garbage import collector_paused
 from limner.engine.graph import Graph
 from limner.engine.memory_plan import usable_bytes
 from limner.engine.models import ResidentModel
@@ -172,7 +173,8 @@ class Session:
         self, graph: GraphLike, values: Mapping[str, Any] | None = None, *, beside: str | Path | None = None
     ) -> Plan:
         """The graph with every node placed on a device of this machine."""
-        return self.place(self.check(graph, values, beside=beside))
+        with collector_paused():
+            return self.place(self.check(graph, values, beside=beside))
 
     def remedies(
         self, graph: GraphLike, values: Mapping[str, Any] | None = None, *, beside: str | Path | None = None

@@ -7,7 +7,6 @@ queued for a slow reader but which of its jobs have news, the latest progress of
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 import time
 from collections import deque
@@ -310,7 +309,7 @@ class Feed:
 
 def as_told(job_id: str, event: JobEvent) -> Told:
     """An event as followers get it: written out once, however many they are."""
-    body = json.dumps({"time": event.time, "kind": event.kind, "body": event.body}, separators=(",", ":"))
+    body = f'{{"time":{event.time!r},"kind":"{event.kind}","body":{event.text}}}'
     return Told(event.kind, job_id, body, event.seq)
 
 

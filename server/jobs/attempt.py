@@ -115,8 +115,10 @@ class Attempt:
         """Tell what happens until the run is over. Gives False where it does not stop."""
         told_at = time.monotonic()
         while not reader.is_over:
-            if (event := reader.read(timeout_s=TELL_S / 2)) is not None:
-                self._note(event)
+            if (first := reader.read(timeout_s=TELL_S / 2)) is not None:
+                rest_s = told_at + TELL_S - time.monotonic()
+                for event in (first, *reader.gather(max(rest_s, 0))):
+                    self._note(event)
             if self._pulse.reason == "lost":
                 raise LeaseLostError(f"job {self._claim.job_id} is another worker's, or it ended")
             stop_s = self._store.leases.patience.stop_s

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, NamedTuple
 
 State = Literal["pending", "in_progress", "completed", "failed", "cancelled"]
 FINAL: Final = ("completed", "failed", "cancelled")
@@ -68,8 +69,7 @@ class Claim:
     """Since it was handed in; None where it was begun before."""
 
 
-@dataclass(frozen=True, slots=True)
-class NodeRun:
+class NodeRun(NamedTuple):
     """What one node of a job did last."""
 
     node: str
@@ -102,4 +102,11 @@ class JobEvent:
     seq: int
     time: float
     kind: EventKind
-    body: Mapping[str, Any]
+    text: str
+    """Its body as JSON, which is passed on as it is."""
+
+    @property
+    def body(self) -> Mapping[str, Any]:
+        """What is told."""
+        found: Mapping[str, Any] = json.loads(self.text)
+        return found

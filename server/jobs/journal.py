@@ -31,7 +31,7 @@ def append(connection: Connection, job_id: str, now: float, told: Sequence[Told]
 def read(connection: Connection, job_id: str, after: int, limit: int) -> list[JobEvent]:
     """The events whose numbers follow ``after``."""
     wanted = select(events).where(events.c.job_id == job_id, events.c.seq > after).order_by(events.c.seq).limit(limit)
-    return [JobEvent(row.seq, row.time, row.kind, json.loads(row.body)) for row in connection.execute(wanted)]
+    return [JobEvent(row.seq, row.time, row.kind, row.body) for row in connection.execute(wanted)]
 
 
 def to_json(value: object) -> str:

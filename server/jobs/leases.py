@@ -240,32 +240,20 @@ def _change(connection: Connection, claim: Claim, **values: Any) -> None:
 
 
 def _write_nodes(connection: Connection, job_id: str, nodes: Iterable[NodeRun]) -> None:
-    rows = [_node_row(job_id, node) for node in nodes]
+    rows: list[tuple[Any, ...]] = [(job_id, *node) for node in nodes]
     if not rows:
         return
     dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
+    names = ("job_id", *NodeRun._fields)
     statement = dialect.insert(node_runs)
-    columns = {name: statement.excluded[name] for name in rows[0] if name not in ("job_id", "node")}
+    columns = {name: statement.excluded[name] for name in names if name not in ("job_id", "node")}
     put: Insert = statement.on_conflict_do_update(index_elements=["job_id", "node"], set_=columns)
-    compiled = put.compile(dialect=connection.dialect, column_keys=list(rows[0]))
-    order = compiled.positiontup  # of SQLite; PostgreSQL's driver takes names
-    given = [tuple(row[name] for name in order) for row in rows] if order is not None else rows
-    connection.exec_driver_sql(str(compiled), given)  # SQLAlchemy's own way costs several times as much a row
-
-
-def _node_row(job_id: str, node: NodeRun) -> dict[str, Any]:
-    return {
-        "job_id": job_id,
-        "node": node.node,
-        "state": node.state,
-        "type": node.type,
-        "lane": node.lane,
-        "started": node.started,
-        "seconds": node.seconds,
-        "step": node.step,
-        "total": node.total,
-        "message": node.message,
-    }
+    compiled = put.compile(dialect=connection.dialect, column_keys=list(names))
+    if compiled.positiontup is None:  # PostgreSQL's driver takes names
+        connection.exec_driver_sql(str(compiled), [dict(zip(names, row, strict=True)) for row in rows])
+        return
+    assert tuple(compiled.positiontup) == names, "the table has its columns in the order of a node's row"
+    connection.exec_driver_sql(str(compiled), rows)  # SQLAlchemy's own way costs several times as much a row
 
 
 def _ending_body(ending: Ending) -> Mapping[str, Any]:

@@ -41,7 +41,7 @@ class LivePipe:
     @contextmanager
     def telling(self, job_id: str, events: EventStream) -> Iterator[None]:
         """Within, tell of a run's steps."""
-        reader = events.reader(limit=1)
+        reader = events.reader(limit=1, kinds=[NodeProgress])
         threading.Thread(target=self._tell, args=(job_id, reader), name="limner live", daemon=True).start()
         try:
             yield
@@ -70,7 +70,7 @@ class LivePipe:
         next_preview = 0.0
         for event in reader:
             now = time.monotonic()
-            if not isinstance(event, NodeProgress) or not self.is_watched:
+            if not self.is_watched or not isinstance(event, NodeProgress):
                 continue
             if now - told_at.get(event.node, 0.0) < STEP_S and event.step < event.total:
                 continue

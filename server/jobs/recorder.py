@@ -38,23 +38,25 @@ class Recorder:
             case ev.RunStarted(nodes=nodes, todo=todo):
                 self._run = {"nodes": nodes, "todo": todo}
             case ev.NodeCached(node=node):
-                self._change(node, state="cached")
+                self._change(node, {"state": "cached"})
             case ev.NodeStarted(node=node, type=kind, lane=lane, time=now):
-                self._change(node, state="running", type=kind, lane=lane, started=now)
+                self._change(node, {"state": "running", "type": kind, "lane": lane, "started": now})
             case ev.NodeResumed(node=node, step=step):
-                self._change(node, step=step)
+                self._change(node, {"step": step})
             case ev.NodeProgress(node=node, step=step, total=total):
                 self._progress[node] = {"step": step, "total": total}
-                self._row(node, step=step, total=total)
+                self._row(node, {"step": step, "total": total})
             case ev.NodeFinished(node=node, seconds=seconds):
-                self._change(node, state="finished", seconds=seconds)
+                self._change(node, {"state": "finished", "seconds": seconds})
             case ev.NodeFailed(node=node, message=message, hint=hint):
-                self._change(node, state="failed", message=message, **({} if hint is None else {"hint": hint}))
+                self._change(node, {"state": "failed", "message": message})
+                if hint is not None:
+                    self._changed[node]["hint"] = hint
             case ev.NodeSkipped(node=node, because=because):
-                self._change(node, state="skipped", message=because)
+                self._change(node, {"state": "skipped", "message": because})
             case ev.NodeWarned(node=node, message=message):
                 self._warnings.append({"node": node, "message": message})
-                self._row(node, message=message)
+                self._row(node, {"message": message})
             case ev.ModelFetching() | ev.ModelLoading() | ev.ModelLoaded() | ev.ModelDropped():
                 self._note_model(event)
 
@@ -74,17 +76,21 @@ class Recorder:
         self._run = {}
         return told, rows
 
-    def _change(self, node: str, **values: Any) -> None:
-        self._changed.setdefault(node, {}).update(values)
-        if values.get("state") not in (None, "running"):
+    def _change(self, node: str, values: dict[str, Any]) -> None:
+        self._row(node, values)
+        if (changed := self._changed.get(node)) is None:
+            self._changed[node] = values
+        else:
+            changed.update(values)
+        if self._progress and values.get("state") not in (None, "running"):
             self._progress.pop(node, None)  # its end says all
-        self._row(node, **{name: value for name, value in values.items() if name != "hint"})
 
-    def _row(self, node: str, **values: Any) -> None:
-        row = self._runs.setdefault(node, {"node": node, "state": "running"})
-        if (message := values.get("message")) is not None:
-            values["message"] = storable(message)
+    def _row(self, node: str, values: Mapping[str, Any]) -> None:
+        if (row := self._runs.get(node)) is None:
+            row = self._runs[node] = {"node": node, "state": "running"}
         row.update(values)
+        if "message" in values:
+            row["message"] = storable(values["message"])
         self._dirty[node] = row
 
     def _note_model(self, event: ev.ModelFetching | ev.ModelLoading | ev.ModelLoaded | ev.ModelDropped) -> None:

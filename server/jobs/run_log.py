@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import logging
+from typing import Final
 
 from limner.engine import events as ev
 
+_FOR_DEBUG: Final = (ev.NodeStarted, ev.NodeFinished, ev.NodeCached, ev.NodeProgress)
 _log = logging.getLogger("limner.server.jobs")
 
 
 def log_event(event: ev.Event) -> None:
     """Write a line where an event is worth one. What a node says may quote a prompt, so it is for debug."""
+    if isinstance(event, _FOR_DEBUG) and not _log.isEnabledFor(logging.DEBUG):
+        return
     match event:
         case ev.NodeStarted(node=node, type=kind, lane=lane):
             _log.debug("node begun", extra={"node": node, "type": kind, "lane": lane})

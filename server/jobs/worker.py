@@ -7,6 +7,7 @@ their own keeps a server's event loop free of torch and of the interpreter's loc
 
 from __future__ import annotations
 
+import gc
 import json
 import logging
 import os
@@ -112,6 +113,7 @@ def work(
                         live.tell_tally(attempt.tally)
                 if live is not None:
                     live.tell_models(session.models())
+                gc.collect(1)  # what the job left in cycles: see main
     store.presence.forget(worker)  # only now, with no job in hand: a lock that nobody holds tells of a death
 
 
@@ -120,6 +122,9 @@ def main() -> int:
     drain = threading.Event()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches whoever started us, who then ends us in order
     signal.signal(signal.SIGTERM, lambda number, frame: _begin_end(drain))
+    # A graph makes many objects that all stay until its job ends: a collector that looks as often as Python's own costs
+    # as much as the engine. When a model leaves, and after each job, it is told to look.
+    gc.set_threshold(100_000, 20, 20)
     live = _take_output()
     lines = iter(sys.stdin.readline, "")
     name, settings = next(lines).strip(), WorkerSettings.from_json(next(lines))

@@ -123,6 +123,32 @@ def test_reading_with_a_time_limit() -> None:
     assert isinstance(event, ev.NodeWarned)
 
 
+def test_gathering_takes_all_there_is() -> None:
+    """After the time, or at once where the stream is over: every unread event, in order."""
+    stream = EventStream()
+    reader = stream.reader(limit=1)
+    assert reader.gather(0.001) == []
+    stream.emit(ev.NodeStarted, "n", "T", "cpu")
+    for step in (1, 2, 3):
+        stream.emit(ev.NodeProgress, "n", step, 3)
+    stream.emit(ev.NodeFinished, "n", 1.0)
+    assert [event.seq for event in reader.gather(0)] == [1, 4, 5]
+    threading.Timer(0.01, stream.close).start()
+    assert reader.gather(1000) == []
+    assert reader.is_over
+
+
+def test_a_reader_of_some_kinds_gets_no_other() -> None:
+    """Events that it did not ask for are not kept for it."""
+    stream = EventStream()
+    reader = stream.reader(limit=10, kinds=[ev.NodeProgress, ev.NodeFinished])
+    stream.emit(ev.NodeStarted, "n", "T", "cpu")
+    stream.emit(ev.NodeProgress, "n", 1, 1)
+    stream.emit(ev.NodeFinished, "n", 1.0)
+    stream.close()
+    assert [event.seq for event in reader] == [2, 3]
+
+
 def test_events_are_json() -> None:
     """Each kind becomes an object with its name, its number and its time; pictures stay behind."""
     stream = EventStream(clock=lambda: 12.5)

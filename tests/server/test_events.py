@@ -217,7 +217,7 @@ class FakeHistory:
 
         self.reads += 1
         last = min(self.last_seq, after + limit)
-        return [JobEvent(seq, 0.0, "progress", {}) for seq in range(after + 1, last + 1)]
+        return [JobEvent(seq, 0.0, "progress", "{}") for seq in range(after + 1, last + 1)]
 
 
 def test_a_slow_follower_is_served_from_the_store() -> None:

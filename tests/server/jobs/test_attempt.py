@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -128,6 +129,18 @@ def test_a_large_graph_is_few_writes(real: JobStore) -> None:
     told = {name: state["state"] for event in events if event.kind == "nodes" for name, state in event.body.items()}
     assert told == dict.fromkeys(nodes, "finished")
     assert len(real.history.node_runs(job.id)) == 2000
+
+
+def test_what_a_job_leaves_in_cycles_goes_with_it(real: JobStore) -> None:
+    """Once a job has ended its worker frees what only a collector can, however rarely that one looks by itself."""
+    log = real.folder / "log"
+    gc.disable()
+    try:
+        with worker(real):
+            ended(real, accept(real, graph({"a": node("Knot", log=str(log))})))
+            wait_until(log.exists)
+    finally:
+        gc.enable()
 
 
 def test_a_full_disk_fails_the_job_and_not_the_worker(real: JobStore) -> None:
