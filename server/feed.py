@@ -7,6 +7,7 @@ queued for a slow reader but which of its jobs have news, the latest progress of
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import time
 from collections import deque
@@ -62,6 +63,8 @@ class Follower:
         """Whether it is told of every job that changes."""
         self.cursors: dict[str, int] = {}
         """By job that it follows, the last event that it was given."""
+        self.is_paused: bool | None = None
+        """What it was told last of the whole queue; None where nothing."""
         self.news = asyncio.Event()
         self._behind: set[str] = set()
         self._changed: dict[str, Job] = {}
@@ -184,6 +187,11 @@ class Feed:
         follower.forget(job_id)
         self._drop_tracks()
 
+    def watch_lists(self, follower: Follower, *, on: bool) -> None:
+        """Tell it of every job that changes and whether the queue is paused, now and when that changes; or no more."""
+        follower.lists, follower.is_paused = on, None
+        self.wake()
+
     async def next(self, follower: Follower) -> list[Told]:
         """What is new for a follower; waits until there is something."""
         while True:
@@ -193,7 +201,7 @@ class Feed:
             told += [Told("job", job.id, job_text(job)) for job in changed]
             for job_id in behind:
                 told += await self._missed(follower, job_id)
-            told += [one for one in latest if one.job in follower.cursors or one.kind == "gone"]
+            told += [one for one in latest if one.job in follower.cursors or one.kind in ("gone", "queue")]
             if told:
                 return told
 
@@ -248,7 +256,8 @@ class Feed:
         began = time.time()
         wanted = {*self._tracks, *self._waiters.values(), *self._seen}
         after = {job_id: track.last_seq for job_id, track in self._tracks.items()}
-        jobs, events = await self._aside(lambda: self._read(wanted, after))
+        show_lists = any(follower.lists for follower in self._followers)
+        jobs, events, is_paused = await self._aside(lambda: self._read(wanted, after, show_lists=show_lists))
         for job_id, new in events.items():
             if (track := self._tracks.get(job_id)) is not None:
                 track.add(new)
@@ -256,19 +265,32 @@ class Feed:
                     if job_id in follower.cursors:
                         follower.mark(job_id)
         self._looked = began
+        self._tell_paused(is_paused)
         self._tell_changes(jobs)
         self._answer_waiters(jobs, gone=wanted - jobs.keys())
         for job_id in wanted - jobs.keys():
             self._forget(job_id)
         return any(job.state not in FINAL for job in jobs.values())
 
-    def _read(self, wanted: Collection[str], after: dict[str, int]) -> tuple[dict[str, Job], dict[str, list[JobEvent]]]:
-        """The jobs that run, have just ended or that somebody wants to know of, and their new events. In a thread."""
+    def _read(
+        self, wanted: Collection[str], after: dict[str, int], *, show_lists: bool
+    ) -> tuple[dict[str, Job], dict[str, list[JobEvent]], bool | None]:
+        """The jobs that run, have just ended or that somebody wants to know of, and their new events. In a thread.
+
+        For who shows lists also whether the queue is paused.
+        """
         running = self._history.page(state="in_progress", limit=MAX_PAGE).jobs
         ended = self._history.ended_since(self._looked - OVERLAP_S)
         jobs = {job.id: job for job in (*running, *ended, *self._history.some(wanted))}
         behind = [job for job in jobs.values() if job.id in after and job.last_seq > after[job.id]]
-        return jobs, {job.id: self._history.events(job.id, after[job.id]) for job in behind}
+        events = {job.id: self._history.events(job.id, after[job.id]) for job in behind}
+        return jobs, events, self._history.is_paused() if show_lists else None
+
+    def _tell_paused(self, is_paused: bool | None) -> None:
+        for follower in self._followers:
+            if follower.lists and is_paused not in (None, follower.is_paused):
+                follower.is_paused = is_paused
+                follower.tell_latest(Told("queue", "", json.dumps({"is_paused": is_paused})), "")
 
     def _tell_changes(self, jobs: dict[str, Job]) -> None:
         """Tell those who show lists of jobs that began, ended, or stopped running in another way."""

@@ -116,6 +116,7 @@ export class Jobs {
   hear(message) {
     if (message.type === "job") this.add(message.job);
     else if (message.type === "resync") this.read().catch(() => {});
+    else if (message.type === "queue") this.isPaused = message.is_paused;
     else if (message.type === "gone") this.gone(message.job);
     else if (message.type === "step") this.step(message.job, message.node, { state: "running", ...message });
     else if (message.type === "event") this.happened(message);

@@ -51,7 +51,7 @@ class Unfollow(BaseModel):
 
 
 class WatchLists(BaseModel):
-    """Tell of every job that changes, as lists show it; from now on."""
+    """Tell of every job that changes, as lists show it, from now on; and whether the whole queue is paused."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
@@ -126,7 +126,7 @@ async def _obey(service: Service, follower: Follower, command: Follow | Unfollow
         case Unfollow(job=job_id):
             service.feed.unfollow(follower, job_id)
         case WatchLists(on=on):
-            follower.lists = on
+            service.feed.watch_lists(follower, on=on)
 
 
 async def _send(service: Service, follower: Follower, request: web.Request, socket: web.WebSocketResponse) -> None:
@@ -148,6 +148,8 @@ def as_text(told: Told) -> str:
     match told.kind:
         case "resync":
             return '{"type":"resync"}'
+        case "queue":
+            return f'{{"type":"queue",{told.body[1:]}'
         case "gone":
             return f'{{"type":"gone","job":"{told.job}"}}'
         case "job":

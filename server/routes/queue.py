@@ -39,10 +39,12 @@ async def get_queue(service: Service, client: Client, query: QueueQuery) -> Queu
 async def pause_queue(service: Service) -> None:
     """Let no job begin. Those that run go on."""
     await service.aside(service.store.queue.pause_all)
+    service.feed.wake()
 
 
 @routes.add("POST", "/v1/queue/resume", needs_admin=True)
 async def resume_queue(service: Service) -> None:
     """Let jobs begin again."""
     await service.aside(service.store.queue.resume_all)
+    service.feed.wake()
     service.crew.ensure()

@@ -75,7 +75,7 @@ def test_a_socket_tells_of_many_jobs(serving: Any) -> None:
     async def use(api: Any) -> None:
         async with api.session.ws_connect(api.url + "/v1/events") as socket:
             await socket.send_json({"do": "lists"})
-            await asyncio.sleep(0.1)
+            assert await socket.receive_json(timeout=10) == {"type": "queue", "is_paused": False}
             job = await api.submit()
             said = await socket.receive_json(timeout=10)
             assert (said["type"], said["job"]["id"], said["job"]["state"]) == ("job", job, "pending")
@@ -102,6 +102,34 @@ def test_a_socket_tells_of_many_jobs(serving: Any) -> None:
                 said = await socket.receive_json(timeout=10)
                 kinds.append(said["kind"] if said["type"] == "event" else said["job"]["state"])
             await socket.send_json({"do": "unfollow", "job": job})
+
+    serving(use)
+
+
+def test_who_shows_lists_hears_that_the_queue_is_paused(serving: Any) -> None:
+    """Whoever pauses it, and wherever: each such client is told how it stands, and once for each change."""
+
+    async def use(api: Any) -> None:
+        async def heard(socket: Any) -> Any:
+            return await socket.receive_json(timeout=10)
+
+        url = api.url + "/v1/events"
+        async with api.session.ws_connect(url) as one, api.session.ws_connect(url) as other:
+            for socket in (one, other):
+                await socket.send_json({"do": "lists"})
+                assert await heard(socket) == {"type": "queue", "is_paused": False}
+            await api.ask("POST", "/v1/queue/pause")
+            await api.ask("POST", "/v1/queue/pause")
+            for socket in (one, other):
+                assert await heard(socket) == {"type": "queue", "is_paused": True}
+            api.service.store.queue.resume_all()  # as another server, or the terminal, does
+            assert await heard(one) == {"type": "queue", "is_paused": False}
+            await one.send_json({"do": "lists", "on": False})
+            await api.ask("POST", "/v1/queue/pause")
+            assert (await heard(other), await heard(other)) == (
+                {"type": "queue", "is_paused": False},
+                {"type": "queue", "is_paused": True},
+            )
 
     serving(use)
 
@@ -140,6 +168,7 @@ def test_others_are_not_told(serving: Any) -> None:
         headers = {"Authorization": f"Bearer {BERT}"}
         async with api.session.ws_connect(api.url + "/v1/events", headers=headers) as socket:
             await socket.send_json({"do": "lists"})
+            assert (await socket.receive_json(timeout=10))["type"] == "queue"
             await socket.send_json({"do": "follow", "job": job})
             assert "there is no job" in (await socket.receive_json(timeout=10))["detail"]
             api.service.hear("w", {"kind": "step", "job": job, "node": "n", "step": 1, "total": 2}, b"")

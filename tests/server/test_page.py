@@ -209,7 +209,8 @@ def test_two_tabs_and_the_queue(browser: Any, idle: str) -> None:
         page.get_by_role("button", name="Pause the queue").click()
         page.get_by_role("heading", name="Waiting: paused").wait_for()
         assert ask(f"{idle}/v1/queue")["is_paused"]
-        page.get_by_role("button", name="Go on", exact=True).click()
+        other.get_by_role("heading", name="Waiting: paused").wait_for(timeout=10_000)  # told, not found later
+        other.get_by_role("button", name="Go on", exact=True).click()
         page.get_by_role("button", name="Pause the queue").wait_for()
 
 
