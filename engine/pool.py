@@ -165,6 +165,14 @@ class ModelPool:
             alive = (resident for resident in self._residents.values() if resident.module is not None)
             return sorted(alive, key=lambda resident: -resident.last_use)
 
+    def free(self) -> None:
+        """Let every model go that nobody holds."""
+        with self._lock:
+            idle = [one for one in self._residents.values() if one.module is not None and not one.holders]
+            for resident in idle:
+                self._drop(resident)
+        self._release(idle)
+
     def used_bytes(self, device: str, besides: Resident | None = None) -> int:
         """Bytes of the modules that are alive on a device, or being loaded to it; without those of ``besides``."""
         with self._lock:

@@ -124,6 +124,13 @@ class Session:
             for device, size_bytes in one.bytes_on.items()
         ]
 
+    def free_models(self) -> None:
+        """Let the models go that no run holds. The next one that needs them loads them again."""
+        with self._lock:
+            pool = self._pool
+        if pool is not None:
+            pool.free()
+
     def document(
         self, graph: GraphLike, values: Mapping[str, Any] | None = None, *, beside: str | Path | None = None
     ) -> Document:

@@ -12,6 +12,7 @@ from aiohttp.typedefs import Middleware
 
 from limner.server.body import MAX_JSON_BYTES
 from limner.server.clients import Client
+from limner.server.comfy.app import add_protocol
 from limner.server.page_files import add_page
 from limner.server.problem import answer_to
 from limner.server.request_log import CLIENT_WENT, REQUEST_ID, id_of, log_request
@@ -33,7 +34,7 @@ _DEFAULTS: Final = {
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
 }
 _WITH_HEAD: Final = ("get_artifact", "is_alive", "is_ready")
-_MAY_LAST: Final = ("run_template", "follow_job", "follow_jobs", "get_artifact")
+_MAY_LAST: Final = ("run_template", "follow_job", "follow_jobs", "follow_own_jobs", "get_artifact")
 """Routes that keep time themselves, or whose answer takes as long as the client reads."""
 
 
@@ -44,6 +45,7 @@ def make_app(service: Service) -> web.Application:
         resource = app.router.add_resource(route.aiohttp_path)
         for method in (route.method, "HEAD") if route.name in _WITH_HEAD else (route.method,):
             resource.add_route(method, _handler(service, route))
+    add_protocol(app, service, lambda route: _handler(service, route))
     add_page(app)
     app.on_response_prepare.append(_add_headers)
     app.on_shutdown.append(lambda app: _close_sockets(service))

@@ -24,6 +24,10 @@ class WorkerCrew:
         """Say whether anybody wants to know of steps as they are made."""
         self._supervisor.watch(is_watched)
 
+    def free_models(self) -> None:
+        """Ask the workers to let their models go."""
+        self._supervisor.free_models()
+
     def begin_stop(self) -> None:
         """Ask the workers to end, without waiting for that."""
         self._supervisor.begin_stop()

@@ -25,6 +25,7 @@ Run = Callable[..., Awaitable[Any]]
 PATTERNS: Final[Mapping[str, str]] = {
     "job_id": "[0-9a-f]{32}",
     "sha256": "[0-9a-f]{64}",
+    "prompt_id": r"[^/\s]{1,200}",
     "template": r"[^/\s]{1,200}",
     "type_name": r"\w{1,200}",
 }

@@ -36,6 +36,10 @@ class Crew(Protocol):
         """Somebody wants to know of steps as they are made, or nobody any more."""
         ...
 
+    def free_models(self) -> None:
+        """Somebody wants the memory that models take, once no job needs them."""
+        ...
+
 
 @dataclass
 class Service:

@@ -15,6 +15,8 @@ CLIENT_ID: Final = "client"
 """The label with the ``client_id`` of the socket that is told of a job."""
 WORKFLOW_ID: Final = "workflow"
 """The label with the id of the editor's workflow that a job was made from."""
+PREVIEWS: Final = "previews"
+"""The label of a job whose client asked for previews, whatever its socket says that it can read."""
 MAX_LABEL: Final = 200
 """Characters of a label: ids of clients are texts of any length."""
 
@@ -49,8 +51,19 @@ class Kept:
     @property
     def labels(self) -> dict[str, str]:
         """The job's labels."""
-        found = {CLIENT_ID: self.client_id, PROMPT_ID: self.prompt_id, WORKFLOW_ID: self.workflow_id}
+        found = {
+            CLIENT_ID: self.client_id,
+            PROMPT_ID: self.prompt_id,
+            WORKFLOW_ID: self.workflow_id,
+            PREVIEWS: self.preview_method,
+        }
         return {name: value[:MAX_LABEL] for name, value in found.items() if value}
+
+    @property
+    def preview_method(self) -> str | None:
+        """How the client wants previews to be made, if it wants any. Here there is one way."""
+        found = self.extra_data.get("preview_method")
+        return found if isinstance(found, str) and found not in ("none", "default") else None
 
     @property
     def workflow_id(self) -> str | None:

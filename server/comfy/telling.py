@@ -63,6 +63,7 @@ class Telling:
         self._done: dict[str, None] = {}
         self._gave: set[str] = set()
         """Nodes whose output was told."""
+        self._has_begun = False
         self._executing: str | None = None
         """The node that was told to run."""
         self._begun: str | None = None
@@ -100,7 +101,7 @@ class Telling:
         match kind:
             case "started":
                 self._reset()
-                self.is_over = False
+                self.is_over, self._has_begun = False, True
                 self._first.append(say.started(self.prompt_id, self._time))
             case "nodes":
                 for node, change in body.items():
@@ -186,10 +187,12 @@ class Telling:
         match body["status"]:
             case "completed":
                 self._last = [say.succeeded(self.prompt_id, self._time)]
+            case "cancelled" if self._reader.has_flags and not self._has_begun:
+                return  # editors read their lists again; they would take it for the job that runs
             case "cancelled":
-                node = self._begun if self._begun not in self._done else None
-                node_type = self._types.get(node or "", "")
-                self._last = [say.interrupted(self.prompt_id, node, node_type, self._done, self._time)]
+                at = self._begun if self._begun not in self._done else None
+                at_type = self._types.get(at or "", "")
+                self._last = [say.interrupted(self.prompt_id, at, at_type, self._done, self._time)]
             case _:
                 failure = failure_of(body, self._types)
                 self._last = [say.failed(self.prompt_id, failure, self._done, self._time)]

@@ -35,6 +35,8 @@ class LivePipe:
     def __init__(self, stream: BinaryIO) -> None:
         self.is_watched = False
         """Whether anybody wants to know of steps."""
+        self.is_to_free = False
+        """Whether the models are to leave that no job needs."""
         self._stream = stream
         self._lock = threading.Lock()
 
@@ -47,6 +49,11 @@ class LivePipe:
             yield
         finally:
             reader.close()
+
+    def take_free(self) -> bool:
+        """Whether models are to leave; asked once."""
+        is_to_free, self.is_to_free = self.is_to_free, False
+        return is_to_free
 
     def tell_models(self, models: list[ResidentModel]) -> None:
         """Tell which models are alive."""

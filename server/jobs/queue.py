@@ -18,6 +18,8 @@ from limner.server.jobs.tables import documents, jobs, labels, queue
 from limner.server.jobs.turns import hold_queue, next_turn
 
 MAX_PRIORITY: Final = 1000
+_BATCH: Final = 200
+"""Jobs a transaction, where many are changed: others may write in between."""
 
 
 class Queue:
@@ -79,6 +81,21 @@ class Queue:
     def cancel(self, job_id: str, client: str | None = None) -> Job:
         """End a job: at once where it waits; where it runs, its worker is asked to. Of one that has ended, nothing."""
         return self._stop(job_id, client, "cancel")
+
+    def cancel_waiting(self, client: str) -> int:
+        """End all jobs of a client that wait, paused ones too, some at a time. Gives how many those were."""
+        waiting = select(jobs.c.id).where(jobs.c.client == storable(client), jobs.c.state == "pending").limit(_BATCH)
+        count, now = 0, self._clock()
+        while True:
+            with self._database.write() as connection:
+                hold_queue(connection)
+                found = connection.execute(waiting).scalars().all()
+                for job_id in found:
+                    _change(connection, job_id, state="cancelled", finished=now, is_paused=False)
+                    append(connection, job_id, now, [("finished", {"status": "cancelled"})])
+            count += len(found)
+            if len(found) < _BATCH:
+                return count
 
     def pause(self, job_id: str, client: str | None = None) -> Job:
         """Hold a job back. One that runs stops after its step, and goes on from there when it is resumed."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Literal
@@ -12,7 +13,7 @@ from limner.server.jobs.database import Database
 from limner.server.jobs.history import MAX_PAGE
 from limner.server.jobs.job import FINAL, Artifact, Job, State
 from limner.server.jobs.rows import JOB_COLUMNS, as_job, in_parts, storable
-from limner.server.jobs.tables import artifacts, jobs, labels
+from limner.server.jobs.tables import artifacts, documents, events, jobs, labels, node_runs
 
 HIDDEN: Final = "hidden"
 """The label of jobs that their client took off its lists. They are kept for as long as others."""
@@ -30,6 +31,16 @@ class Wanted:
     """A name and the value that it has."""
     sort_by: Literal["created", "duration"] = "created"
     is_descending: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why a job failed."""
+
+    body: Mapping[str, Any]
+    """Of its last event."""
+    types: dict[str, str]
+    """The types of the nodes that failed."""
 
 
 class Search:
@@ -69,6 +80,30 @@ class Search:
                 for row in connection.execute(wanted).mappings():
                     fields: Mapping[str, Any] = {name: value for name, value in row.items() if name != "job_id"}
                     found[row["job_id"]].append(Artifact(**fields))
+        return found
+
+    def notes(self, job_ids: Collection[str]) -> dict[str, Mapping[str, Any]]:
+        """By job, what its client noted."""
+        with self._database.read() as connection:
+            return {
+                row.job_id: json.loads(row.notes)
+                for part in in_parts(job_ids, MAX_PAGE)
+                for row in connection.execute(select(documents).where(documents.c.job_id.in_(part)))
+            }
+
+    def failures(self, job_ids: Collection[str]) -> dict[str, Failure]:
+        """By job, of those that failed, why."""
+        found: dict[str, Failure] = {}
+        with self._database.read() as connection:
+            for part in in_parts(job_ids, MAX_PAGE):
+                ends = select(events.c.job_id, events.c.body).where(events.c.job_id.in_(part))
+                for row in connection.execute(ends.where(events.c.kind == "finished").order_by(events.c.seq)):
+                    found[row.job_id] = Failure(json.loads(row.body), {})
+                nodes = select(node_runs.c.job_id, node_runs.c.node, node_runs.c.type)
+                nodes = nodes.where(node_runs.c.job_id.in_(part), node_runs.c.state == "failed")
+                for job_id, node, kind in connection.execute(nodes):
+                    if job_id in found and kind is not None:
+                        found[job_id].types[node] = kind
         return found
 
     def hide(self, client: str | None, job_ids: Collection[str] | None = None) -> None:

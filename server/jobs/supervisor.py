@@ -18,7 +18,7 @@ from limner.engine.errors import StoreError
 from limner.server.jobs.live import read_frames
 from limner.server.jobs.retention import Limits
 from limner.server.jobs.store import JobStore
-from limner.server.jobs.worker import BROKEN, END_S, REST, STARTED_ANEW, WATCH, WorkerSettings
+from limner.server.jobs.worker import BROKEN, END_S, FREE, REST, STARTED_ANEW, WATCH, WorkerSettings
 
 FIRST_BACKOFF_S: Final = 0.5
 LAST_BACKOFF_S: Final = 30.0
@@ -59,6 +59,11 @@ class Supervisor:
         """Say whether anybody wants to know of steps as they are made."""
         for crew in self._crew:
             crew.is_watched = is_watched
+
+    def free_models(self) -> None:
+        """Ask the workers to let their models go, each once no job runs in it."""
+        for crew in self._crew:
+            crew.is_to_free = True
 
     def begin_stop(self) -> None:
         """Ask the workers to end, without waiting for that."""
@@ -123,6 +128,8 @@ class _Crew:
         self._hear = hear
         self.is_watched = self._was_watched = False
         """Whether steps are wanted, and whether they were when the worker was told last."""
+        self.is_to_free = False
+        """Whether the worker is to be asked to let its models go."""
         self.name = ""
         """Of the process that is there now."""
         self._was_silent = False
@@ -142,6 +149,9 @@ class _Crew:
         elif self.is_watched != self._was_watched:
             self._was_watched = self.is_watched
             self._say(WATCH if self.is_watched else REST)
+        if self.is_to_free:
+            self.is_to_free = False
+            self._say(FREE)
 
     def end_silent(self) -> None:
         """Kill a worker whose lease is over although it lives: it hangs where not even its thread runs."""

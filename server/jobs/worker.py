@@ -37,6 +37,8 @@ IDLE_S: Final = 0.1
 """How often a worker with nothing to do looks for something."""
 WATCH, REST = "watch", "rest"
 """Lines after the settings: whether anybody wants to know of steps as they are made."""
+FREE: Final = "free"
+"""Another: the models may leave, once no job runs."""
 END_S: Final = 10.0
 """How long a worker takes at most to end."""
 _log = logging.getLogger("limner.server.jobs")
@@ -103,6 +105,9 @@ def work(
         while not drain.is_set():
             claim = store.leases.claim(worker) if store.leases.is_anything_due() else None
             if claim is None:
+                if live is not None and live.take_free():
+                    session.free_models()
+                    live.tell_models(session.models())
                 drain.wait(IDLE_S)
             else:
                 attempt = Attempt(store, session, claim, drain, live, tracing)
@@ -154,9 +159,12 @@ def _take_output() -> LivePipe:
 
 
 def _hear(drain: threading.Event, live: LivePipe) -> None:
-    """Hear whether steps are wanted, until whoever started us closes our input, or is gone."""
-    while line := sys.stdin.readline():
-        live.is_watched = line.strip() == WATCH
+    """Hear whether steps are wanted and models are, until whoever started us closes our input, or is gone."""
+    while line := sys.stdin.readline().strip():
+        if line == FREE:
+            live.is_to_free = True
+        else:
+            live.is_watched = line == WATCH
     _begin_end(drain)
 
 

@@ -82,7 +82,7 @@ async def follow_jobs(service: Service, client: Client, request: web.Request) ->
     """Events of any number of jobs over a WebSocket. What is said to it, and what it says, is in docs/server.md."""
     if request.headers.get("Upgrade", "").lower() != "websocket":
         raise Refused(HTTPStatus.UPGRADE_REQUIRED, "this is a WebSocket", headers={"Upgrade": "websocket"})
-    with _a_stream(service):
+    with a_stream(service):
         socket = web.WebSocketResponse(heartbeat=PING_S, max_msg_size=MAX_COMMAND_BYTES, compress=False)
         await socket.prepare(request)
         service.sockets.add(socket)
@@ -140,7 +140,7 @@ async def _send(service: Service, follower: Follower, request: web.Request, sock
                     else:
                         await socket.send_str(as_text(told))
     except (TimeoutError, LimnerError):
-        _let_go(request)
+        let_go(request)
 
 
 def as_text(told: Told) -> str:
@@ -180,7 +180,7 @@ async def follow_job(
     """
     after = query.after if headers.last_event_id is None else headers.last_event_id
     follower = Follower(client)
-    with _a_stream(service), service.feed.joined(follower):
+    with a_stream(service), service.feed.joined(follower):
         job = await service.feed.follow(follower, job_id, after)
         if job.state in FINAL and after >= job.last_seq:
             return web.Response(status=HTTPStatus.NO_CONTENT)
@@ -189,7 +189,7 @@ async def follow_job(
         try:
             await _stream(service, follower, job_id, stream)
         except (TimeoutError, LimnerError):
-            _let_go(request)
+            let_go(request)
         return stream
 
 
@@ -215,14 +215,14 @@ def _as_event(told: Told) -> str:
     return f"{number}event: {told.kind}\ndata: {told.body}\n\n"
 
 
-def _let_go(request: web.Request) -> None:
+def let_go(request: web.Request) -> None:
     """Cut a connection whose client reads no more, or cannot be told more."""
     if request.transport is not None:
         request.transport.abort()
 
 
 @contextmanager
-def _a_stream(service: Service) -> Iterator[None]:
+def a_stream(service: Service) -> Iterator[None]:
     """Count a connection that follows. Raises Refused where there are too many."""
     if service.streams >= service.limits.streams:
         raise Refused(HTTPStatus.SERVICE_UNAVAILABLE, "too many follow already", headers={"Retry-After": "5"})

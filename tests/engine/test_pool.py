@@ -262,6 +262,20 @@ def test_what_is_held_is_never_dropped(loader: FakeLoader) -> None:
         assert names(pool) == ["c", "b"]
 
 
+def test_what_nobody_holds_can_be_let_go(loader: FakeLoader) -> None:
+    """``free`` drops what is idle, gives its memory back, and leaves what is held; later it is loaded again."""
+    pool = ModelPool(loader, {})
+    with pool.hold(Spec("a"), "cpu"):
+        with pool.hold(Spec("b"), "cpu"):
+            pass
+        pool.free()
+        assert names(pool) == ["a"]
+    pool.free()
+    assert names(pool) == []
+    with pool.hold(Spec("a"), "cpu"):
+        assert names(pool) == ["a"]
+
+
 def test_a_failed_load_leaves_nothing(loader: FakeLoader) -> None:
     """The error comes through, nothing is resident, and the next attempt loads again."""
     pool = ModelPool(loader)

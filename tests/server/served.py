@@ -30,10 +30,14 @@ class FakeCrew:
     """Notes what it is asked."""
 
     asked: int = 0
+    freed: int = 0
     watched: list[bool] = field(default_factory=list)
 
     def ensure(self) -> None:
         self.asked += 1
+
+    def free_models(self) -> None:
+        self.freed += 1
 
     def watch(self, is_watched: bool) -> None:
         self.watched.append(is_watched)

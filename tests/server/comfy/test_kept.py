@@ -22,6 +22,8 @@ def test_labels_are_what_a_job_is_found_by() -> None:
     kept = Kept(client_id="c", prompt_id="p" * 500, extra_data={"extra_pnginfo": {"workflow": {"id": "w"}}})
     assert kept.labels == {"client": "c", "prompt": "p" * MAX_LABEL, "workflow": "w"}
     assert Kept().labels == {}
+    assert Kept(extra_data={"preview_method": "auto"}).labels == {"previews": "auto"}
+    assert Kept(extra_data={"preview_method": "none"}).labels == {}
 
 
 @pytest.mark.parametrize("extra", [{}, {"extra_pnginfo": None}, {"extra_pnginfo": {"workflow": {"id": 3}}}])

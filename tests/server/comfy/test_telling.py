@@ -199,6 +199,15 @@ def test_an_interrupted_job_is_told_so() -> None:
     assert said[1] == ("executing", {"node": None, "display_node": None, "prompt_id": PROMPT})
 
 
+def test_a_job_that_never_began_is_over_for_scripts() -> None:
+    """A script that waits for a job which is taken out of the queue is told that nothing runs; editors read lists."""
+    news = [event("queued"), event("finished", status="cancelled")]
+    assert kinds(telling().tell(news)) == ["execution_interrupted", "executing"]
+    one = telling(EDITOR)
+    assert one.tell(news) == []
+    assert one.is_over
+
+
 def test_another_attempt_begins_anew() -> None:
     """Where a worker died the job starts again, and what was done before is told as the new attempt finds it."""
     one = telling()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from hand_clock import HandClock
 
-from limner.server.jobs.job import Artifact, NewJob
+from limner.server.jobs.job import Artifact, NewJob, NodeRun
 from limner.server.jobs.leases import Ending
 from limner.server.jobs.search import Wanted
 from limner.server.jobs.store import JobStore
@@ -86,3 +86,28 @@ def test_many_ids_are_no_trouble(store: JobStore, count: int) -> None:
     """However many jobs are named, each is found once."""
     job = accept(store, flow="a")
     assert store.search.labels([*map(str, range(count)), job])[job] == {"flow": "a"}
+
+
+def test_why_jobs_failed_is_read_at_once(store: JobStore) -> None:
+    """The last word of each job, and the types of the nodes that failed; notes come as they were given."""
+    one = store.queue.accept(NewJob("{}", notes={"a": [1]})).id
+    claim = store.leases.claim("w")
+    assert claim is not None
+    nodes = [NodeRun("x", "failed", type="Denoise"), NodeRun("y", "finished", type="Text"), NodeRun("z", "failed")]
+    store.leases.finish(claim, Ending("failed", "too large", "make it smaller"), nodes=nodes)
+    found = store.search.failures([one, "unknown"])
+    assert found[one].body == {"status": "failed", "message": "too large", "hint": "make it smaller"}
+    assert (list(found), found[one].types) == ([one], {"x": "Denoise"})
+    assert store.search.notes([one, "unknown"]) == {one: {"a": [1]}}
+
+
+def test_what_waits_is_cancelled_at_once(store: JobStore) -> None:
+    """All of one client's, paused ones too, and nothing else; each says so in its last event."""
+    running, *waiting = [accept(store) for _ in range(300)]
+    other = accept(store, "bert")
+    assert store.leases.claim("w") is not None
+    store.queue.pause(waiting[0])
+    assert store.queue.cancel_waiting("anna") == 299
+    assert store.history.counts() == {"in_progress": 1, "cancelled": 299, "pending": 1}
+    assert ids(store, Wanted(states=["in_progress", "pending"])) == [other, running]
+    assert store.history.events(waiting[-1])[-1].body == {"status": "cancelled"}

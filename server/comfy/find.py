@@ -1,0 +1,26 @@
+"""Finding the job that a client of the protocol means."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from limner.server.clients import Client
+from limner.server.comfy.kept import MAX_LABEL, PROMPT_ID
+from limner.server.jobs.job import Job
+from limner.server.jobs.search import Wanted
+from limner.server.jobs.store import JobStore
+
+
+def find_job(store: JobStore, client: Client, prompt_id: str) -> Job | None:
+    """The job that a client knows by this id, the latest of several; None where it sees none. Blocks.
+
+    Raises StoreError.
+    """
+    named = Wanted(client=client.sees, label=(PROMPT_ID, prompt_id[:MAX_LABEL]))
+    if found := store.search.page(named, limit=1):
+        return found[0]
+    try:
+        job_id = UUID(prompt_id).hex
+    except ValueError:
+        return None
+    return next((job for job in store.history.some([job_id]) if client.sees in (None, job.client)), None)
