@@ -88,12 +88,12 @@ def test_a_failure_is_in_the_lists(serving: Any) -> None:
         await accept(api, prompt_id="p")
         claim = api.claim()
         fault = {"message": "too large", "path": ["nodes", "4"], "error": "InputError"}
-        node = NodeRun("4", "failed", type="VAEDecode", message="too large")
+        node = NodeRun("4", "failed", type="Denoise", message="too large")
         ending = Ending("failed", "too large", "make it smaller", [fault])
         api.service.store.leases.finish(claim, ending, nodes=[node])
         kind, said = (await api.ask("GET", "/history/p")).json["p"]["status"]["messages"][-1]
         assert kind == "execution_error"
-        assert (said["node_id"], said["node_type"], said["traceback"]) == ("4", "VAEDecode", [])
+        assert (said["node_id"], said["node_type"], said["traceback"]) == ("4", "Denoise", [])
         assert said["exception_message"] == "too large\nmake it smaller"
         listed = (await api.ask("GET", "/api/jobs")).json["jobs"][0]
         assert listed["status"] == "failed"
