@@ -12,7 +12,8 @@ from aiohttp.typedefs import Middleware
 
 from limner.server.body import MAX_JSON_BYTES
 from limner.server.clients import Client
-from limner.server.comfy.app import add_protocol
+from limner.server.comfy import routes as comfy_routes
+from limner.server.comfy.hub import HUB, Hub
 from limner.server.page_files import add_page
 from limner.server.problem import answer_to
 from limner.server.request_log import CLIENT_WENT, REQUEST_ID, id_of, log_request
@@ -42,14 +43,21 @@ def make_app(service: Service) -> web.Application:
     """The application of aiohttp."""
     app = web.Application(middlewares=[_answerer(service)], client_max_size=MAX_JSON_BYTES)
     for route in ROUTES:
-        resource = app.router.add_resource(route.aiohttp_path)
-        for method in (route.method, "HEAD") if route.name in _WITH_HEAD else (route.method,):
-            resource.add_route(method, _handler(service, route))
-    add_protocol(app, service, lambda route: _handler(service, route))
+        _add_route(app, service, route, route.aiohttp_path)
+    app[HUB] = Hub(service)
+    for route in comfy_routes.ROUTES:
+        for prefix in ("", comfy_routes.PREFIX):
+            _add_route(app, service, route, prefix + route.aiohttp_path)
     add_page(app)
     app.on_response_prepare.append(_add_headers)
     app.on_shutdown.append(lambda app: _close_sockets(service))
     return app
+
+
+def _add_route(app: web.Application, service: Service, route: Route, path: str) -> None:
+    resource = app.router.add_resource(path)
+    for method in (route.method, "HEAD") if route.name in _WITH_HEAD else (route.method,):
+        resource.add_route(method, _handler(service, route))
 
 
 def _answerer(service: Service) -> Middleware:

@@ -6,7 +6,7 @@ from aiohttp import web
 
 from limner.server.clients import Client
 from limner.server.comfy.find import find_job
-from limner.server.comfy.lists import known_job
+from limner.server.comfy.routes.lists import known_job
 from limner.server.comfy.said import read_said, texts_in
 from limner.server.jobs.job import FINAL, Job
 from limner.server.jobs.search import Wanted
