@@ -18,6 +18,7 @@ from limner.engine.findings import Findings
 from limner.engine.garbage import collector_paused
 from limner.engine.node import Node, NodeType
 from limner.engine.offload import AUTO, Offload
+from limner.engine.order import find_cycles, find_order
 from limner.engine.registry import Registry
 from limner.engine.wiring import DrawnWire, Wiring
 
@@ -194,20 +195,13 @@ def _check_outputs(document: Document, wiring: Wiring) -> None:
 
 def _order(drafts: Mapping[str, _Draft], findings: Findings) -> Iterable[str]:
     """The ids in an order in which they can run; for each knot of wires, a fault that names a cycle in it."""
-    import networkx as nx  # a quarter of the time to start, for commands that check nothing
-
-    dag: nx.DiGraph[str] = nx.DiGraph()
-    dag.add_nodes_from(drafts)
-    dag.add_edges_from((s, node) for node, d in drafts.items() for wire in d.wires for s, _ in wire.sources)
-    try:
-        return list(nx.topological_sort(dag))
-    except nx.NetworkXUnfeasible:
-        for knot in nx.strongly_connected_components(dag):
-            if len(knot) > 1 or dag.has_edge(*knot, *knot):
-                nodes = [source for source, _ in nx.find_cycle(dag.subgraph(sorted(knot)).copy())]
-                message = f"the wires form a cycle: {' -> '.join([*nodes, nodes[0]])}"
-                findings.add(message, ("nodes", nodes[0], "wires"), "take one of these wires away", "cycle")
-        return []
+    needs = {node_id: [s for wire in draft.wires for s, _ in wire.sources] for node_id, draft in drafts.items()}
+    order = find_order(needs)
+    if len(order) < len(needs):
+        for cycle in find_cycles(needs):
+            message = f"the wires form a cycle: {' -> '.join([*cycle, cycle[0]])}"
+            findings.add(message, ("nodes", cycle[0], "wires"), "take one of these wires away", "cycle")
+    return order
 
 
 def _checked(node_id: str, draft: _Draft, index: Mapping[str, int]) -> CheckedNode:
