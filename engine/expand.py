@@ -52,7 +52,7 @@ class Expansion:
 
     def resolve(self, wire: str) -> str:
         """The wire to a plain node that ``wire`` stands for; itself where it names one, or names nothing known."""
-        while True:
+        while self.outputs:
             node, _, port = wire.partition(".")
             ports = self.outputs.get(node)
             if ports is None:
@@ -62,6 +62,7 @@ class Expansion:
             if port not in ports:
                 return wire
             wire = ports[port]
+        return wire
 
 
 @dataclass(frozen=True)

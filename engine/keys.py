@@ -73,6 +73,8 @@ def part_key(node_type: NodeType, part: str, computed_by: str = "") -> str:
 
 
 def _left_out(cls: type[Node], settings: BaseModel) -> set[str]:
+    if not cls.added:
+        return set(cls.not_in_key)
     fields = cls.model_fields
     unset = {name for name in cls.added if getattr(settings, name, None) == fields[name].default}
     return unset | cls.not_in_key

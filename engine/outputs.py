@@ -19,11 +19,13 @@ def checked_outputs(node_type: NodeType, returned: Any) -> tuple[Any, ...]:
         values = tuple(returned)
     if len(values) != len(ports):
         raise TypeError(f"{node_type.name}.run gave {len(values)} outputs, not {len(ports)}")
+    has_numbers = False
     for port, value in zip(ports, values, strict=True):
-        if not fits(type(value), port.type):
+        has_numbers |= port.type is float
+        if type(value) is not port.type and not fits(type(value), port.type):
             raise TypeError(
                 f"{node_type.name}.run gave {type(value).__name__} as {port.name}, not {port.type.__name__}"
             )
-    if any(port.type is float for port in ports):  # an integer may stand for a number; it is kept as one
+    if has_numbers:  # an integer may stand for a number; it is kept as one
         return tuple(float(v) if port.type is float else v for port, v in zip(ports, values, strict=True))
     return values

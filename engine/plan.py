@@ -81,7 +81,7 @@ def _make_plan(graph: CheckedGraph, devices: DeviceTable, default: str) -> Plan:
         lanes.append(lane)
     if faults:
         raise GraphError(faults)
-    needs = [tuple(dict.fromkeys(s for wire in node.wires for s, _ in wire.sources)) for node in graph.nodes]
+    needs = [_needs(node) for node in graph.nodes]
     consumers: list[list[int]] = [[] for _ in graph.nodes]
     for index, sources in enumerate(needs):
         for source in sources:
@@ -94,6 +94,12 @@ def _make_plan(graph: CheckedGraph, devices: DeviceTable, default: str) -> Plan:
             for node, lane, waiting, wanted, freed in zip(graph.nodes, lanes, consumers, needs, frees, strict=True)
         ),
     )
+
+
+def _needs(node: CheckedNode) -> tuple[int, ...]:
+    """The nodes whose values a node takes, each once."""
+    sources = [source for wire in node.wires for source, _ in wire.sources]
+    return tuple(sources if len(sources) < 2 else dict.fromkeys(sources))
 
 
 def _last_uses(needs: Sequence[tuple[int, ...]]) -> list[tuple[int, ...]]:
@@ -115,6 +121,8 @@ def _resolved(offload: Offload) -> Offload:
 
 def _offload_faults(node: CheckedNode, device: str) -> Iterator[Fault]:
     """What the device cannot do of a node's policy. What the models cannot is found where they are weighed."""
+    if node.offload is AUTO:
+        return
     path = ("nodes", node.id, "offload")
     for name, message, hint in node.offload.problems(device):
         yield Fault(f"offload.{name}: {message}", (*path, name), hint)
