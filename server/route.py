@@ -28,6 +28,11 @@ PATTERNS: Final[Mapping[str, str]] = {
     "prompt_id": r"[^/\s]{1,200}",
     "template": r"[^/\s]{1,200}",
     "type_name": r"\w{1,200}",
+    "class_name": r"[^/]{1,200}",
+    "setting_id": r"[^/]{1,200}",
+    "folder": r"[^/]{1,200}",
+    "user_file": r"[^/]{1,1000}",
+    "destination": r"[^/]{1,1000}",
 }
 """What may stand in a path, by the name of the argument."""
 

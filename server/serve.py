@@ -22,6 +22,7 @@ from limner.engine.user_path import confine
 from limner.folders import graphs_folder
 from limner.server.app import make_app
 from limner.server.clients import Clients
+from limner.server.comfy.adapter import Adapter
 from limner.server.crew import WorkerCrew
 from limner.server.devices import find_devices_aside
 from limner.server.feed import Feed
@@ -155,10 +156,13 @@ def make_service(settings: ServerSettings, guard: Guard, crew: Crew, stack: Asyn
     async def aside(work: Callable[[], object]) -> object:
         return await asyncio.get_running_loop().run_in_executor(followers, work)
 
+    folder = Path(settings.worker.folder)
+    uploads = Uploads(folder, settings.limits.uploads_bytes)
     return Service(
         store=store,
         submissions=Submissions(session, settings.limits),
-        uploads=Uploads(Path(settings.worker.folder), settings.limits.uploads_bytes),
+        uploads=uploads,
+        comfy=Adapter(session, uploads, folder),
         guard=guard,
         feed=Feed(store.history, aside),
         crew=crew,

@@ -13,6 +13,7 @@ from typing import Any, Protocol, TypeVar
 
 from aiohttp import web
 
+from limner.server.comfy.adapter import Adapter
 from limner.server.feed import Feed, Told
 from limner.server.guard import Guard
 from limner.server.jobs.job import Job
@@ -51,6 +52,7 @@ class Service:
     guard: Guard
     feed: Feed
     crew: Crew
+    comfy: Adapter
     limits: Limits
     threads: Executor
     """For what waits for the store or a disk."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
@@ -40,6 +40,7 @@ class Submission:
 
     checked: CheckedGraph
     notes: Mapping[str, Any]
+    labels: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def document(self) -> Document:
@@ -76,10 +77,13 @@ class Submissions:
 
     def read(self, graph: Mapping[str, Any]) -> Document:
         """A graph of a client. Raises GraphError where it is none, Refused where it is too large."""
-        nodes = graph.get("nodes")
+        self.refuse_large(graph.get("nodes"))
+        return self.session.document(graph)
+
+    def refuse_large(self, nodes: Any) -> None:
+        """Raise Refused for more nodes than a graph may have."""
         if isinstance(nodes, dict) and len(nodes) > self._limits.nodes:
             raise Refused(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"a graph has at most {self._limits.nodes} nodes here")
-        return self.session.document(graph)
 
     def _check(self, document: Document, values: Mapping[str, Any], beside: str | None) -> CheckedGraph:
         faults: list[Fault] = []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from limner.server.problem import Refused
 FOLDER: Final = "uploads"
 KEPT_S: Final = 30 * 86400.0
 """How long a picture is kept after it was brought last."""
+_NAME: Final = re.compile(FOLDER + r"/[0-9a-f]{64}\.(png|jpg|webp)")
 _SUFFIXES: Final = {"PNG": ".png", "JPEG": ".jpg", "WEBP": ".webp"}
 
 
@@ -51,6 +53,10 @@ class Uploads:
             write_atomically(path, content)
         os.utime(path, (self._clock(), self._clock()))
         return Upload(f"{FOLDER}/{path.name}", digest, len(content), width, height)
+
+    def path(self, file: str) -> Path:
+        """Where the picture is that a graph calls so; of another name, where there is nothing."""
+        return self._folder / (file.removeprefix(f"{FOLDER}/") if _NAME.fullmatch(file) else "none")
 
     def sweep(self) -> None:
         """Forget what nobody brought for long."""

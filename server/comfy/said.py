@@ -1,9 +1,9 @@
-"""Reading what clients of the protocol send: JSON, which some call a form, as Python's urllib does unless told."""
+"""Reading what clients of the protocol send: JSON, which many call something else, as browsers and urllib do."""
 
 from __future__ import annotations
 
 from http import HTTPStatus
-from typing import Any
+from typing import Any, Final
 
 from aiohttp import web
 
@@ -11,20 +11,38 @@ from limner.server.body import MAX_JSON_BYTES, parse_json, read_bytes
 from limner.server.problem import Refused
 from limner.server.service import Service
 
+ANYTHING: Final = "*/*"
+"""What such a route takes."""
+
 
 async def read_said(service: Service, request: web.Request) -> dict[str, Any]:
-    """The JSON object that a request holds; an empty one where it holds nothing. Raises Refused.
-
-    A browser says what it sends: what it calls no JSON comes from a page that was not asked whether it may.
-    """
-    if "Sec-Fetch-Site" in request.headers and request.content_type != "application/json" and request.can_read_body:
-        raise Refused(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "send application/json")
-    async with service.large:
-        content = await read_bytes(request, MAX_JSON_BYTES)
-    said = parse_json(content) if content.strip() else {}
+    """The JSON object that a request holds; an empty one where it holds nothing. Raises Refused."""
+    said = await read_json_said(service, request)
     if not isinstance(said, dict):
         raise Refused(HTTPStatus.BAD_REQUEST, "send a JSON object")
     return said
+
+
+async def read_json_said(service: Service, request: web.Request) -> Any:
+    """The JSON that a request holds; an empty object where it holds nothing. Raises Refused."""
+    content = await read_content(service, request, MAX_JSON_BYTES)
+    return parse_json(content) if content.strip() else {}
+
+
+async def read_content(service: Service, request: web.Request, limit: int) -> bytes:
+    """The body, whatever it is called. Raises Refused."""
+    refuse_other_sites(request)
+    async with service.large:
+        return await read_bytes(request, limit)
+
+
+def refuse_other_sites(request: web.Request) -> None:
+    """Raise Refused for what a page of others sends: it could, unasked, as long as it calls it no JSON.
+
+    Browsers say whose page it is: in ``Origin``, which the guard has looked at, and in ``Sec-Fetch-Site``.
+    """
+    if request.headers.get("Sec-Fetch-Site", "same-origin") not in ("same-origin", "none"):
+        raise Refused(HTTPStatus.FORBIDDEN, "web pages of others may not ask")
 
 
 def texts_in(said: dict[str, Any], name: str) -> list[str]:

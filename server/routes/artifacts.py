@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from http import HTTPStatus
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from urllib.parse import quote
 
 from aiohttp import web
@@ -32,19 +33,25 @@ async def get_artifact(service: Service, client: Client, request: web.Request, s
     if artifact is None:
         raise Refused(HTTPStatus.NOT_FOUND, f"there is no artifact {sha256}")
     if f'"{sha256}"' in request.headers.get("If-None-Match", ""):
-        return web.Response(status=HTTPStatus.NOT_MODIFIED, headers=_headers(artifact.name, sha256))
+        return web.Response(status=HTTPStatus.NOT_MODIFIED, headers=file_headers(artifact.name, sha256))
     return await artifact_response(service, request, artifact.name, sha256)
 
 
 async def artifact_response(service: Service, request: web.Request, name: str, sha256: str) -> web.StreamResponse:
     """A file by its content, called ``name``. Raises Refused where it was forgotten."""
-    path = service.store.blobs.path(sha256)
+    return await file_response(service, request, service.store.blobs.path(sha256), file_headers(name, sha256))
+
+
+async def file_response(
+    service: Service, request: web.Request, path: Path, headers: Mapping[str, str]
+) -> web.StreamResponse:
+    """A file, or the part of it that is asked for. Raises Refused where it was forgotten."""
     try:
         size_bytes = (await service.aside(path.stat)).st_size
     except FileNotFoundError:
         raise Refused(HTTPStatus.GONE, "the file was deleted to make room") from None
     _check_range(request, size_bytes)
-    return web.FileResponse(path, headers=_headers(name, sha256))
+    return web.FileResponse(path, headers=headers)
 
 
 def _check_range(request: web.Request, size_bytes: int) -> None:
@@ -57,7 +64,7 @@ def _check_range(request: web.Request, size_bytes: int) -> None:
         raise Refused(HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE, f"the file has {size_bytes} bytes", headers=headers)
 
 
-def _headers(name: str, sha256: str) -> dict[str, str]:
+def file_headers(name: str, sha256: str) -> dict[str, str]:
     """What lets no browser run a file, whatever it holds."""
     shown = PICTURES.get(PurePosixPath(name).suffix.lower())
     file_name = quote(PurePosixPath(name).name.encode(errors="replace"))

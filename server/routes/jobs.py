@@ -101,7 +101,7 @@ async def accept(service: Service, client: Client, submission: Submission, prior
         raise Refused(HTTPStatus.FORBIDDEN, "a priority above 0 needs the right admin")
     document = await service.compute(lambda: submission.document)
     graph = document.to_json()
-    new = NewJob(graph, document.name, client.name, priority, key, submission.notes)
+    new = NewJob(graph, document.name, client.name, priority, key, submission.notes, submission.labels)
 
     def work() -> Job:
         if service.store.history.count_waiting(client.name) >= service.limits.waiting:

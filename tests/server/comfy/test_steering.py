@@ -67,7 +67,7 @@ def test_what_pythons_urllib_sends_is_taken(serving: Any) -> None:
         api.claim()
         form = {"Content-Type": "application/x-www-form-urlencoded"}
         browser = form | {"Sec-Fetch-Site": "same-site"}
-        assert (await api.ask("POST", "/interrupt", {}, headers=browser)).status == 415
+        assert (await api.ask("POST", "/interrupt", {}, headers=browser)).status == 403
         assert state(api, job)[1] is None
         assert (await api.ask("POST", "/interrupt", {}, headers=form)).status == 200
         assert state(api, job)[1] == "cancel"

@@ -1,0 +1,55 @@
+"""Pictures as clients of the protocol ask for them: a channel alone, smaller files, a mask put into its picture."""
+
+from __future__ import annotations
+
+from io import BytesIO
+from typing import TYPE_CHECKING, Final, Literal
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+Channel = Literal["rgba", "rgb", "a"]
+_SUFFIXES: Final = {"webp": ".webp", "jpeg": ".jpg"}
+
+
+def one_channel(content: bytes, channel: Channel) -> bytes:
+    """A picture without its transparency, or its transparency alone, as PNG. Raises InputError."""
+    image = _decoded(content)
+    alpha = image.getchannel("A")
+    image.putalpha(255)
+    if channel == "a":
+        image.paste((0, 0, 0, 255), (0, 0, *image.size))
+        image.putalpha(alpha)
+    return _encoded(image, "png", 100)
+
+
+def smaller(content: bytes, how: str) -> tuple[bytes, str]:
+    """A picture in fewer bytes, and the ending of its kind: ``how`` is ``webp``, ``jpeg;90``. Raises InputError."""
+    kind, _, quality = how.partition(";")
+    kind = kind if kind in _SUFFIXES else "webp"
+    image = _decoded(content)
+    wanted = int(quality) if quality.isascii() and quality.isdigit() and len(quality) < 4 else 90
+    return _encoded(image.convert("RGB") if kind == "jpeg" else image, kind, min(max(wanted, 1), 100)), _SUFFIXES[kind]
+
+
+def with_mask(original: bytes, mask: bytes) -> bytes:
+    """A picture with the transparency of another one, scaled to its size, as PNG. Raises InputError."""
+    image, alpha = _decoded(original), _decoded(mask).getchannel("A")
+    image.putalpha(alpha if alpha.size == image.size else alpha.resize(image.size))
+    return _encoded(image, "png", 100)
+
+
+def _decoded(content: bytes) -> Image:
+    """A picture in RGBA, turned as its EXIF says. Raises InputError for what is none, or has too many pixels."""
+    from PIL import ImageOps
+
+    from limner.nodes._picture_header import opened
+
+    with opened(BytesIO(content), "the picture") as image:
+        return ImageOps.exif_transpose(image).convert("RGBA")
+
+
+def _encoded(image: Image, kind: str, quality: int) -> bytes:
+    out = BytesIO()
+    image.save(out, kind.upper(), **({} if kind == "png" else {"quality": quality}))
+    return out.getvalue()

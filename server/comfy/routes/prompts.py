@@ -1,0 +1,49 @@
+"""Handing in a prompt, and how many wait."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+
+from aiohttp import web
+
+from limner.engine.errors import GraphError
+from limner.server.body import read_model
+from limner.server.clients import Client
+from limner.server.comfy.said import ANYTHING, read_json_said
+from limner.server.comfy.submit import PromptRefused, PromptRequest, of_request, refused, submit
+from limner.server.problem import Refused
+from limner.server.route import Routes
+from limner.server.service import Service
+
+routes = Routes()
+
+
+@routes.add("GET", "/prompt")
+async def get_prompt(service: Service) -> web.StreamResponse:
+    """How many jobs wait or run."""
+    counts = await service.aside(service.store.history.counts)
+    remaining = counts.get("pending", 0) + counts.get("in_progress", 0)
+    return web.json_response({"exec_info": {"queue_remaining": remaining}})
+
+
+@routes.add("POST", "/prompt", takes=ANYTHING)
+async def post_prompt(service: Service, client: Client, request: web.Request) -> web.StreamResponse:
+    """Check a prompt and queue it. All that is wrong is said at once, each at its node and input."""
+    try:
+        return web.json_response(await submit(service, client, await _read(service, request)))
+    except PromptRefused as error:
+        return web.json_response(error.answer, status=error.status)
+    except Refused as error:
+        said = refused("refused", error.detail, error.hint or "", error.status)
+        return web.json_response(said.answer, status=error.status, headers=error.headers)
+
+
+async def _read(service: Service, request: web.Request) -> PromptRequest:
+    try:
+        return read_model(PromptRequest, await read_json_said(service, request))
+    except GraphError as error:
+        raise of_request(error.faults[0]) from None
+    except Refused as error:
+        if error.status is HTTPStatus.BAD_REQUEST:
+            raise refused("invalid_prompt", "Invalid request", error.detail) from None
+        raise
