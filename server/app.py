@@ -34,8 +34,8 @@ _DEFAULTS: Final = {
     "Cache-Control": "no-store",
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
 }
-_WITH_HEAD: Final = ("get_artifact", "is_alive", "is_ready")
-_MAY_LAST: Final = ("run_template", "follow_job", "follow_jobs", "follow_own_jobs", "get_artifact")
+_WITH_HEAD: Final = ("get_artifact", "view_file", "is_alive", "is_ready")
+_MAY_LAST: Final = ("run_template", "follow_job", "follow_jobs", "follow_own_jobs", "get_artifact", "view_file")
 """Routes that keep time themselves, or whose answer takes as long as the client reads."""
 
 

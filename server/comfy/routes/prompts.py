@@ -9,6 +9,7 @@ from aiohttp import web
 from limner.engine.errors import GraphError
 from limner.server.body import read_model
 from limner.server.clients import Client
+from limner.server.comfy.hub import HUB
 from limner.server.comfy.said import ANYTHING, read_json_said
 from limner.server.comfy.submit import PromptRefused, PromptRequest, of_request, refused, submit
 from limner.server.problem import Refused
@@ -19,11 +20,9 @@ routes = Routes()
 
 
 @routes.add("GET", "/prompt")
-async def get_prompt(service: Service) -> web.StreamResponse:
+async def get_prompt(client: Client, request: web.Request) -> web.StreamResponse:
     """How many jobs wait or run."""
-    counts = await service.aside(service.store.history.counts)
-    remaining = counts.get("pending", 0) + counts.get("in_progress", 0)
-    return web.json_response({"exec_info": {"queue_remaining": remaining}})
+    return web.json_response({"exec_info": {"queue_remaining": await request.app[HUB].waiting(client)}})
 
 
 @routes.add("POST", "/prompt", takes=ANYTHING)
