@@ -5,12 +5,11 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import OrderedDict
-from collections.abc import Hashable
+from collections.abc import Hashable, Mapping
 from typing import Final, TypeVar
 
 from aiohttp import web
 
-from limner.comfy.names import ClassNames
 from limner.server.clients import Client
 from limner.server.comfy.kept import CLIENT_ID
 from limner.server.jobs.job import FINAL, Job
@@ -33,11 +32,14 @@ class Hub:
 
     def __init__(self, service: Service) -> None:
         self._service = service
-        self.class_names = ClassNames.of(service.submissions.session.registry).classes
-        """By node type, what the protocol calls it."""
         self._labels: OrderedDict[str, dict[str, str]] = OrderedDict()
         self._ended: OrderedDict[tuple[str, str, str], None] = OrderedDict()
         self._counts: dict[str | None, tuple[float, asyncio.Future[int]]] = {}
+
+    @property
+    def class_names(self) -> Mapping[str, str]:
+        """By node type, what the protocol calls it."""
+        return self._service.comfy.classes.names.classes
 
     def class_name(self, node_type: str) -> str:
         """What the protocol calls a node type."""

@@ -83,7 +83,9 @@ def test_a_fault_is_at_its_node_and_input(name: str, one: Any, kind: str, input_
 
 def test_all_faults_come_at_once() -> None:
     """Of every node, several of one among them, and the first unknown type is what clients show first."""
-    answer = refused(prompt_with(**{"3:1": denoise(steps=0.5, seed=-1), "2": node("TextEncod"), "5": node("SaveImage")}))
+    answer = refused(
+        prompt_with(**{"3:1": denoise(steps=0.5, seed=-1), "2": node("TextEncod"), "5": node("SaveImage")})
+    )
     kinds = {name: [error["type"] for error in one["errors"]] for name, one in answer["node_errors"].items()}
     assert kinds == {"2": ["missing_node_type"], "5": ["required_input_missing"]}
     answer = refused(prompt_with(**{"3:1": denoise(steps=0.5, seed=-1), "2": node("TextEncod")}))
@@ -112,7 +114,10 @@ def test_messages_name_nodes_as_the_client_does() -> None:
 
 def test_of_growing_sockets_the_first_is_named() -> None:
     """A fault of a list is at a socket that is there."""
-    pictures = {"6": node("LoadReferenceImages", **{"images.image4": ["1", 0]}), "5": node("PreviewImage", images=["6", 0])}
+    pictures = {
+        "6": node("LoadReferenceImages", **{"images.image4": ["1", 0]}),
+        "5": node("PreviewImage", images=["6", 0]),
+    }
     answer = refused(prompt_with(**pictures))
     (error,) = answer["node_errors"]["6"]["errors"]
     assert error["extra_info"]["input_name"] == "images.image4"

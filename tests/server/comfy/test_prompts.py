@@ -107,7 +107,7 @@ def test_every_fault_is_said_and_nothing_is_queued(serving: Any) -> None:
         stored = star(**{"12:3": node("Denoise", transformer=["1", 1], conditioning=["2", 0], offload=disk)})
         found = (await post(api, {"prompt": stored})).json["node_errors"]["12:3"]["errors"][0]
         assert found["extra_info"]["input_name"] == "offload"
-        assert api.service.store.history.page().jobs == []
+        assert api.service.store.history.page().jobs == ()
 
     serving(use)
 
