@@ -6,7 +6,7 @@ import asyncio
 import threading
 import time
 import traceback
-from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -125,6 +125,18 @@ class Run:
             self._tasks.clear()  # each is told once: a second time would interrupt its cleaning up
         for stop in tasks:
             stop()
+
+    def given(self) -> Iterator[tuple[str, Mapping[str, Any]]]:
+        """What the run is for and no other node needs, as far as it is there: by node id, the outputs by port."""
+        for goal in self.plan.goals:
+            step = self.plan.steps[goal]
+            if not step.consumers and self._values[goal] is not None:
+                yield step.node.id, self._outputs(goal)
+
+    def _outputs(self, goal: int) -> dict[str, Any]:
+        """By port, what a node that has ended well gave."""
+        names = (port.name for port in self.plan.steps[goal].node.type.outputs)
+        return dict(zip(names, self._values[goal] or (), strict=True))
 
     def wait(self, timeout_s: float | None = None) -> Result | None:
         """The result, once everything has ended; None where that takes longer than ``timeout_s``."""
@@ -298,9 +310,7 @@ class Run:
         is_complete = all(self._values[goal] is not None for goal in self._goals)
         status: ev.Status = "failed" if self._failures else "completed" if is_complete else "cancelled"
         outputs = {
-            steps[goal].node.id: dict(zip((p.name for p in steps[goal].node.type.outputs), values, strict=True))
-            for goal in sorted(self._goals)
-            if (values := self._values[goal]) is not None
+            steps[goal].node.id: self._outputs(goal) for goal in sorted(self._goals) if self._values[goal] is not None
         }
         self._result = Result(status, outputs, self._failures, seconds)
         self.events.emit(ev.RunFinished, status, seconds)

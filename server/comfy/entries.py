@@ -91,7 +91,8 @@ class Entries:
         for artifact in artifacts:
             if artifact.name == VALUES_NAME and artifact.node is None:
                 for node, values in self._values(artifact).items():
-                    found.setdefault(client_id(node), {}).update(texts(values))
+                    if shows := texts(values):
+                        found.setdefault(client_id(node), {}).update(shows)
         return found
 
     def _values(self, artifact: Artifact) -> dict[str, dict[str, Any]]:

@@ -44,8 +44,8 @@ def placed(filename: str, subfolder: str) -> tuple[str, str] | None:
 
 
 def texts(values: Mapping[str, Any]) -> dict[str, list[str]]:
-    """What a node shows of texts, numbers and truths that nobody took, by port."""
-    lines = [value if isinstance(value, str) else str(value) for value in values.values()]
+    """What a node shows of what it gave and nobody took, by port: the texts among it."""
+    lines = [value for value in values.values() if isinstance(value, str)]
     return {"text": lines} if lines else {}
 
 

@@ -111,7 +111,7 @@ class Telling:
             case "warning":
                 self._say(client_id(body["node"]), body["message"])
             case "gave":
-                self._note_output(body)
+                self._note_outputs(body)
             case "finished":
                 self._note_end(body)
 
@@ -171,12 +171,11 @@ class Telling:
         if self._reader.has_flags:
             self._frames.append(say.text_of(node, text, self.prompt_id if self._reader.has_text_metadata else None))
 
-    def _note_output(self, body: Mapping[str, Any]) -> None:
-        files = [Artifact(**artifact) for artifact in body.get("artifacts", ())]
-        for node, output in shown(self.job_id, files).items():
-            self._outputs[node] = output
-        if body.get("values"):
-            self._outputs.setdefault(client_id(body["node"]), {}).update(texts(body["values"]))
+    def _note_outputs(self, body: Mapping[str, Any]) -> None:
+        for node, gift in body.items():
+            files = [Artifact(**artifact) for artifact in gift["artifacts"]]
+            output = shown(self.job_id, files).get(client_id(node), {}) | texts(gift["values"])
+            self._outputs[client_id(node)] = output
 
     def _note_end(self, body: Mapping[str, Any]) -> None:
         files = [Artifact(**artifact) for artifact in body.get("artifacts", ())]

@@ -6,7 +6,7 @@ import json
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack, nullcontext
 from dataclasses import replace
 from pathlib import Path
@@ -18,11 +18,12 @@ from limner.engine.events import Event, EventStream, Reader
 from limner.engine.result import Result
 from limner.engine.run import Run
 from limner.server.jobs.errors import LeaseLostError
-from limner.server.jobs.job import Claim
+from limner.server.jobs.job import Artifact, Claim
+from limner.server.jobs.journal import Told
 from limner.server.jobs.leases import Ending
 from limner.server.jobs.live import LivePipe
 from limner.server.jobs.pulse import Pulse
-from limner.server.jobs.recorder import Recorder
+from limner.server.jobs.recorder import Recorder, parts
 from limner.server.jobs.results import Results
 from limner.server.jobs.run_log import log_event
 from limner.server.jobs.spans import AttemptSpans, Tracing
@@ -64,6 +65,7 @@ class Attempt:
         self._spans: AttemptSpans | None = None
         self._recorder = Recorder()
         self._run: Run | None = None
+        self._results: Results | None = None
         self._pulse = Pulse(store.leases, claim, drain, self._cancel_run)
 
     def run(self) -> None:
@@ -94,16 +96,17 @@ class Attempt:
         reader = events.reader(previews=False)
         try:
             document = json.loads(self._claim.graph)
-            self._run = self._session.start(document, events=events, output_folder=folder)
+            self._run = run = self._session.start(document, events=events, output_folder=folder)
         except Exception as error:
             self._end(_refusal(error))
             return
+        self._results = Results(self._store.blobs, folder, lambda node, number: _provenance(run, node, number))
         if self._pulse.reason is not None:  # it came while the graph was planned
             self._run.cancel()
         with self._live.telling(self._claim.job_id, events) if self._live is not None else nullcontext():
             is_over = self._follow(reader)
         result = self._run.wait() if is_over else None
-        self._settle(result, folder, self._run)
+        self._settle(result, folder)
         if result is None:
             raise StuckError
 
@@ -138,30 +141,40 @@ class Attempt:
 
     def _tell(self) -> None:
         told, nodes = self._recorder.take()
-        if told or nodes:
-            self._insist(lambda: self._store.leases.record(self._claim, told, nodes))
+        given, artifacts = self._gifts()
+        if told or nodes or given:
+            self._insist(lambda: self._store.leases.record(self._claim, [*told, *given], nodes, artifacts))
 
-    def _settle(self, result: Result | None, folder: Path, run: Run) -> None:
+    def _gifts(self) -> tuple[list[Told], list[Artifact]]:
+        """What nodes gave since the last time that is shown before the job ends."""
+        if self._run is None or self._results is None:
+            return [], []
+        try:
+            gifts = self._results.give(self._run.given())
+        except Exception as error:  # it is tried again, and said, when the job ends
+            _log.debug("what a node gave cannot be kept yet: %s", error)
+            return [], []
+        said = {node: gift.as_data() for node, gift in gifts.items()}
+        return [("gave", part) for part in parts(said)], [one for gift in gifts.values() for one in gift.artifacts]
+
+    def _settle(self, result: Result | None, folder: Path) -> None:
         """Say how the job ended, or let it wait again. What completed is complete, even if asked to stop meanwhile."""
         reason = self._pulse.reason
         if result is not None and (result.status == "completed" or (result.failures and reason is None)):
-            self._end(self._ending(result, folder, run))
+            given, _ = self._gifts()
+            self._end(self._ending(result, folder), given)
         elif reason in ("pause", "drain"):
             told, nodes = self._recorder.take()
             self._insist(lambda: self._store.leases.give_back(self._claim, "its worker ended", told, nodes))
             self._note_end("given back")
         else:
-            self._end(Ending("cancelled"))
+            self._end(Ending("cancelled", artifacts=self._results.early if self._results is not None else ()))
 
-    def _ending(self, result: Result, folder: Path, run: Run) -> Ending:
+    def _ending(self, result: Result, folder: Path) -> Ending:
         failures = list(result.failures.values())
-
-        def provenance(node: str, number: int) -> Provenance:
-            ids, common = run.provenance
-            return replace(common, saved_by=ids[node], number=number)
-
+        assert self._results is not None, "there is a run"
         try:
-            artifacts = Results(self._store.blobs, folder, provenance).keep(result)
+            artifacts = self._results.keep(result)
         except Exception as error:  # a full disk; a value that cannot be written
             return _refusal(error)
         if not failures:
@@ -174,9 +187,9 @@ class Attempt:
         ]
         return Ending("failed", "; ".join(said), hint, faults, artifacts, result.seconds)
 
-    def _end(self, ending: Ending) -> None:
+    def _end(self, ending: Ending, given: Sequence[Told] = ()) -> None:
         told, nodes = self._recorder.take()
-        self._insist(lambda: self._store.leases.finish(self._claim, ending, told, nodes))
+        self._insist(lambda: self._store.leases.finish(self._claim, ending, [*told, *given], nodes))
         if ending.message is not None:  # which may quote what users wrote
             _log.debug("why it ended so", extra={"said": ending.message})
         self._note_end(ending.status, ending.seconds)
@@ -201,6 +214,11 @@ class Attempt:
                     raise LeaseLostError(f"job {self._claim.job_id} could not be settled: {error}") from error
                 _log.warning("%s; trying again", error)
                 self._drain.wait(_RETRY_S)
+
+
+def _provenance(run: Run, node: str, number: int) -> Provenance:
+    ids, common = run.provenance
+    return replace(common, saved_by=ids[node], number=number)
 
 
 def _kind(failure: NodeFailed) -> str:

@@ -11,7 +11,7 @@ State = Literal["pending", "in_progress", "completed", "failed", "cancelled"]
 FINAL: Final = ("completed", "failed", "cancelled")
 NodeState = Literal["cached", "running", "finished", "failed", "skipped"]
 Wish = Literal["cancel", "pause"]
-EventKind = Literal["queued", "started", "nodes", "progress", "warning", "finished"]
+EventKind = Literal["queued", "started", "nodes", "progress", "warning", "gave", "finished"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -123,13 +123,23 @@ class Leases:
         found: Wish | None = row.wish
         return found
 
-    def record(self, claim: Claim, told: Sequence[Told], nodes: Iterable[NodeRun] = ()) -> None:
-        """Write what happened since the last time. Raises LeaseLostError, and then nothing is written."""
+    def record(
+        self,
+        claim: Claim,
+        told: Sequence[Told],
+        nodes: Iterable[NodeRun] = (),
+        given: Iterable[Artifact] = (),
+    ) -> None:
+        """Write what happened since the last time. Raises LeaseLostError, and then nothing is written.
+
+        ``given`` are files that can be had before the job ends; its end says anew which there are.
+        """
         now = self._clock()
         with self._database.write() as connection:
             _change(connection, claim, lease_until=now + self.patience.lease_s)
             append(connection, claim.job_id, now, told)
             _write_nodes(connection, claim.job_id, nodes)
+            _write_artifacts(connection, claim.job_id, given)
 
     def finish(self, claim: Claim, ending: Ending, told: Sequence[Told] = (), nodes: Iterable[NodeRun] = ()) -> None:
         """End a job, with everything that it gave, at once. Raises LeaseLostError, and then nothing is written."""
@@ -254,6 +264,14 @@ def _write_nodes(connection: Connection, job_id: str, nodes: Iterable[NodeRun]) 
         return
     assert tuple(compiled.positiontup) == names, "the table has its columns in the order of a node's row"
     connection.exec_driver_sql(str(compiled), rows)  # SQLAlchemy's own way costs several times as much a row
+
+
+def _write_artifacts(connection: Connection, job_id: str, given: Iterable[Artifact]) -> None:
+    """Those of an earlier attempt give way to those of this one."""
+    for artifact in given:
+        known = (artifacts.c.job_id == job_id) & (artifacts.c.name == artifact.name)
+        connection.execute(delete(artifacts).where(known))
+        connection.execute(insert(artifacts).values(job_id=job_id, **asdict(artifact)))
 
 
 def _ending_body(ending: Ending) -> Mapping[str, Any]:

@@ -63,7 +63,7 @@ class Recorder:
     def take(self) -> tuple[list[Told], list[NodeRun]]:
         """What is new since the last time."""
         told: list[Told] = [("progress", {"run": self._run})] if self._run else []
-        told += [("nodes", part) for part in _parts(self._changed)]
+        told += [("nodes", part) for part in parts(self._changed)]
         told += [("warning", warning) for warning in self._warnings]
         progress = {"nodes": self._progress, "models": self._models}
         if any(progress.values()):
@@ -104,7 +104,8 @@ class Recorder:
         self._models.append(said)
 
 
-def _parts(changed: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+def parts(changed: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """What is told of nodes, some at a time."""
     waiting = iter(changed.items())
     while part := dict(islice(waiting, NODES_AN_EVENT)):
         yield part

@@ -3,19 +3,35 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from limner.engine.context import Provenance
 from limner.engine.result import Result
 from limner.engine.value import PLAIN_TYPES, Storable
 from limner.nodes.pictures import Files, Image
+from limner.nodes.save_image import SUFFIXES
 from limner.server.jobs.blobs import Blobs
 from limner.server.jobs.job import Artifact
 
+MAX_TEXT: Final = 20_000
+"""A longer text is known once the job has ended."""
 VALUES_NAME: Final = "values.json"
 """Texts, numbers and truths that nodes gave: by node and port."""
+
+
+class Gift(NamedTuple):
+    """What a node gave that is shown at once."""
+
+    artifacts: list[Artifact]
+    texts: dict[str, str]
+    """By port."""
+
+    def as_data(self) -> dict[str, Any]:
+        """As events tell it."""
+        return {"artifacts": [asdict(artifact) for artifact in self.artifacts], "values": self.texts}
 
 
 class Results:
@@ -29,6 +45,46 @@ class Results:
         self._folder = folder
         self._provenance = provenance
         self._found: dict[str, Artifact] = {}
+        self._given: set[str] = set()
+        self._early: dict[tuple[str, str], list[Artifact]] = {}
+        """By node and port, what was kept before the run ended."""
+
+    @property
+    def early(self) -> list[Artifact]:
+        """What was kept before the run ended."""
+        return [artifact for found in self._early.values() for artifact in found]
+
+    def give(self, outputs: Iterable[tuple[str, Mapping[str, Any]]]) -> dict[str, Gift]:
+        """Keep the pictures of nodes that have ended, while others run. Gives, by node, what is new, texts too.
+
+        Files stay where they are until the end: a later node may go on with them. Raises StoreError, once.
+        """
+        new = [(node, ports) for node, ports in outputs if node not in self._given]
+        self._given.update(node for node, _ in new)
+        return {node: gift for node, ports in new if any(gift := self._gift(node, ports))}
+
+    def _gift(self, node: str, ports: Mapping[str, Any]) -> Gift:
+        texts: dict[str, str] = {}
+        for port, value in ports.items():
+            if isinstance(value, str) and len(value) <= MAX_TEXT:
+                texts[port] = value
+            elif isinstance(value, Image):
+                files = [
+                    Artifact(name, self._blobs.put(content), len(content), node)
+                    for name, content in self._pictures(node, _stem(node, port, ports), value)
+                ]
+                self._early[node, port] = files
+            elif isinstance(value, Files):
+                self._early[node, port] = [self._copy(path, node) for path in self._pictures_among(value)]
+        return Gift([file for port in ports for file in self._early.get((node, port), ())], texts)
+
+    def _pictures_among(self, files: Files) -> list[Path]:
+        paths = [Path(path).resolve() for path in files.paths]
+        return [path for path in paths if path.suffix.lower() in SUFFIXES and path.is_relative_to(self._folder)]
+
+    def _copy(self, file: Path, node: str) -> Artifact:
+        content = file.read_bytes()
+        return Artifact(file.relative_to(self._folder).as_posix(), self._blobs.put(content), len(content), node)
 
     def keep(self, result: Result) -> list[Artifact]:
         """Keep all that a run gave. Raises StoreError."""
@@ -38,18 +94,21 @@ class Results:
                 if isinstance(value, PLAIN_TYPES):
                     plain.setdefault(node, {})[port] = value
                 else:
-                    self._keep_value(node, node if len(ports) == 1 else f"{node}.{port}", value)
+                    self._keep_value(node, port, _stem(node, port, ports), value)
         for file in _files_in(self._folder):  # what nodes wrote and did not speak of
             self._take(file, None)
         if plain:
             self._put(VALUES_NAME, _values_json(plain), None)
         return list(self._found.values())
 
-    def _keep_value(self, node: str, stem: str, value: Any) -> None:
+    def _keep_value(self, node: str, port: str, stem: str, value: Any) -> None:
         if isinstance(value, Files):
             for path in map(Path, value.paths):
                 for file in _files_in(path) if path.is_dir() else (path,):
                     self._take(file, node)
+        elif isinstance(value, Image) and (node, port) in self._early:
+            for artifact in self._early[node, port]:
+                self._add(artifact.name, artifact.sha256, artifact.size_bytes, node)
         elif isinstance(value, Image):
             for name, content in self._pictures(node, stem, value):
                 self._put(name, content, node)
@@ -80,6 +139,10 @@ class Results:
         while name in self._found:
             name, number = path.with_name(f"{path.stem}-{number}{path.suffix}").as_posix(), number + 1
         self._found[name] = Artifact(name, digest, size_bytes, node)
+
+
+def _stem(node: str, port: str, ports: Mapping[str, Any]) -> str:
+    return (node if len(ports) == 1 else f"{node}.{port}").replace("/", "-")
 
 
 def _files_in(folder: Path) -> list[Path]:

@@ -32,6 +32,10 @@ def artifact(name: str, node: str) -> dict[str, Any]:
     return {"name": name, "sha256": "0" * 64, "size_bytes": 1, "node": node}
 
 
+def gave(node: str, *artifacts: dict[str, Any], values: Mapping[str, str] | None = None) -> Told:
+    return event("gave", **{node: {"artifacts": artifacts, "values": values or {}}})
+
+
 def telling(reader: Reader | None = None, **options: Any) -> Telling:
     return Telling(JOB, PROMPT, reader or Reader(), lambda name: name.removeprefix("Comfy"), **options)
 
@@ -62,7 +66,7 @@ def test_a_run_is_told_in_the_protocols_order() -> None:
     assert kinds(said) == ["execution_cached", "executing", "progress_state"]
     assert texts(said)[0][1]["nodes"] == ["a"]
     assert texts(said)[1][1] == {"node": "b", "display_node": "b", "prompt_id": PROMPT}
-    said = one.tell([nodes(b={"state": "finished"}), event("gave", node="b", artifacts=[artifact("o/x.png", "b")])])
+    said = one.tell([nodes(b={"state": "finished"}), gave("b", artifact("o/x.png", "b"))])
     assert kinds(said) == ["progress_state", "executed"]
     assert texts(said)[1][1]["output"] == {"images": [{"filename": "x.png", "subfolder": f"{JOB}/o", "type": "output"}]}
     said = one.tell([event("finished", status="completed", artifacts=[artifact("o/x.png", "b")])])
@@ -114,7 +118,7 @@ def test_who_comes_back_is_told_how_it_stands() -> None:
     past += [nodes(**{f"n{i}": RUNNING}) for i in range(50)]
     past += [nodes(**{f"n{i}": {"state": "finished"}}) for i in range(49)]
     past += [
-        event("gave", node="n7", artifacts=[artifact("n7.png", "n7")]),
+        gave("n7", artifact("n7.png", "n7")),
         event("progress", nodes={"n49": {"step": 2, "total": 9}}),
     ]
     said = texts(telling().tell(past))
@@ -142,9 +146,7 @@ def test_empty_outputs_are_for_those_who_count_nodes() -> None:
 def test_an_output_is_told_once() -> None:
     """What was told when its node was done is not told again at the end; what was not, is."""
     one = telling(EDITOR)
-    one.tell(
-        [event("started"), nodes(a={"state": "finished"}), event("gave", node="a", artifacts=[artifact("a.png", "a")])]
-    )
+    one.tell([event("started"), nodes(a={"state": "finished"}), gave("a", artifact("a.png", "a"))])
     said = one.tell([event("finished", status="completed", artifacts=[artifact("a.png", "a"), artifact("b.csv", "b")])])
     given = [data for kind, data in texts(said) if kind == "executed"]
     assert [(data["node"], list(data["output"])) for data in given] == [("b", ["files"])]
@@ -153,8 +155,8 @@ def test_an_output_is_told_once() -> None:
 def test_texts_are_shown() -> None:
     """Values that nobody took are the node's texts."""
     one = telling()
-    said = texts(one.tell([event("started"), event("gave", node="a", values={"text": "hello", "count": 3})]))
-    assert said[-1][1]["output"] == {"text": ["hello", "3"]}
+    said = texts(one.tell([event("started"), gave("a", values={"text": "hello", "why": "x"})]))
+    assert said[-1][1]["output"] == {"text": ["hello", "x"]}
 
 
 def test_a_failure_says_where_and_what_to_try() -> None:

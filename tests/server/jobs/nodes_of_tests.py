@@ -11,7 +11,7 @@ from pydantic import Field
 
 from limner.engine.context import Context
 from limner.engine.node import Keep, Node
-from limner.nodes.pictures import Files
+from limner.nodes.pictures import Files, Image
 from limner.nodes.tables import Table
 
 
@@ -60,6 +60,26 @@ class Write(Node):
             path.with_name("beside.txt").write_text("also\n")
         ctx.warn("written")
         return Files((str(path),))
+
+
+class Draw(Node):
+    """A picture of one colour."""
+
+    colour: int = 0
+
+    def run(self, ctx: Context) -> Image:
+        import numpy as np
+
+        return Image(np.full((1, 4, 4, 3), self.colour, np.uint8))
+
+
+class Say(Node):
+    """A text."""
+
+    text: str = "hello"
+
+    def run(self, ctx: Context) -> str:
+        return self.text
 
 
 class Kill(Node):

@@ -50,6 +50,48 @@ def test_what_nodes_give_outlives_the_run(real: JobStore) -> None:
     assert not list((real.folder / "running").rglob("*"))
 
 
+def test_what_nodes_give_is_there_before_the_job_ends(real: JobStore) -> None:
+    """Pictures and texts of nodes that are done can be had while others run, and are the same at the end."""
+    nodes = {
+        "draw": node("Draw"),
+        "save": node("SaveImage", {"images": "draw"}, path="out/a.png"),
+        "show": node("Draw", colour=3),
+        "say": node("Say"),
+        "wait": node("Steps", count=1000, seconds=0.02),
+    }
+    with worker(real):
+        accepted = accept(real, graph(nodes))
+        job_id = accepted.id
+        wait_until(lambda: len(real.history.artifacts(job_id)) == 2)
+        early = {one.name: one for one in real.history.artifacts(job_id)}
+        assert real.history.job(job_id).state == "in_progress"
+        assert [real.blobs.path(one.sha256).read_bytes()[:4] for one in early.values()] == [b"\x89PNG"] * 2
+        real.queue.cancel(job_id)
+        (job,) = ended(real, accepted)
+    assert job.state == "cancelled"
+    assert {one.name: one for one in real.history.artifacts(job_id)} == early
+    assert {name: one.node for name, one in early.items()} == {"out/a.png": "save", "show.png": "show"}
+    gave = [event.body for event in real.history.events(job_id) if event.kind == "gave"]
+    assert {name for body in gave for name in body} == {"save", "show", "say"}
+    assert [body["say"]["values"] for body in gave if "say" in body] == [{"str": "hello"}]
+
+
+def test_what_was_given_early_is_given_once(real: JobStore) -> None:
+    """A job that ends has each file once, under the name that was told."""
+    nodes = {
+        "draw": node("Draw"),
+        "save": node("SaveImage", {"images": "draw"}, path="out/a.png"),
+        "show": node("Draw", colour=3),
+        "wait": node("Steps", count=20, seconds=0.05),
+    }
+    with worker(real):
+        (job,) = ended(real, accept(real, graph(nodes)))
+    told = [event.body for event in real.history.events(job.id) if event.kind == "gave"]
+    names = [file["name"] for body in told for gift in body.values() for file in gift["artifacts"]]
+    assert sorted(names) == ["out/a.png", "show.png"]
+    assert sorted(one.name for one in real.history.artifacts(job.id)) == ["out/a.png", "show.png", "values.json"]
+
+
 @pytest.mark.parametrize("path", ["../out.txt", "/tmp/limner-escaped.txt", "~/out.txt"])
 def test_no_path_leaves_the_jobs_folder(real: JobStore, path: str) -> None:
     """A graph that writes elsewhere fails with a word, and nothing is there."""
