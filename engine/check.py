@@ -90,7 +90,7 @@ def _draft(
     findings: Findings,
 ) -> _Draft:
     wires = wiring.of(node_id, node_type, node)
-    if not DEVICE_NAME.fullmatch(node.device):
+    if node.device != "auto" and not DEVICE_NAME.fullmatch(node.device):
         hint = device_hint(node.device, ["auto", "cpu", "cuda:0", "mps"])
         findings.add(f"device: {node.device!r} is no device", ("nodes", node_id, "device"), hint)
     settings: BaseModel = _NOTHING
@@ -116,7 +116,7 @@ def _offload(node_id: str, node_type: NodeType, node: NodeDocument, wiring: Wiri
 
 def _read_settings(node_type: NodeType, node: NodeDocument, wired: frozenset[str]) -> BaseModel:
     """The settings of a node, but for the wired ones. Raises GraphError with paths that begin at the node."""
-    both = sorted(wired.intersection(node.settings))
+    both = sorted(wired.intersection(node.settings)) if wired else []
     faults = [Fault(f"{name}: is both set and wired", ("settings", name), "keep one") for name in both]
     given = {name: value for name, value in node.settings.items() if name not in both} if both else node.settings
     model = node_type.partial(wired) if wired else node_type.cls
@@ -205,8 +205,8 @@ def _order(drafts: Mapping[str, _Draft], findings: Findings) -> Iterable[str]:
 
 
 def _checked(node_id: str, draft: _Draft, index: Mapping[str, int]) -> CheckedNode:
-    wires = tuple(
-        Wire(port, tuple((index[source], output) for source, output in sources), is_many, is_setting)
+    wires = [
+        Wire(port, tuple([(index[source], output) for source, output in sources]), is_many, is_setting)
         for port, sources, is_many, is_setting in draft.wires
-    )
-    return CheckedNode(node_id, draft.type, draft.settings, wires, draft.device, draft.offload)
+    ]
+    return CheckedNode(node_id, draft.type, draft.settings, tuple(wires), draft.device, draft.offload)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from pydantic import BaseModel
 
@@ -11,8 +12,7 @@ from limner.engine.node import Node, NodeType
 from limner.engine.offload import AUTO, Offload
 
 
-@dataclass(frozen=True, slots=True)
-class Wire:
+class Wire(NamedTuple):
     """What enters one input or setting of a node: outputs of earlier nodes, in order."""
 
     port: str

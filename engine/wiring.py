@@ -45,7 +45,7 @@ class Wiring:
             if port.name not in node.wires:
                 hint = f"wire an output of type {port.type.__name__} to it"
                 self.findings.add(f"{port.name}: is not wired", ("nodes", node_id, "wires", port.name), hint, "missing")
-        wires = (self._wire(node_id, node_type, name, wire) for name, wire in node.wires.items())
+        wires = [self._wire(node_id, node_type, name, wire) for name, wire in node.wires.items()]
         return [wire for wire in wires if wire is not None]
 
     def _wire(self, node_id: str, node_type: NodeType, name: str, wire: str | list[str]) -> DrawnWire | None:
