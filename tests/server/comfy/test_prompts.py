@@ -231,7 +231,7 @@ NODE = st.fixed_dictionaries(
 )
 BODY = NASTY | st.fixed_dictionaries(
     {"prompt": st.dictionaries(st.sampled_from(["1", "2", "3:4", ""]), NODE | NASTY, max_size=3)},
-    optional={name: NASTY for name in ("client_id", "prompt_id", "number", "front", "extra_data")}
+    optional=dict.fromkeys(("client_id", "prompt_id", "number", "front", "extra_data"), NASTY)
     | {"partial_execution_targets": NASTY},
 )
 

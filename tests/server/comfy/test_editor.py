@@ -1,0 +1,127 @@
+"""What the editor asks of itself, and of the machine."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from served import ANNA, clients
+
+from limner.server.comfy import own_settings
+
+
+@pytest.mark.parametrize("prefix", ["", "/api"])
+def test_what_the_editor_needs_to_start_is_there(serving: Any, prefix: str) -> None:
+    """At both paths, in the shapes that it reads."""
+
+    async def use(api: Any) -> None:
+        for path, expected in {
+            "/users": {"storage": "server", "migrated": True},
+            "/extensions": [],
+            "/i18n": {},
+            "/workflow_templates": {},
+            "/global_subgraphs": {},
+            "/embeddings": [],
+        }.items():
+            assert (await api.ask("GET", prefix + path)).json == expected, path
+        style = await api.ask("GET", f"{prefix}/user.css")
+        assert style.headers["Content-Type"].startswith("text/css")
+        assert (await api.ask("GET", f"{prefix}/features")).json["show_signin_button"] is False
+
+    serving(use)
+
+
+def test_settings_are_kept_over_those_that_keep_the_editor_at_home(serving: Any) -> None:
+    """The editor asks no other host unless its user says so; what was set once stays."""
+
+    async def use(api: Any) -> None:
+        assert (await api.ask("GET", "/settings")).json["Comfy.Notification.ShowVersionUpdates"] is False
+        text = {"Content-Type": "text/plain;charset=UTF-8"}
+        assert (await api.ask("POST", "/api/settings/Comfy.Locale", data=b'"de"', headers=text)).status == 200
+        many = json.dumps({"a": [1], "Comfy.TutorialCompleted": False}).encode()
+        assert (await api.ask("POST", "/settings", data=many, headers=text)).status == 200
+        found = (await api.ask("GET", "/api/settings")).json
+        assert (found["Comfy.Locale"], found["a"], found["Comfy.TutorialCompleted"]) == ("de", [1], False)
+        assert (await api.ask("GET", "/settings/Comfy.Locale")).json == "de"
+        assert (await api.ask("GET", "/settings/none")).json is None
+
+    serving(use)
+
+
+@pytest.mark.parametrize("body", [b"[]", b"{", b"1", b'{"a": NaN}', b"\xff"])
+def test_what_are_no_settings_is_refused(serving: Any, body: bytes) -> None:
+    """With 400, and nothing is changed."""
+
+    async def use(api: Any) -> None:
+        before = (await api.ask("GET", "/settings")).json
+        assert (await api.ask("POST", "/settings", data=body)).status == 400
+        assert (await api.ask("GET", "/settings")).json == before
+
+    serving(use)
+
+
+def test_settings_take_little_room(serving: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All together."""
+    monkeypatch.setattr(own_settings, "MAX_BYTES", 50)
+
+    async def use(api: Any) -> None:
+        assert (await api.ask("POST", "/settings/a", "x" * 30)).status == 200
+        assert (await api.ask("POST", "/settings/b", "x" * 30)).status == 413
+        assert (await api.ask("GET", "/settings/b")).json is None
+
+    serving(use)
+
+
+def test_the_machine_is_told_of(serving: Any) -> None:
+    """Memory of each device, less what models take there."""
+
+    async def use(api: Any) -> None:
+        api.service.models["w"] = [{"device": "cpu", "size_bytes": 1000, "model": "m"}]
+        found = (await api.ask("GET", "/system_stats")).json
+        assert 0 < found["system"]["ram_free"] <= found["system"]["ram_total"]
+        (cpu,) = (one for one in found["devices"] if one["type"] == "cpu")
+        assert cpu["vram_total"] - cpu["vram_free"] == cpu["torch_vram_total"] == 1000
+
+    serving(use)
+
+
+def test_nodes_are_told_of_as_they_are_now(serving: Any) -> None:
+    """All of them or one, and a picture that was just brought is among the choices."""
+
+    async def use(api: Any) -> None:
+        found = (await api.ask("GET", "/object_info")).json
+        assert found == (await api.ask("GET", "/api/object_info")).json
+        one = (await api.ask("GET", "/object_info/Denoise")).json
+        assert one == {"Denoise": found["Denoise"]}
+        assert (await api.ask("GET", "/object_info/None")).json == {}
+
+    serving(use)
+
+
+def test_models_are_listed_by_folder(serving: Any) -> None:
+    """By ComfyUI's names of folders, without where they are."""
+
+    async def use(api: Any) -> None:
+        folders = (await api.ask("GET", "/models")).json
+        assert {"diffusion_models", "vae", "loras"} <= set(folders)
+        assert [one["name"] for one in (await api.ask("GET", "/api/experiment/models")).json] == folders
+        names = (await api.ask("GET", "/models/vae")).json
+        assert "tiny" in names
+        assert {one["name"] for one in (await api.ask("GET", "/experiment/models/vae")).json} == set(names)
+        assert (await api.ask("GET", "/models/..%2f..")).status == 404
+
+    serving(use)
+
+
+def test_a_token_is_asked_for(serving: Any) -> None:
+    """For every route of the protocol."""
+
+    async def use(api: Any) -> None:
+        paths = ["/users", "/settings", "/object_info", "/system_stats", "/models", "/userdata?dir=a", "/extensions"]
+        for path in paths:
+            assert (await api.ask("GET", path)).status == 401, path
+        api.token = ANNA
+        assert (await api.ask("GET", "/users")).status == 200
+
+    serving(use, clients=clients(), is_local=False)

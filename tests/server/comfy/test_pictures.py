@@ -1,0 +1,243 @@
+"""Bringing pictures, and looking at them."""
+
+from __future__ import annotations
+
+import json
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+from aiohttp import FormData
+from PIL import Image
+from served import ANNA, BERT, clients
+
+
+def picture(color: Any = (255, 0, 0), mode: str = "RGB", kind: str = "PNG", size: tuple[int, int] = (64, 48)) -> bytes:
+    out = BytesIO()
+    Image.new(mode, size, color).save(out, kind)
+    return out.getvalue()
+
+
+def opened(content: bytes) -> Image.Image:
+    return Image.open(BytesIO(content))
+
+
+async def bring(api: Any, content: bytes, name: str = "photo.png", path: str = "/upload/image", **fields: str) -> Any:
+    form = FormData(quote_fields=False)
+    form.add_field("image", content, filename=name, content_type="image/png")
+    for key, value in fields.items():
+        form.add_field(key, value)
+    return await api.ask("POST", path, data=form)
+
+
+async def view(api: Any, **query: str) -> Any:
+    return await api.ask("GET", "/api/view?" + "&".join(f"{key}={quote(value)}" for key, value in query.items()))
+
+
+def test_a_picture_is_kept_under_its_name(serving: Any) -> None:
+    """It is a choice of LoadImage from then on, can be looked at, and is the same file as for our own API."""
+
+    async def use(api: Any) -> None:
+        content = picture()
+        answer = await bring(api, content)
+        assert answer.json == {"name": "photo.png", "subfolder": "", "type": "input"}
+        assert (await bring(api, content, subfolder="a/b")).json["subfolder"] == "a/b"
+        info = (await api.ask("GET", "/object_info/LimnerLoadImage")).json
+        assert info["LimnerLoadImage"]["input"]["required"]["file"][0] == ["a/b/photo.png", "photo.png"]
+        found = await view(api, filename="photo.png", type="input")
+        assert (found.body, found.headers["Content-Type"]) == (content, "image/png")
+        own = await api.ask("POST", "/v1/uploads", data=content, headers={"Content-Type": "image/png"})
+        name = own.json["file"].removeprefix("uploads/")
+        assert (await view(api, filename=name, subfolder="uploads", type="input")).body == content
+        assert (await view(api, filename="photo.png [input]", subfolder="a/b")).body == content
+
+    serving(use)
+
+
+def test_a_name_that_is_taken_gets_a_number(serving: Any) -> None:
+    """Unless it is the same picture, or the client says that it may be replaced."""
+
+    async def use(api: Any) -> None:
+        red, blue = picture(), picture((0, 0, 255))
+        names = [(await bring(api, content)).json["name"] for content in (red, blue, red, blue)]
+        assert names == ["photo.png", "photo (1).png", "photo.png", "photo (1).png"]
+        assert (await bring(api, blue, overwrite="true")).json["name"] == "photo.png"
+        answer = await view(api, filename="photo.png", type="input")
+        assert answer.body == blue
+        again = await api.ask(
+            "GET", "/view?filename=photo.png&type=input", headers={"If-None-Match": answer.headers["ETag"]}
+        )
+        assert again.status == 304
+
+    serving(use)
+
+
+@pytest.mark.parametrize(
+    "content", [b"<svg onload=alert(1)>", b"<html>", b"", b"\x89PNG\r\n\x1a\n", picture(kind="GIF")]
+)
+def test_only_pictures_are_taken(serving: Any, content: bytes) -> None:
+    """By their content, whatever they are called."""
+
+    async def use(api: Any) -> None:
+        assert (await bring(api, content)).status == 422
+        assert (await view(api, filename="photo.png", type="input")).status == 404
+
+    serving(use)
+
+
+@pytest.mark.parametrize(
+    ("name", "subfolder"),
+    [("x.png", ".."), ("x.png", "a/../.."), ("x.png", "a\\b"), ("..", ""), ("x.png", "\x00"), ("x" * 300 + ".png", "")],
+)
+def test_no_name_leads_out(serving: Any, name: str, subfolder: str) -> None:
+    """Nothing is kept under a name that is none."""
+
+    async def use(api: Any) -> None:
+        answer = await bring(api, picture(), name, subfolder=subfolder)
+        assert answer.status in (400, 403), answer.body
+        found = await view(api, filename=name, subfolder=subfolder, type="input")
+        assert found.status in (400, 404)
+
+    serving(use)
+
+
+def test_a_path_before_a_name_is_left_out(serving: Any) -> None:
+    """Some browsers send it."""
+
+    async def use(api: Any) -> None:
+        assert (await bring(api, picture(), "C:\\Users\\me\\photo.png")).json["name"] == "photo.png"
+        html = await bring(api, picture(), "evil.html")
+        found = await view(api, filename=html.json["name"], type="input")
+        assert found.headers["Content-Type"] == "image/png"
+        assert "evil.png" in found.headers["Content-Disposition"]
+
+    serving(use)
+
+
+def test_a_mask_is_put_into_its_picture(serving: Any) -> None:
+    """The picture stays; what the mask leaves out is transparent. Both can be looked at alone."""
+
+    async def use(api: Any) -> None:
+        await bring(api, picture((10, 200, 30)))
+        mask = Image.new("RGBA", (128, 96), (0, 0, 0, 255))
+        mask.paste((0, 0, 0, 0), (0, 0, 64, 96))
+        out = BytesIO()
+        mask.save(out, "PNG")
+        reference = json.dumps({"filename": "photo.png", "subfolder": "", "type": "input"})
+        answer = await bring(
+            api, out.getvalue(), "clip.png", "/upload/mask", original_ref=reference, subfolder="clipspace"
+        )
+        assert answer.json == {"name": "clip.png", "subfolder": "clipspace", "type": "input"}
+        place = {"filename": "clip.png", "subfolder": "clipspace", "type": "input"}
+        whole = opened((await view(api, **place)).body)
+        assert (whole.mode, whole.size, whole.getpixel((60, 5)), whole.getpixel((5, 5))[3]) == (
+            "RGBA",
+            (64, 48),
+            (10, 200, 30, 255),
+            0,
+        )
+        colors = opened((await view(api, **place, channel="rgb")).body).convert("RGBA")
+        assert colors.getpixel((5, 5)) == (10, 200, 30, 255)
+        alone = opened((await view(api, **place, channel="a")).body)
+        assert (alone.getpixel((5, 5))[3], alone.getpixel((60, 5))[3]) == (0, 255)
+
+    serving(use)
+
+
+@pytest.mark.parametrize("reference", ["", "{", "[]", "1", "{}", '{"filename": 1}', '{"filename": "none.png"}'])
+def test_a_mask_without_its_picture_is_refused(serving: Any, reference: str) -> None:
+    """With what is missing."""
+
+    async def use(api: Any) -> None:
+        answer = await bring(api, picture(mode="RGBA", color=(0, 0, 0, 0)), path="/upload/mask", original_ref=reference)
+        assert answer.status in (400, 404)
+
+    serving(use)
+
+
+def test_what_a_job_gave_is_seen_by_its_client_only(serving: Any) -> None:
+    """Pictures are shown, anything else is only saved, and to others there is nothing."""
+
+    async def use(api: Any) -> None:
+        api.token = ANNA
+        await api.submit()
+        claim = api.claim()
+        content = picture()
+        api.finish(claim, "outputs/evil.html", b"<script>")
+        await api.submit()
+        other = api.claim()
+        api.finish(other, "outputs/a.png", content)
+        html = await view(api, filename="evil.html", subfolder=f"{claim.job_id}/outputs")
+        assert html.headers["Content-Disposition"].startswith("attachment")
+        place = {"filename": "a.png", "subfolder": f"{other.job_id}/outputs", "type": "output"}
+        found = await view(api, **place)
+        assert (found.body, found.headers["Content-Type"]) == (content, "image/png")
+        small = await view(api, **place, preview="webp;50")
+        assert (small.headers["Content-Type"], opened(small.body).format) == ("image/webp", "WEBP")
+        jpeg = await view(api, **place, preview="jpeg")
+        assert (jpeg.headers["Content-Type"], opened(jpeg.body).format) == ("image/jpeg", "JPEG")
+        head = await api.ask("HEAD", f"/view?filename=a.png&subfolder={other.job_id}/outputs")
+        assert head.status == 200
+        assert (
+            await view(api, filename="evil.html", subfolder=f"{claim.job_id}/outputs", preview="webp")
+        ).status == 422
+        api.token = BERT
+        assert (await view(api, **place)).status == 404
+
+    serving(use, clients=clients(), is_local=False)
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "",
+        "filename=",
+        "filename=a&type=secret",
+        "filename=a&channel=b",
+        "filename=../../etc/passwd&type=input",
+        "filename=%2fetc%2fpasswd",
+        "filename=passwd&subfolder=%2fetc",
+        "filename=a%00.png",
+        "filename=a&filename=b",
+    ],
+)
+def test_what_is_no_picture_is_not_shown(serving: Any, query: str) -> None:
+    """Whatever is asked for, nothing outside is read."""
+
+    async def use(api: Any) -> None:
+        assert (await api.ask("GET", f"/view?{query}")).status in (400, 404, 422)
+
+    serving(use)
+
+
+BOUNDARY = {"Content-Type": "multipart/form-data; boundary=b"}
+
+
+@pytest.mark.parametrize(
+    ("body", "headers", "status"),
+    [
+        (b"{}", {"Content-Type": "application/json"}, 415),
+        (b"", BOUNDARY, 400),
+        (b"--b", BOUNDARY, 400),
+        (b"garbage", BOUNDARY, 400),
+        (b"--b\r\n\r\nx\r\n--b--", BOUNDARY, 400),
+        (b"--b\r\nContent-Disposition: form-data; name=image\r\n", BOUNDARY, 400),
+        (b'--b\r\nContent-Disposition: form-data; name="x"\r\n\r\n\xff\r\n--b--\r\n', BOUNDARY, 400),
+        (b"--b\r\nContent-Type: multipart/mixed; boundary=c\r\n\r\n--c--\r\n--b--\r\n", BOUNDARY, 400),
+        (b'--b\r\nContent-Disposition: form-data; name="x"\r\n\r\n' + b"x" * 20_000 + b"\r\n--b--\r\n", BOUNDARY, 413),
+        (b'--b\r\nContent-Disposition: form-data; name="x"\r\n\r\ny\r\n' * 30 + b"--b--\r\n", BOUNDARY, 400),
+        (b"", {"Content-Type": "multipart/form-data"}, 400),
+    ],
+)
+def test_broken_forms_are_refused(
+    serving: Any, body: bytes, headers: dict[str, str], status: int, tmp_path: Path
+) -> None:
+    """With words, and nothing is kept."""
+
+    async def use(api: Any) -> None:
+        assert (await api.ask("POST", "/upload/image", data=body, headers=headers)).status == status
+        assert not (tmp_path / "data" / "comfy").exists()
+
+    serving(use)
