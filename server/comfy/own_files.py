@@ -38,7 +38,7 @@ class OwnFiles:
             raise Refused(HTTPStatus.CONFLICT, f"{name} is a folder")
         if path.exists() and not overwrite:
             raise Refused(HTTPStatus.CONFLICT, f"there is a file {name} already")
-        self._check_room(len(content))
+        self._check_room(len(content), is_new=not path.exists())
         try:
             write_atomically(path, content)
         except (FileExistsError, NotADirectoryError):
@@ -110,9 +110,9 @@ class OwnFiles:
         self.folder.mkdir(parents=True, exist_ok=True)
         return Path(os.path.realpath(self.folder))
 
-    def _check_room(self, size_bytes: int) -> None:
+    def _check_room(self, size_bytes: int, *, is_new: bool) -> None:
         sizes = [path.stat().st_size for path in _files(self._root())]
-        if len(sizes) >= MAX_FILES or sum(sizes) + size_bytes > MAX_BYTES:
+        if len(sizes) + is_new > MAX_FILES or sum(sizes) + size_bytes > MAX_BYTES:
             raise Refused(HTTPStatus.INSUFFICIENT_STORAGE, "there is no room for more of your files")
 
 
