@@ -19,8 +19,8 @@ from limner.server.service import Service
 K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
 
-COUNT_S: Final = 0.1
-"""How old a count of waiting jobs may be."""
+GATHER_S: Final = 0.02
+"""How long sockets that ask the same are gathered."""
 MISSED_S: Final = 60.0
 """How long after its end a job is told to a client that comes back and was not told."""
 _REMEMBERED: Final = 4096
@@ -34,7 +34,7 @@ class Hub:
         self._service = service
         self._labels: OrderedDict[str, dict[str, str]] = OrderedDict()
         self._ended: OrderedDict[tuple[str, str, str], None] = OrderedDict()
-        self._counts: dict[str | None, tuple[float, asyncio.Future[int]]] = {}
+        self._counts: dict[str | None, asyncio.Future[int]] = {}
 
     @property
     def class_names(self) -> Mapping[str, str]:
@@ -54,14 +54,17 @@ class Hub:
         return found
 
     async def waiting(self, client: Client) -> int:
-        """How many jobs that a client sees wait or run."""
-        counted_at, counting = self._counts.get(client.sees, (0.0, None))
-        if counting is None or time.monotonic() - counted_at > COUNT_S:
-            wanted = Wanted(client=client.sees, states=("pending", "in_progress"))
-            search = self._service.store.search
-            counting = asyncio.ensure_future(self._service.aside(lambda: search.count(wanted)))
-            self._counts[client.sees] = time.monotonic(), counting
+        """How many jobs that a client sees wait or run, counted after this was asked."""
+        if (counting := self._counts.get(client.sees)) is None:
+            counting = self._counts[client.sees] = asyncio.ensure_future(self._count(client.sees))
+            counting.add_done_callback(_heed)
         return await asyncio.shield(counting)
+
+    async def _count(self, client: str | None) -> int:
+        await asyncio.sleep(GATHER_S)
+        del self._counts[client]  # whoever asks from now on may know of a later change
+        wanted = Wanted(client=client, states=("pending", "in_progress"))
+        return await self._service.aside(lambda: self._service.store.search.count(wanted))
 
     async def own_jobs(self, client: Client, sid: str, limit: int) -> list[Job]:
         """The jobs of a socket: the last that ended, those that run and those that wait; the oldest first."""
@@ -85,6 +88,12 @@ class Hub:
 
 
 HUB: Final = web.AppKey("comfy", Hub)
+
+
+def _heed(counting: asyncio.Future[int]) -> None:
+    """Whoever asked may be gone when counting fails, as it does when the server ends."""
+    if not counting.cancelled():
+        counting.exception()
 
 
 def remember(known: OrderedDict[K, V], key: K, value: V) -> None:

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
 import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
+from process import served
 from typer.testing import CliRunner
 
 RUN = "/v1/run/text_to_image"
@@ -41,24 +39,6 @@ serve(ServerSettings(WorkerSettings(sys.argv[1])), listen("127.0.0.1", 0, has_to
 heavy = sorted({"torch", "diffusers", "transformers", "numpy"} & set(sys.modules))
 print(heavy, PEAK)
 """
-
-
-@contextmanager
-def served(data: Path, *options: str, **variables: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
-    """``limner serve`` on a free port, and its URL."""
-    command = [sys.executable, "-m", "limner", "serve", "--port", "0", "--data", str(data), "--device", "cpu", *options]
-    settings = os.environ | {"LIMNER_CACHE_DIR": str(data / "cache"), "OMP_NUM_THREADS": "1"} | variables
-    settings.pop("LIMNER_CONFINE", None)
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=settings) as process:
-        try:
-            assert process.stdout is not None
-            yield process, process.stdout.readline().strip().removeprefix("ready: ")
-        finally:
-            process.terminate()
-            try:
-                process.wait(15)
-            except subprocess.TimeoutExpired:
-                process.kill()
 
 
 def ask(url: str, body: Any = None, token: str | None = None) -> Any:
