@@ -16,7 +16,7 @@ _TOO_MUCH: Final = ("value_bigger_than_max", "Value is too large")
 _TOO_LITTLE: Final = ("value_smaller_than_min", "Value is too small")
 _WRONG: Final = ("invalid_input_type", "Value is of the wrong kind")
 _OTHER: Final = ("custom_validation_failed", "Value cannot be used")
-_TYPES: Final[Mapping[str, tuple[str, str]]] = {
+TYPES: Final[Mapping[str, tuple[str, str]]] = {
     "missing": ("required_input_missing", "Required input is missing"),
     "wire_type": ("return_type_mismatch", "Return type mismatch between linked nodes"),
     "cycle": ("dependency_cycle", "The links form a cycle"),
@@ -37,6 +37,7 @@ _TYPES: Final[Mapping[str, tuple[str, str]]] = {
     "string_pattern_mismatch": _WRONG,
     "extra_forbidden": ("unknown_input", "Unknown input"),
 }
+"""By the kind of a fault, the protocol's type and message."""
 _OUR_ID: Final = re.compile(r"[\w-]*-x[0-9a-f]*-[\w-]*")
 _WORD: Final = re.compile(r"(?<![\w.:-])[A-Z]\w+(?![\w.:-])")
 MAX_FAULTS: Final = 1000
@@ -102,7 +103,7 @@ def _said(fault: Fault, classes: Classes) -> str:
 def _error(
     fault: Fault, node: Mapping[str, Any], nodes: Mapping[str, Any], classes: Classes, here: Here
 ) -> dict[str, Any]:
-    kind, message = _TYPES.get(fault.kind, _WRONG if fault.kind.endswith("_type") else _OTHER)
+    kind, message = TYPES.get(fault.kind, _WRONG if fault.kind.endswith("_type") else _OTHER)
     extra: dict[str, Any] = {}
     found = classes.get(str(node.get("class_type")))
     if found is not None and (name := _input_of(fault, node, found)) is not None:

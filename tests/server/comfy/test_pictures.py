@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import struct
+import zlib
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -12,6 +14,8 @@ import pytest
 from aiohttp import FormData
 from PIL import Image
 from served import ANNA, BERT, clients
+
+from limner.server.limits import Limits
 
 
 def picture(color: Any = (255, 0, 0), mode: str = "RGB", kind: str = "PNG", size: tuple[int, int] = (64, 48)) -> bytes:
@@ -85,6 +89,29 @@ def test_only_pictures_are_taken(serving: Any, content: bytes) -> None:
         assert (await view(api, filename="photo.png", type="input")).status == 404
 
     serving(use)
+
+
+def bomb() -> bytes:
+    """A small PNG that says it is very large."""
+    header = struct.pack(">IIBBBBB", 60_000, 60_000, 8, 6, 0, 0, 0)
+    chunks = [(b"IHDR", header), (b"IDAT", zlib.compress(b"\0" * 1000)), (b"IEND", b"")]
+    parts = [
+        struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body)) for kind, body in chunks
+    ]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(parts)
+
+
+def test_a_bomb_is_not_decoded(serving: Any) -> None:
+    """Neither as a picture, nor as a mask of one; what has too many bytes is not even read."""
+
+    async def use(api: Any) -> None:
+        assert (await bring(api, picture())).status == 200
+        reference = json.dumps({"filename": "photo.png"})
+        assert (await bring(api, bomb())).status == 422
+        assert (await bring(api, bomb(), path="/upload/mask", original_ref=reference)).status == 422
+        assert (await bring(api, picture() + b"x" * 20_000)).status == 413
+
+    serving(use, limits=Limits(upload_bytes=10_000))
 
 
 @pytest.mark.parametrize(
