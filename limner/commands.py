@@ -10,6 +10,7 @@ import typer
 from limner.cache_commands import app as cache_app
 from limner.diff_command import diff
 from limner.export_command import export
+from limner.import_command import import_workflow
 from limner.inspect_command import inspect
 from limner.jobs_commands import app as jobs_app
 from limner.listing_commands import list_nodes, print_schema, validate
@@ -70,6 +71,7 @@ app.command(epilog="Example:  limner inspect star.png --graph > star.json")(insp
 app.command(epilog="Example:  limner show lora_stack --svg lora_stack.svg")(show)
 app.command(epilog="Example:  limner diff a.png b.png")(diff)
 app.command(epilog="Example:  limner export text_to_image --python -o draw.py")(export)
+app.command("import", epilog="Example:  limner import workflow.json --model tiny -o graph.json")(import_workflow)
 app.command()(replay)
 app.command(epilog="Example:  limner serve --port 8764")(serve)
 app.command(epilog="Example:  limner token anna >> tokens")(token)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, TypeVar
 
+from limner.comfy_graph import find_imported
 from limner.engine.checked import CheckedGraph
 from limner.engine.document import Document
 from limner.engine.errors import Fault, GraphError
@@ -25,6 +26,8 @@ T = TypeVar("T")
 class Request:
     """A graph as it was asked for: what ``--set`` and ``--out`` make of it, and their faults.
 
+    It may be a workflow of ComfyUI.
+
     Faults are collected, so that the user reads all of them at once: those of the command line come first (``faults``
     are those that its other options have), then those of the graph. Raises GraphError or InputError at once only for
     a file that cannot be read as a graph.
@@ -38,9 +41,10 @@ class Request:
         out_path: str | None = None,
         faults: Iterable[Fault] = (),
     ) -> None:
-        self.document = session.document(graph)
+        imported = find_imported(graph, session.registry) if isinstance(graph, str) else None
+        self.document = session.document(graph if imported is None else imported.document)
         self.session = session
-        self.beside = graph if isinstance(graph, str) else None
+        self.beside = graph if isinstance(graph, str) and imported is None else None
         self.faults = list(faults)
         self.given: list[str] = []
         self.out_path = out_path

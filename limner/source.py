@@ -1,10 +1,11 @@
-"""A graph wherever it is: a template, a file, or inside a picture that Limner saved."""
+"""A graph wherever it is: a template, a file, or inside a picture; also a workflow of ComfyUI."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
 
+from limner.comfy_graph import find_imported
 from limner.engine.context import Provenance
 from limner.engine.document import Document
 from limner.engine.errors import InputError
@@ -26,6 +27,8 @@ class Source:
 
 def read_source(session: Session, name: str) -> Source:
     """The graph that a template's name, a graph file or a picture stands for. Raises GraphError, InputError."""
+    if (imported := find_imported(name, session.registry)) is not None:
+        return Source(imported.document, None)
     if Path(name).suffix.lower() not in PICTURES:
         return Source(session.document(name), name)
     path = user_path(name)

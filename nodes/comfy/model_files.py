@@ -35,8 +35,8 @@ _ENDINGS: Final[Mapping[Kind, tuple[str, ...]]] = {
 DEV: Final = "black-forest-labs/FLUX.2-dev"
 KLEIN_4B: Final = "black-forest-labs/FLUX.2-klein-4B"
 KLEIN_9B: Final = "black-forest-labs/FLUX.2-klein-9B"
-_BASE_4B: Final = "black-forest-labs/FLUX.2-klein-base-4B"
-_BASE_9B: Final = "black-forest-labs/FLUX.2-klein-base-9B"
+BASE_4B: Final = "black-forest-labs/FLUX.2-klein-base-4B"
+BASE_9B: Final = "black-forest-labs/FLUX.2-klein-base-9B"
 _COMFY_DEV: Final = "Comfy-Org/flux2-dev/split_files"
 
 
@@ -74,16 +74,16 @@ KNOWN: Final[Mapping[Kind, Mapping[str, Place]]] = {
     "transformer": {
         "flux2_dev_fp8mixed.safetensors": Place(DEV, f"{_COMFY_DEV}/diffusion_models/flux2_dev_fp8mixed.safetensors"),
         "flux-2-klein-4b.safetensors": Place(KLEIN_4B),
-        "flux-2-klein-base-4b.safetensors": Place(_BASE_4B),
+        "flux-2-klein-base-4b.safetensors": Place(BASE_4B),
         "flux-2-klein-9b.safetensors": Place(KLEIN_9B),
-        "flux-2-klein-base-9b.safetensors": Place(_BASE_9B),
+        "flux-2-klein-base-9b.safetensors": Place(BASE_9B),
         "flux-2-klein-4b-fp8.safetensors": Place(KLEIN_4B, _bfl("FLUX.2-klein-4b-fp8/flux-2-klein-4b-fp8.safetensors")),
         "flux-2-klein-base-4b-fp8.safetensors": Place(
-            _BASE_4B, _bfl("FLUX.2-klein-base-4b-fp8/flux-2-klein-base-4b-fp8.safetensors")
+            BASE_4B, _bfl("FLUX.2-klein-base-4b-fp8/flux-2-klein-base-4b-fp8.safetensors")
         ),
         "flux-2-klein-9b-fp8.safetensors": Place(KLEIN_9B, _bfl("FLUX.2-klein-9b-fp8/flux-2-klein-9b-fp8.safetensors")),
         "flux-2-klein-base-9b-fp8.safetensors": Place(
-            _BASE_9B, _bfl("FLUX.2-klein-base-9b-fp8/flux-2-klein-base-9b-fp8.safetensors")
+            BASE_9B, _bfl("FLUX.2-klein-base-9b-fp8/flux-2-klein-base-9b-fp8.safetensors")
         ),
         "flux-2-klein-9b-kv-fp8.safetensors": Place(
             KLEIN_9B, _bfl("FLUX.2-klein-9b-kv-fp8/flux-2-klein-9b-kv-fp8.safetensors")

@@ -1,0 +1,151 @@
+"""A workflow of ComfyUI, or a prompt of its clients, as a graph of ours that people read, change and run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from itertools import count
+from typing import Any
+
+from limner.comfy.classes import Classes
+from limner.comfy.flatten import Flat, flatten
+from limner.comfy.import_layout import layout_of
+from limner.comfy.import_parameters import parameters_of
+from limner.comfy.names import client_id
+from limner.comfy.prompt import PromptGraph, graph_of
+from limner.comfy.workflow import is_workflow
+from limner.engine.check import check
+from limner.engine.document import Document, parse
+from limner.engine.errors import Fault, GraphError
+from limner.engine.node import snake_case
+from limner.engine.registry import Registry
+
+
+@dataclass(frozen=True)
+class Imported:
+    """A graph, and what of the workflow is not in it."""
+
+    document: Document
+    left_out: tuple[str, ...]
+    """Notes and tools of the editor, by class and id."""
+    origins: Mapping[str, str]
+    """By the id of a node, how the workflow calls it: ``75:74 (CLIPTextEncode)``."""
+
+    def located(self, faults: Iterable[Fault]) -> list[Fault]:
+        """Faults of the graph, each with the place in the workflow that it comes from."""
+        return [replace(fault, path=self._place(fault.path)) for fault in faults]
+
+    def _place(self, path: tuple[str | int, ...]) -> tuple[str | int, ...]:
+        if len(path) < 2 or path[0] != "nodes" or str(path[1]) not in self.origins:
+            return path
+        return ("nodes", self.origins[str(path[1])], *path[2:])
+
+
+def find_prompt(raw: Any) -> dict[str, Any] | None:
+    """The prompt that parsed JSON is, or holds as what a client sends; None where it is none."""
+    held = raw.get("prompt") if isinstance(raw, dict) else None
+    return next((found for found in (raw, held) if _is_prompt(found)), None)
+
+
+def _is_prompt(raw: Any) -> bool:
+    nodes = list(raw.values()) if isinstance(raw, dict) else []
+    return bool(nodes) and all(isinstance(node, dict) and "class_type" in node for node in nodes)
+
+
+def is_from_comfyui(raw: Any) -> bool:
+    """Whether parsed JSON is a workflow of ComfyUI's in any of its forms, and no graph of ours."""
+    return is_workflow(raw) or find_prompt(raw) is not None
+
+
+def import_graph(
+    raw: Any, registry: Registry, *, name: str = "imported", pictures: Callable[[str], str] = str
+) -> Imported:
+    """The graph of parsed JSON of which ``is_from_comfyui`` holds; ``pictures`` says where the one of a name lies.
+
+    Pictures are saved by a SaveImage of ours. Raises GraphError with everything that cannot be mapped, by the
+    workflow's own ids and classes; what is wrong with settings that can be mapped is for the check to say.
+    """
+    classes = Classes(registry)
+    flat = flatten(raw, classes) if is_workflow(raw) else Flat(find_prompt(raw) or {})
+    read = graph_of(flat.prompt, classes, pictures=pictures)
+    ids = _readable(read.graph["nodes"])
+    origins = {node_id: _origin(node_id, flat.prompt) for node_id in read.graph["nodes"]}
+    before = Imported(Document(nodes={}), flat.left_out, origins)
+    if flat.faults or read.faults:
+        raise GraphError(before.located([*flat.faults, *read.faults, *_further(read, registry)]))
+    document, faults = parse({"limner": 1, "name": name, "nodes": _renamed(read.graph["nodes"], ids)})
+    if document is None or faults:
+        raise GraphError(faults)
+    labels = {(ids[node], setting): label for (node, setting), label in _own(flat.labels, ids).items()}
+    document = document.model_copy(
+        update={
+            "parameters": parameters_of(document, labels),
+            "layout": layout_of({ids[node]: (path, at) for node, (path, at) in _places(flat, ids).items()}),
+        }
+    )
+    return Imported(document, flat.left_out, {ids[node]: origin for node, origin in origins.items()})
+
+
+def _further(read: PromptGraph, registry: Registry) -> Iterable[Fault]:
+    """What else is wrong, of nodes of which nothing is said yet."""
+    said = {fault.node for fault in read.faults}
+    try:
+        check(read.graph, registry)
+    except GraphError as error:
+        return [fault for fault in error.faults if fault.node is not None and fault.node not in said]
+    return ()
+
+
+def _origin(node_id: str, prompt: Mapping[str, Any]) -> str:
+    name = client_id(node_id)
+    return f"{name} ({prompt[name]['class_type']})"
+
+
+def _own(labels: Mapping[tuple[str, str], str], ids: Mapping[str, str]) -> dict[tuple[str, str], str]:
+    """The labels by our ids."""
+    known = {client_id(node): node for node in ids}
+    return {(known[node], setting): label for (node, setting), label in labels.items() if node in known}
+
+
+def _places(flat: Flat, ids: Mapping[str, str]) -> dict[str, tuple[str, tuple[float, float]]]:
+    """The canvas of each node, and where it stands there."""
+    return {
+        node: (client_id(node).rpartition(":")[0], flat.positions[client_id(node)])
+        for node in ids
+        if client_id(node) in flat.positions
+    }
+
+
+def _readable(nodes: Mapping[str, Any]) -> dict[str, str]:
+    """For each id of a prompt, a number as a rule, one that says what the node is: ``clip_text_encode_2``."""
+    taken: set[str] = set()
+    found = {}
+    for node_id, node in nodes.items():
+        plain = snake_case(str(node["type"]).removeprefix("Comfy"))
+        names = (plain if number == 1 else f"{plain}_{number}" for number in count(1))
+        found[node_id] = next(name for name in names if name not in taken)
+        taken.add(found[node_id])
+    return found
+
+
+def _renamed(nodes: Mapping[str, Any], ids: Mapping[str, str]) -> dict[str, Any]:
+    return {
+        ids[node_id]: _saving(node)
+        | {"wires": {port: _wire(wire, ids) for port, wire in node.get("wires", {}).items()}}
+        for node_id, node in nodes.items()
+    }
+
+
+def _saving(node: Mapping[str, Any]) -> dict[str, Any]:
+    """A node, in the place of ComfyUI's SaveImage ours: commands know it, and can send its pictures elsewhere."""
+    if node["type"] != "ComfySaveImage":
+        return dict(node)
+    prefix = node.get("settings", {}).get("filename_prefix", "ComfyUI")
+    return {"type": "SaveImage", "settings": {"path": f"outputs/{prefix}.png"}}
+
+
+def _wire(wire: Any, ids: Mapping[str, str]) -> Any:
+    if isinstance(wire, list):
+        return [_wire(one, ids) for one in wire]
+    source, dot, output = wire.partition(".")
+    return f"{ids[source]}{dot}{output}"

@@ -1,0 +1,106 @@
+"""A graph while its nodes are replaced by others."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from itertools import count
+from typing import Any, Final
+
+from limner.comfy.import_parameters import VALUES
+from limner.engine.document import NodeDocument
+from limner.nodes import NODES
+
+_DEFAULTS: Final = {node.__name__: {name: field.default for name, field in node.model_fields.items()} for node in NODES}
+
+
+def source_of(wire: str) -> str:
+    """The node that a wire begins at."""
+    return wire.partition(".")[0]
+
+
+@dataclass
+class NativeGraph:
+    """Nodes by id, in order."""
+
+    nodes: dict[str, NodeDocument]
+
+    def of_type(self, type_name: str) -> list[str]:
+        """The nodes of a type."""
+        return [node_id for node_id, node in self.nodes.items() if node.type == type_name]
+
+    def wire(self, node_id: str, name: str) -> str:
+        """The wire to an input; empty where none is."""
+        wire = self.nodes[node_id].wires.get(name, "")
+        return wire if isinstance(wire, str) else ""
+
+    def value(self, node_id: str, setting: str) -> Any:
+        """What a setting is, also where a plain value is wired to it; None where it is known only while it runs."""
+        if wire := self.wire(node_id, setting):
+            source = source_of(wire)
+            return self.value(source, "value") if self.nodes[source].type in VALUES else None
+        node = self.nodes[node_id]
+        return node.settings.get(setting, _DEFAULTS[node.type][setting])
+
+    def put(
+        self,
+        node_id: str,
+        type_name: str,
+        settings: Mapping[str, Any],
+        wires: Mapping[str, str | list[str]] | None = None,
+    ) -> None:
+        """Put a node in the place of one, or at the end; it computes where that one did."""
+        before = self.nodes.get(node_id, NodeDocument(type=type_name))
+        self.nodes[node_id] = before.model_copy(
+            update={"type": type_name, "settings": dict(settings), "wires": dict(wires or {})}
+        )
+
+    def add(self, name: str, type_name: str, settings: Mapping[str, Any], wires: Mapping[str, str | list[str]]) -> str:
+        """Add a node, and give its id: the name, or one with a number."""
+        names = (name if number == 1 else f"{name}_{number}" for number in count(1))
+        node_id = next(one for one in names if one not in self.nodes)
+        self.put(node_id, type_name, settings, wires)
+        return node_id
+
+    def model(self, source: str) -> str:
+        """The LoadModel of a source, added where there is none."""
+        for node_id in self.of_type("LoadModel"):
+            if self.nodes[node_id].settings.get("source") == source:
+                return node_id
+        return self.add("model", "LoadModel", {"source": source}, {})
+
+    def replace_wires(self, instead: Mapping[str, str]) -> None:
+        """Have all wires begin elsewhere."""
+        for node_id, node in self.nodes.items():
+            wires = {
+                name: [instead.get(one, one) for one in wire] if isinstance(wire, list) else instead.get(wire, wire)
+                for name, wire in node.wires.items()
+            }
+            if wires != node.wires:
+                self.nodes[node_id] = node.model_copy(update={"wires": wires})
+
+    def all_wires(self) -> set[str]:
+        """What all wires say."""
+        return {one for node in self.nodes.values() for one in _each(node)}
+
+    def needed(self) -> dict[str, NodeDocument]:
+        """The nodes that lead to one of ours that nothing is wired to, such as SaveImage; models first."""
+        taken = {source_of(wire) for wire in self.all_wires()}
+        waiting = [node_id for node_id, node in self.nodes.items() if node_id not in taken and _is_goal(node)]
+        found: set[str] = set()
+        while waiting:
+            node_id = waiting.pop()
+            if node_id not in found:
+                found.add(node_id)
+                waiting += [source_of(wire) for wire in _each(self.nodes[node_id])]
+        first = self.of_type("LoadModel")
+        return {name: self.nodes[name] for name in (*first, *self.nodes) if name in found}
+
+
+def _is_goal(node: NodeDocument) -> bool:
+    return node.type.startswith(("Save", "Preview"))
+
+
+def _each(node: NodeDocument) -> Iterator[str]:
+    for wire in node.wires.values():
+        yield from [wire] if isinstance(wire, str) else wire

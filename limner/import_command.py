@@ -1,0 +1,94 @@
+"""``limner import``: workflows of ComfyUI as graphs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from limner.comfy.imported import Imported
+from limner.comfy.native import to_native
+from limner.comfy_graph import ComfyModelsOption, find_imported, use_comfy_models
+from limner.engine.document import Document
+from limner.engine.errors import Fault, GraphError, InputError
+from limner.engine.expand import targets_of
+from limner.options import DebugOption, NodesOption, SetOption
+from limner.output_file import refuse_other_files, write_output
+from limner.request import Request, registry_with
+from limner.session import Session
+from limner.terminal import err, friendly, print_path, printable
+
+
+@friendly
+def import_workflow(
+    workflow: Annotated[
+        str, typer.Argument(metavar="WORKFLOW", help="A .json of ComfyUI's editor or of its API, or a PNG it saved.")
+    ],
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", metavar="FILE.json", help="Where to write it; otherwise to stdout.")
+    ] = None,
+    native: Annotated[
+        bool, typer.Option("--native", help="Rewrite what can be into Limner's own nodes, and say what stays.")
+    ] = False,
+    model: Annotated[
+        str | None, typer.Option("--model", "-m", metavar="SOURCE", help="Take this model instead, such as tiny.")
+    ] = None,
+    values: SetOption = None,
+    comfy_models: ComfyModelsOption = None,
+    nodes: NodesOption = None,
+    debug: DebugOption = False,
+) -> None:
+    """Turn a workflow of ComfyUI into a graph. [cyan]limner run WORKFLOW.json[/] runs one as it is."""
+    use_comfy_models(comfy_models)
+    if out is not None:
+        refuse_other_files(out, ".json", lambda content: b'"limner"' in content[:10_000])
+    session = Session(registry=registry_with(nodes))
+    found = find_imported(workflow, session.registry)
+    if found is None:
+        raise _no_workflow(workflow)
+    given = [*(values or ()), *([f"model={model}"] if model is not None else [])]
+    document = Request(session, found.document, given).changed()
+    later = _faults(session, document)
+    _tell(found, later)
+    if native:
+        document, stayed = to_native(document)
+        for line in stayed:
+            err.print(printable(line, one_line=True), style="dim")
+    text = document.to_json()
+    if out is None:
+        print(text, end="")
+    else:
+        write_output(out, text.encode())
+        print_path(out)
+
+
+def _no_workflow(name: str) -> InputError:
+    path = Path(name)
+    if not path.exists():
+        return InputError(f"there is no file {name}")
+    return InputError(
+        f"{name} holds no workflow of ComfyUI's",
+        hint="give a .json that its editor saved or exported for the API, or a PNG that it wrote",
+    )
+
+
+def _faults(session: Session, document: Document) -> list[Fault]:
+    """What is to be set before the graph can run. Raises GraphError for what no parameter mends."""
+    mendable = {target for targets in document.parameters.values() for target in targets_of(targets)}
+    try:
+        session.check(document)
+    except GraphError as error:
+        if all(f"{fault.node}.{fault.path[-1]}" in mendable for fault in error.faults):
+            return list(error.faults)
+        raise
+    return []
+
+
+def _tell(found: Imported, later: Iterable[Fault]) -> None:
+    """Say what the graph lacks, without stopping."""
+    if found.left_out:
+        err.print(printable(f"left out, as nothing is wired to it: {', '.join(found.left_out)}", one_line=True))
+    for fault in later:
+        err.print(printable(f"to be set before it runs: {fault}", one_line=True), style="yellow")

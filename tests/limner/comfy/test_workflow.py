@@ -1,0 +1,303 @@
+"""Workflows as the editor saves them: subgraphs, reroutes, bypassed and muted nodes, widgets; and broken ones."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from limner.comfy.classes import Classes
+from limner.comfy.flatten import Flat, flatten
+from limner.comfy.imported import import_graph, is_from_comfyui
+from limner.comfy.workflow import BYPASSED, MUTED
+from limner.engine.errors import GraphError
+from limner.engine.registry import Registry
+
+REGISTRY = Registry.installed()
+CLASSES = Classes(REGISTRY)
+
+
+def node(node_id: int, kind: str, *inputs: dict[str, Any], values: Any = (), **rest: Any) -> dict[str, Any]:
+    outputs = rest.pop("gives", ["INT"])
+    return {
+        "id": node_id,
+        "type": kind,
+        "inputs": list(inputs),
+        "outputs": [{"name": name, "type": name} for name in outputs],
+        "widgets_values": list(values) if isinstance(values, tuple) else values,
+    } | rest
+
+
+def wired(name: str, link: int | None, kind: str = "INT") -> dict[str, Any]:
+    return {"name": name, "type": kind, "link": link, "widget": {"name": name}}
+
+
+def workflow(nodes: list[Any], links: list[Any], subgraphs: list[Any] | None = None) -> dict[str, Any]:
+    return {"nodes": nodes, "links": links, "definitions": {"subgraphs": subgraphs or []}}
+
+
+def subgraph(name: str, nodes: list[Any], links: list[Any], inputs: list[Any], outputs: int = 1) -> dict[str, Any]:
+    return {
+        "id": name,
+        "name": name,
+        "inputNode": {"id": -10},
+        "outputNode": {"id": -20},
+        "inputs": inputs,
+        "outputs": [{"name": "INT", "type": "INT"}] * outputs,
+        "nodes": nodes,
+        "links": [
+            dict(zip(("id", "origin_id", "origin_slot", "target_id", "target_slot"), one, strict=True)) for one in links
+        ],
+    }
+
+
+def flat(raw: dict[str, Any]) -> Flat:
+    found = flatten(raw, CLASSES)
+    assert found.faults == ()
+    return found
+
+
+def inputs_of(raw: dict[str, Any], node_id: str) -> dict[str, Any]:
+    found: dict[str, Any] = flat(raw).prompt[node_id]["inputs"]
+    return found
+
+
+def test_widgets_are_read_in_their_order() -> None:
+    """Values stand for settings one after another; what the editor does with a number is none of them."""
+    scheduler = node(1, "Flux2Scheduler", values=(4, 512, 256))
+    noise = node(2, "RandomNoise", values=(7, "randomize"))
+    size = node(3, "PrimitiveInt", values=(8, "fixed"))
+    picture = node(4, "LoadImage", values=("a.png", "image"))
+    found = flat(workflow([scheduler, noise, size, picture], [])).prompt
+    assert found["1"]["inputs"] == {"steps": 4, "width": 512, "height": 256}
+    assert found["2"]["inputs"] == {"noise_seed": 7}
+    assert found["3"]["inputs"] == {"value": 8}
+    assert found["4"]["inputs"] == {"image": "a.png"}
+
+
+def test_widgets_may_have_their_names() -> None:
+    assert inputs_of(workflow([node(1, "Flux2Scheduler", values={"steps": 4})], []), "1") == {"steps": 4}
+
+
+def test_a_wire_counts_before_the_widget_that_it_leads_to() -> None:
+    raw = workflow(
+        [
+            node(1, "PrimitiveInt", values=(8, "fixed")),
+            node(2, "Flux2Scheduler", wired("steps", 5), values=(4, 512, 256)),
+        ],
+        [[5, 1, 0, 2, 0, "INT"]],
+    )
+    assert inputs_of(raw, "2") == {"steps": ["1", 0], "width": 512, "height": 256}
+
+
+@pytest.mark.parametrize(
+    ("between", "expected"),
+    [
+        (node(3, "Reroute", wired("", 6)), ["1", 0]),
+        (node(3, "PrimitiveNode", values=(9, "fixed")), 9),
+        (node(3, "PrimitiveInt", wired("value", 6), values=(7, "fixed"), mode=BYPASSED), ["1", 0]),
+        (node(3, "PrimitiveInt", values=(7, "fixed"), mode=BYPASSED), 4),
+        (node(3, "PrimitiveInt", wired("value", 6), values=(7, "fixed"), mode=MUTED), 4),
+    ],
+    ids=["reroute", "primitive", "bypassed", "bypassed-dead-end", "muted"],
+)
+def test_what_lies_on_the_way(between: dict[str, Any], expected: Any) -> None:
+    """Reroutes and bypassed nodes let wires through; what is muted gives nothing, and the widget counts."""
+    raw = workflow(
+        [
+            node(1, "PrimitiveInt", values=(8, "fixed")),
+            between,
+            node(2, "Flux2Scheduler", wired("steps", 5), values=(4, 512, 256)),
+        ],
+        [[6, 1, 0, 3, 0, "INT"], [5, 3, 0, 2, 0, "INT"]],
+    )
+    assert inputs_of(raw, "2")["steps"] == expected
+    assert "3" not in flat(raw).prompt
+
+
+def doubled() -> list[dict[str, Any]]:
+    """A subgraph with an integer in it, inside another that passes its input on."""
+    inner = subgraph(
+        "inner",
+        [node(1, "PrimitiveInt", wired("value", 1), values=(5, "fixed"))],
+        [(1, -10, 0, 1, 0), (2, 1, 0, -20, 0)],
+        [{"name": "value", "type": "INT", "label": "how many"}],
+    )
+    outer = subgraph(
+        "outer",
+        [node(7, "inner", wired("value", 1))],
+        [(1, -10, 0, 7, 0), (2, 7, 0, -20, 0)],
+        [{"name": "value", "type": "INT"}],
+    )
+    return [inner, outer]
+
+
+@pytest.mark.parametrize(
+    ("use", "value"),
+    [
+        (node(3, "outer", wired("value", None)), 5),
+        (node(3, "outer", wired("value", None), values=(9,)), 9),
+        (node(3, "outer", wired("value", None), values={"value": 9}), 9),
+        (node(3, "outer", values=(9, "fixed"), properties={"proxyWidgets": [["-1", "value"], ["-1", "control"]]}), 9),
+    ],
+    ids=["inner", "in order", "by name", "by proxies"],
+)
+def test_subgraphs_are_taken_apart(use: dict[str, Any], value: int) -> None:
+    """Wires lead to the node inside, whose id has the way to it; values come from as far out as they are set."""
+    scheduler = node(2, "Flux2Scheduler", wired("steps", 5), values=(4, 512, 256))
+    raw = workflow([use, scheduler], [[5, 3, 0, 2, 0, "INT"]], doubled())
+    assert inputs_of(raw, "2")["steps"] == ["3:7:1", 0]
+    assert inputs_of(raw, "3:7:1") == {"value": value}
+
+
+def test_a_wire_into_a_subgraph_reaches_the_innermost_node() -> None:
+    raw = workflow(
+        [node(4, "PrimitiveInt", values=(1, "fixed")), node(3, "outer", wired("value", 9))],
+        [[9, 4, 0, 3, 0, "INT"]],
+        doubled(),
+    )
+    assert inputs_of(raw, "3:7:1") == {"value": ["4", 0]}
+    assert flat(raw).labels[("3:7:1", "value")] == "how many"
+
+
+def test_a_bypassed_subgraph_lets_wires_through() -> None:
+    raw = workflow(
+        [
+            node(4, "PrimitiveInt", values=(1, "fixed")),
+            node(3, "outer", wired("value", 9), mode=BYPASSED),
+            node(2, "Flux2Scheduler", wired("steps", 5), values=(4, 512, 256)),
+        ],
+        [[9, 4, 0, 3, 0, "INT"], [5, 3, 0, 2, 0, "INT"]],
+        doubled(),
+    )
+    assert inputs_of(raw, "2")["steps"] == ["4", 0]
+
+
+def test_a_proxy_sets_an_inner_widget() -> None:
+    """A value that the subgraph's node shows for an inner node is that node's."""
+    use = node(3, "inner", values=(9, "fixed"), properties={"proxyWidgets": [["1", "value"], ["1", "control"]]})
+    assert inputs_of(workflow([use], [], doubled()), "3:1") == {"value": 9}
+
+
+def test_notes_and_tools_of_the_editor_are_left_out() -> None:
+    """What nobody knows and nothing is wired to does not stop a workflow, and is said."""
+    raw = workflow([node(1, "MarkdownNote", gives=[]), node(2, "Label (rgthree)", gives=[])], [])
+    assert flat(raw).prompt == {}
+    assert flat(raw).left_out == ("Label (rgthree) 2",)
+
+
+def test_what_cannot_be_mapped_is_said_node_by_node() -> None:
+    """All of it at once, with the workflow's ids and classes."""
+    raw = workflow(
+        [
+            node(1, "KSampler", wired("model", 1, "MODEL"), gives=["LATENT"]),
+            node(2, "KSamplerSelect", values=("dpmpp_2m",)),
+            node(3, "SamplerCustomAdvanced", wired("sampler", 3, "SAMPLER"), gives=["LATENT"]),
+            node(4, "VAEDecode", wired("samples", 4, "LATENT"), gives=["IMAGE"]),
+            node(5, "SaveImage", wired("images", 5, "IMAGE"), values=("x",), gives=[]),
+        ],
+        [[1, 2, 0, 1, 0, "MODEL"], [3, 2, 0, 3, 2, "SAMPLER"], [4, 3, 0, 4, 0, "LATENT"], [5, 4, 0, 5, 0, "IMAGE"]],
+    )
+    with pytest.raises(GraphError) as caught:
+        import_graph(raw, REGISTRY)
+    said = [str(fault) for fault in caught.value.faults]
+    assert any("unknown node type KSampler" in line for line in said)
+    assert any("sampler_name" in line and "2 (KSamplerSelect)" in line for line in said)
+    assert any("vae: is not wired" in line and "4 (VAEDecode)" in line for line in said)
+
+
+def test_a_subgraph_inside_itself_is_refused() -> None:
+    inside = subgraph("a", [node(1, "a")], [], [])
+    with pytest.raises(GraphError, match="contains itself"):
+        import_graph(workflow([node(1, "a")], [], [inside]), REGISTRY)
+
+
+def test_subgraphs_that_grow_without_end_are_refused() -> None:
+    """Each level uses the next ten times: the count is known before anything is built."""
+    levels = [subgraph(f"s{i}", [node(k, f"s{i + 1}") for k in range(10)], [], []) for i in range(8)]
+    with pytest.raises(GraphError, match="more than"):
+        import_graph(workflow([node(1, "s0")], [], [*levels, subgraph("s8", [], [], [])]), REGISTRY)
+
+
+def test_wires_in_a_circle_are_refused() -> None:
+    """A reroute into itself ends nowhere."""
+    raw = workflow(
+        [node(1, "Reroute", wired("", 1)), node(2, "SaveImage", wired("images", 2, "IMAGE"), values=("x",))],
+        [[1, 1, 0, 1, 0, "*"], [2, 1, 0, 2, 0, "*"]],
+    )
+    with pytest.raises(GraphError, match="cycle"):
+        import_graph(raw, REGISTRY)
+
+
+def test_a_long_chain_is_no_deep_one() -> None:
+    """Ten thousand reroutes in a row are followed without recursion."""
+    count = 10_000
+    chain = [node(i, "Reroute", wired("", i)) for i in range(2, count)]
+    raw = workflow(
+        [
+            node(1, "PrimitiveInt", values=(8, "fixed")),
+            *chain,
+            node(count, "Flux2Scheduler", wired("steps", count), values=(4, 16, 16)),
+        ],
+        [[i, i - 1, 0, i, 0, "*"] for i in range(2, count + 1)],
+    )
+    assert inputs_of(raw, str(count))["steps"] == ["1", 0]
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers(-3, 9) | st.sampled_from(["", "1", "Reroute", "SaveImage", "s", "-10"]),
+    lambda inner: (
+        st.lists(inner, max_size=4)
+        | st.dictionaries(st.sampled_from(["id", "type", "link", "name"]), inner, max_size=4)
+    ),
+    max_leaves=8,
+)
+TYPES = st.sampled_from(
+    ["Reroute", "PrimitiveInt", "PrimitiveNode", "SaveImage", "VAEDecode", "s", "t", "Unknown", "Note"]
+)
+NODES = st.fixed_dictionaries(
+    {"id": st.integers(1, 4), "type": TYPES},
+    optional={
+        "inputs": st.lists(
+            st.fixed_dictionaries({"name": st.sampled_from(["value", "images", "samples"]), "link": st.integers(1, 5)}),
+            max_size=3,
+        ),
+        "outputs": JSON,
+        "mode": st.sampled_from([0, 2, 4]),
+        "widgets_values": JSON,
+        "properties": st.fixed_dictionaries({"proxyWidgets": JSON}),
+        "pos": JSON,
+    },
+)
+LINKS = st.tuples(st.integers(1, 5), st.integers(-1, 4), st.integers(-1, 2), st.integers(1, 4), st.integers(0, 2)).map(
+    list
+)
+LEVELS = {"nodes": st.lists(NODES | JSON, max_size=5), "links": st.lists(LINKS | JSON, max_size=6)}
+SUBGRAPHS = st.fixed_dictionaries(
+    {
+        "id": st.sampled_from(["s", "t"]),
+        "inputNode": st.just({"id": -1}),
+        "outputNode": st.just({"id": 4}),
+        "inputs": JSON,
+        **LEVELS,
+    }
+)
+WORKFLOWS = st.fixed_dictionaries(
+    {**LEVELS, "definitions": st.fixed_dictionaries({"subgraphs": st.lists(SUBGRAPHS, max_size=3)}) | JSON}
+)
+
+
+@settings(deadline=None)
+@given(WORKFLOWS | JSON)
+def test_no_workflow_is_a_crash(raw: Any) -> None:
+    """Whatever is in the file, it becomes a graph or faults."""
+    if not is_from_comfyui(raw):
+        return
+    try:
+        found = import_graph(raw, REGISTRY)
+    except GraphError:
+        return
+    json.loads(found.document.to_json())

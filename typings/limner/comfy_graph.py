@@ -1,0 +1,1 @@
+../../limner/comfy_graph.py

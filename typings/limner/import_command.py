@@ -1,0 +1,1 @@
+../../limner/import_command.py
