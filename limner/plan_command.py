@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from limner.comfy_graph import ComfyModelsOption, use_comfy_models
 from limner.engine.document import Document
 from limner.engine.errors import GraphError, InputError
 from limner.engine.plan import Plan
@@ -28,6 +29,7 @@ def plan(
     device: DeviceOption = "auto",
     memory: MemoryOption = None,
     nodes: NodesOption = None,
+    comfy_models: ComfyModelsOption = None,
     apply: Annotated[
         Path | None,
         typer.Option(metavar="OUT.json", help="Write the graph as asked for, with the first change that makes it fit."),
@@ -36,6 +38,7 @@ def plan(
     debug: DebugOption = False,
 ) -> None:
     """Show where each node will run and what it takes, before anything loads; --memory plans for another machine."""
+    use_comfy_models(comfy_models)
     given, faults = read_memory(memory or ())
     devices = machine_with(given) if given else None
     session = Session(registry=registry_with(nodes), device=device, budget_bytes=given, devices=devices)

@@ -10,6 +10,7 @@ from typing import Annotated
 
 import typer
 
+from limner.comfy_graph import ComfyModelsOption, use_comfy_models
 from limner.engine.errors import GraphError, InputError
 from limner.engine.models import ResidentModel
 from limner.folders import cache_folder
@@ -66,6 +67,7 @@ def run(
     detach: Annotated[
         bool, typer.Option("--detach", help="With --server: print the job's id, and do not wait for it.")
     ] = False,
+    comfy_models: ComfyModelsOption = None,
     nodes: NodesOption = None,
     cache_dir: CacheDirOption = None,
     no_cache: NoCacheOption = False,
@@ -89,6 +91,7 @@ def run(
     """Run a graph. Pictures' paths go to stdout, progress to stderr."""
     if quiet and verbose:
         raise InputError("--quiet and --verbose exclude each other", hint="leave one of them out")
+    use_comfy_models(comfy_models)
     if server:
         display = _display(as_json=as_json, quiet=quiet, verbose=verbose)
         faults = options_of_here(context)

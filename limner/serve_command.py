@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from limner.comfy_graph import ComfyModelsOption, use_comfy_models
 from limner.engine.device import DEVICE_NAME, device_hint
 from limner.engine.errors import GraphError, InputError
 from limner.jobs_option import need_sqlalchemy
@@ -45,6 +46,7 @@ def serve(
         list[Path] | None,
         typer.Option("--files", metavar="FOLDER", help="Graphs may name the files in it: pictures, models, LoRAs."),
     ] = None,
+    comfy_models: ComfyModelsOption = None,
     workers: Annotated[int, typer.Option(min=0, max=64, help="Jobs that run at a time; 0 only takes them in.")] = 1,
     device: DeviceOption = "auto",
     memory: MemoryOption = None,
@@ -96,7 +98,7 @@ def serve(
             log=log,
         ),
         workers=workers,
-        files=tuple(_existing(path) for path in files or ()),
+        files=(*(_existing(path) for path in files or ()), *use_comfy_models(comfy_models)),
         kept=retention.Limits(age_s=None if keep_days is None else keep_days * 86400),
     )
     with listen(host, port, has_token=clients is not None) as server:

@@ -11,7 +11,7 @@ from limner.nodes._flux2.catalog import known_folder
 from limner.nodes._flux2.hub_file import HubFile, describe_file, fetch, here, identify_file, locate
 from limner.nodes._flux2.index import read_json
 from limner.nodes._flux2.shapes import Shapes, transformer_shapes, vae_shapes
-from limner.nodes._flux2.single_file import file_faults, find_pieces
+from limner.nodes._flux2.single_file import file_faults, find_pieces, read_bare
 from limner.nodes._flux2.single_file_names import Names, transformer_names, vae_names
 from limner.nodes._flux2.source import base_faults, describe_source, identify, local_folder
 from limner.nodes._flux2.weights import Stored
@@ -43,7 +43,7 @@ def single_file_faults(
             yield "file_revision", "is of a file on the hub, and the file is here"
         path = here(source, file_revision)
         if path is not None and config is not None:
-            names, expected = _layout(component, config)
+            names, expected = _layout(component, own_config(component, path, config))
             yield from (("file", fault) for fault in file_faults(path, names, expected))
     except InputError as error:
         yield "file", _line(error)
@@ -73,7 +73,23 @@ def single_file_tensors(component: Component, path: Path, config: Path) -> dict[
     """The tensors of a component in a file, by the names of its module. Raises ModelError where they are not exactly
     those that the configuration describes.
     """
-    return find_pieces(path, *_layout(component, read_json(config / "config.json")))
+    own = own_config(component, path, read_json(config / "config.json"))
+    return find_pieces(path, *_layout(component, own))
+
+
+def own_config(component: Component, path: Path, config: dict[str, Any]) -> dict[str, Any]:
+    """The configuration of a base as it is for a file: some VAEs have a decoder of other widths than their encoder.
+
+    Raises ModelError where the file cannot be read.
+    """
+    widths = config.get("block_out_channels")
+    if component != "vae" or not isinstance(widths, list) or not widths:
+        return config
+    found = read_bare(path).get("decoder.conv_in.weight")
+    widest = found.shape[0] if found is not None and found.shape else widths[-1]
+    if widest == widths[-1] or any(width * widest % widths[-1] for width in widths):
+        return config
+    return config | {"decoder_block_out_channels": [width * widest // widths[-1] for width in widths]}
 
 
 def _layout(component: Component, config: dict[str, Any]) -> tuple[Names, Shapes]:

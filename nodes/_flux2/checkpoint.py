@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from limner.nodes._flux2.base import find_file, single_file_tensors
+from limner.nodes._flux2.base import find_file, own_config, single_file_tensors
 from limner.nodes._flux2.index import ModelIndex, read_index, read_json
 from limner.nodes._flux2.known import KnownComponent, read_component
 from limner.nodes._flux2.settings import ModelSettings, read_settings
@@ -33,6 +33,8 @@ class Checkpoint:
     """The single file of the weights."""
     is_whole: bool = True
     """Whether the tensors are all of the component's, or those of a text encoder that are read."""
+    own_config: Mapping[str, Any] = field(default_factory=dict)
+    """What of the configuration is otherwise for the single file than for its base."""
 
     @property
     def weights(self) -> Path:
@@ -54,7 +56,7 @@ class Checkpoint:
     @cached_property
     def component(self) -> KnownComponent:
         """What a plan may know of it. Raises ModelError where there is no configuration."""
-        config = read_json(self.config / "config.json")
+        config = read_json(self.config / "config.json") | self.own_config
         return KnownComponent(self.folder, config, self.tensors, "headers", is_file=self.file is not None)
 
     @property
@@ -79,6 +81,8 @@ def find_checkpoint(spec: Flux2Spec[Any], report: ReportBytes | None = None) -> 
     config = folder / spec.component
     if spec.file is not None:
         path = find_file(spec.component, spec.file, spec.file_revision, report)
-        return Checkpoint(folder, config, single_file_tensors(spec.component, path, config), path)
+        tensors = single_file_tensors(spec.component, path, config)
+        own = own_config(spec.component, path, read_json(config / "config.json"))
+        return Checkpoint(folder, config, tensors, path, own_config=own)
     tensors = read_component(folder, spec.component, is_whole=spec.is_whole)
     return Checkpoint(folder, config, tensors, is_whole=spec.is_whole)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Final, Literal
 
 from limner.engine.errors import ModelError
-from limner.nodes._flux2.base import ENDINGS, single_file_tensors
+from limner.nodes._flux2.base import ENDINGS, own_config, single_file_tensors
 from limner.nodes._flux2.catalog import has_weights, known_folder
 from limner.nodes._flux2.hub_file import here, locate
 from limner.nodes._flux2.index import ModelIndex, read_index, read_json
@@ -129,11 +129,12 @@ def _known(
     path = folder / component / "config.json"
     config = read_json(path)
     if file is not None:
-        if (weights := here(locate(file, ENDINGS[component]), file_revision)) is None:
+        if (weights := here(locate(file, ENDINGS[component]), file_revision)) is not None:
+            tensors = single_file_tensors(component, weights, folder / component)
+            return KnownComponent(folder, own_config(component, weights, config), tensors, "headers", is_file=True)
+        if not file.endswith(".safetensors"):  # GGUF keeps its blocks, and nobody knows of how many bits
             raise ModelError(f"{file} is not on this machine, so nothing is known of its size", hint="download it")
-        tensors = single_file_tensors(component, weights, folder / component)
-        return KnownComponent(folder, config, tensors, "headers", is_file=True)
-    if has_weights(folder, component, is_whole=is_whole):
+    elif has_weights(folder, component, is_whole=is_whole):
         return KnownComponent(folder, config, read_component(folder, component, is_whole=is_whole), "headers")
     try:
         shapes = _SHAPES[component](config)
@@ -146,4 +147,4 @@ def _known(
         name: Stored(path, name, _RELEASED_AS, shape, math.prod(shape) * FLOAT_BYTES[_RELEASED_AS])
         for name, shape in shapes.items()
     }
-    return KnownComponent(folder, config, tensors, "configuration")
+    return KnownComponent(folder, config, tensors, "configuration", is_file=file is not None)

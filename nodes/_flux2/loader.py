@@ -174,7 +174,8 @@ def _meta_module(cls: Any, checkpoint: Checkpoint) -> nn.Module:
         with init_empty_weights(include_buffers=False):
             return build_model(checkpoint)
     with torch.device("meta"):
-        return cast(nn.Module, cls.from_config(cls.load_config(checkpoint.config, local_files_only=True)))
+        config = cls.load_config(checkpoint.config, local_files_only=True) | checkpoint.own_config
+        return cast(nn.Module, cls.from_config(config))
 
 
 def _check_movable(checkpoint: Checkpoint, spec: Flux2Spec[Any], offload: Offload) -> None:

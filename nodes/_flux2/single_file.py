@@ -53,7 +53,7 @@ class _Found:
 
 def find_pieces(path: Path, names: Names, expected: Shapes) -> dict[str, Stored]:
     """Every tensor of a module, in a file. Raises ModelError where the file is not exactly that module's weights."""
-    found = _find(_read(path), names, expected)
+    found = _find(read_bare(path), names, expected)
     for fault in _faults(path, found, expected):
         raise ModelError(fault, hint="give the base that the file was made for")
     return dict(found.pieces)
@@ -61,10 +61,10 @@ def find_pieces(path: Path, names: Names, expected: Shapes) -> dict[str, Stored]
 
 def file_faults(path: Path, names: Names, expected: Shapes) -> Iterator[str]:
     """Everything that makes a file not exactly a module's weights. Raises ModelError where it cannot be read."""
-    return _faults(path, _find(_read(path), names, expected), expected)
+    return _faults(path, _find(read_bare(path), names, expected), expected)
 
 
-def _read(path: Path) -> dict[str, Stored]:
+def read_bare(path: Path) -> dict[str, Stored]:
     """The tensors of a file in safetensors or GGUF by their bare names. Raises ModelError."""
     if path.suffix == ".gguf":
         from limner.nodes._flux2.gguf_file import read_gguf

@@ -49,8 +49,9 @@ def load_single_file(cls: Any, checkpoint: Checkpoint, dtype: torch.dtype, devic
 
     Raises what torch and diffusers raise.
     """
+    own = cls.load_config(checkpoint.config, local_files_only=True) | checkpoint.own_config
     with torch.device("meta"):
-        module: nn.Module = cls.from_config(cls.load_config(checkpoint.config, local_files_only=True))
+        module: nn.Module = cls.from_config(own)
     if checkpoint.is_gguf:
         _quantize(module, _gguf_tensors(checkpoint), dtype, device, _gguf_config(compute_dtype=dtype))
         return module.eval()

@@ -287,6 +287,21 @@ def test_a_vae_is_the_folder_to_the_bit(load_model: Any, files: Files, tmp_path:
         assert torch.equal(found.encode(pixels).latent_dist.mean, vae.encode(pixels).latent_dist.mean)
 
 
+def test_a_vae_may_have_a_narrower_decoder(load_model: Any, files: Files, tmp_path: Path) -> None:
+    """Its widths are read off the file, for the check, the plan and loading; the encoder is the base's."""
+    from diffusers import AutoencoderKLFlux2
+
+    _, base = files("klein")
+    vae = load(load_model("klein", "float32").vae)
+    small = AutoencoderKLFlux2.from_config(dict(vae.config) | {"decoder_block_out_channels": (2, 2, 2, 2)})
+    file = write(tmp_path / "small.safetensors", dict(small.state_dict()))
+    node = LoadVAE(file=str(file), base=str(base), dtype="float32")
+    assert list(node.problems()) == []
+    spec = node.run(FakeContext())
+    assert same(load(spec), small)
+    assert weigh(spec, "cpu").weight_bytes < weigh(load_model("klein", "float32").vae, "cpu").weight_bytes
+
+
 def test_a_vae_that_misfits_is_named(load_model: Any, files: Files, tmp_path: Path) -> None:
     _, base = files("klein")
     tensors = bfl_vae(load(load_model("klein").vae))
