@@ -56,7 +56,7 @@ class Checkpoint:
     @cached_property
     def component(self) -> KnownComponent:
         """What a plan may know of it. Raises ModelError where there is no configuration."""
-        config = read_json(self.config / "config.json") | self.own_config
+        config = {**read_json(self.config / "config.json"), **self.own_config}
         return KnownComponent(self.folder, config, self.tensors, "headers", is_file=self.file is not None)
 
     @property
