@@ -122,7 +122,10 @@ def _with(default: Any, known: Iterable[str]) -> list[str]:
 
 def _further() -> list[Any]:
     tooltip = "Further settings, which are passed on as they are: a JSON object."
-    return ["STRING", {"default": "", "multiline": True, "placeholder": "JSON", "advanced": True, "tooltip": tooltip}]
+    return [
+        "STRING",
+        {"default": "", "multiline": True, "placeholder": "further, in JSON", "advanced": True, "tooltip": tooltip},
+    ]
 
 
 def _placement(found: ComfyClass, known: Iterable[str]) -> dict[str, list[Any]]:

@@ -228,6 +228,8 @@ class _NodeReader:
 
     def _take_setting(self, name: str, value: Any) -> None:
         found = self._class
+        if value is None and name in found.pictures:
+            return  # the editor's choice where there is nothing to choose from
         value = found.settings[name].read(value)
         if name in found.defaults and _is_same(value, found.defaults[name]):
             return

@@ -49,6 +49,8 @@ def form_of(name: str, schema: Mapping[str, Any]) -> Form:
     kind = {**schema, **kinds[0]} if len(kinds) == 1 else {**schema, "type": "any"}
     form = _form(name, kind, is_open)
     options = dict(form.options)
+    if "placeholder" in options:
+        options["placeholder"] = f"{name}, {options['placeholder']}"  # it stands where the name would
     if "default" in schema:
         options["default"] = form.show(schema["default"])
     if tooltip := _tooltip(str(schema.get("description", "")), options.pop("open", None)):
@@ -140,7 +142,7 @@ def _text(kind: Mapping[str, Any], is_open: bool) -> Form:
     def show(value: Any) -> Any:
         return "" if value is None else value if read(value) == value else json.dumps(value)
 
-    return Form("STRING", options | {"placeholder": AS_USUAL}, show, read)
+    return Form("STRING", options, show, read)
 
 
 def _quoted(shown: Any) -> Any:
@@ -188,7 +190,7 @@ def _json(kind: Mapping[str, Any]) -> Form:
             return ""
         return json.dumps(value, ensure_ascii=False)
 
-    return Form("STRING", {"multiline": True, "placeholder": "JSON"}, show, read)
+    return Form("STRING", {"multiline": True, "placeholder": "in JSON"}, show, read)
 
 
 def parsed_json(text: str) -> Any:

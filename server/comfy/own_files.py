@@ -27,6 +27,10 @@ class OwnFiles:
 
     folder: Path
 
+    def has(self, name: str) -> bool:
+        """Whether there is such a file."""
+        return self._path(name).is_file()
+
     def read(self, name: str) -> bytes:
         """The content of a file."""
         return self._existing(name).read_bytes()
@@ -62,13 +66,15 @@ class OwnFiles:
     def names(self, folder: str, *, deep: bool) -> list[str]:
         """The files in a folder, by their names below it; with ``deep`` also those in folders in it."""
         place = self._folder(folder)
+        if not place.is_dir():
+            return []
         found = (path for path in (place.rglob("*") if deep else place.glob("*")) if _is_kept(path))
         return sorted(path.relative_to(place).as_posix() for path in found)
 
     def entries(self, folder: str) -> list[dict[str, Any]]:
         """Files and folders in a folder, by their names from the client's folder on."""
-        place = self._folder(folder)
-        return [self._entry(path) for path in sorted(place.glob("*")) if path.is_dir() or _is_kept(path)]
+        found = sorted(self._folder(folder).glob("*"))
+        return [self._entry(path) for path in found if path.is_dir() or _is_kept(path)]
 
     def about(self, name: str) -> dict[str, Any]:
         """Path, size and times of a file."""
@@ -86,10 +92,8 @@ class OwnFiles:
         return {"path": name, "size": found.st_size} | times
 
     def _folder(self, name: str) -> Path:
-        path = self._path(name.rstrip("/")) if name.strip("/") else self._root()
-        if not path.is_dir():
-            raise Refused(HTTPStatus.NOT_FOUND, f"there is no folder {name}")
-        return path
+        """Where a folder of this name is, or would be: it comes with its first file."""
+        return self._path(name.rstrip("/")) if name.strip("/") else self._root()
 
     def _existing(self, name: str) -> Path:
         path = self._path(name)

@@ -11,6 +11,7 @@ from pydantic import BaseModel
 
 from limner.server.clients import Client
 from limner.server.comfy.own_files import MAX_FILE_BYTES
+from limner.server.comfy.routes.editor import STYLE_NAME, style_of
 from limner.server.comfy.said import ANYTHING, read_content, refuse_other_sites
 from limner.server.problem import Refused
 from limner.server.route import Routes
@@ -68,6 +69,8 @@ async def list_folder(service: Service, client: Client, query: FolderQuery) -> w
 @routes.add("GET", "/userdata/{user_file}")
 async def read_file(service: Service, client: Client, user_file: str) -> web.StreamResponse:
     """A file."""
+    if user_file == STYLE_NAME:
+        return await style_of(service, client)
     content = await service.aside(lambda: service.comfy.files(client).read(user_file))
     is_json = PurePosixPath(user_file).suffix == ".json"
     kind = "application/json" if is_json else "application/octet-stream"

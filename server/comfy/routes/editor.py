@@ -15,7 +15,8 @@ from limner.server.service import Service
 
 routes = Routes()
 
-_STYLE: Final = '[data-testid="login-button"] { display: none !important; }\n'
+STYLE_NAME: Final = "user.css"
+_STYLE: Final = b'[data-testid="login-button"] { display: none !important; }\n'
 """There is nobody to log in to: the editor's log-in is for a service of others."""
 
 
@@ -64,9 +65,16 @@ async def list_extensions(service: Service) -> web.StreamResponse:
 
 
 @routes.add("GET", "/user.css")
-async def get_style() -> web.StreamResponse:
+async def get_style(service: Service, client: Client) -> web.StreamResponse:
     """What the editor looks like besides its own."""
-    return web.Response(text=_STYLE, content_type="text/css")
+    return await style_of(service, client)
+
+
+async def style_of(service: Service, client: Client) -> web.Response:
+    """Ours, and what the client keeps under this name."""
+    files = service.comfy.files(client)
+    own = await service.aside(lambda: files.read(STYLE_NAME) if files.has(STYLE_NAME) else b"")
+    return web.Response(body=_STYLE + own, content_type="text/css", headers={"Cache-Control": "no-cache"})
 
 
 @routes.add("GET", "/i18n")

@@ -117,6 +117,7 @@ def test_pictures_are_found_by_the_clients_names() -> None:
     document = read(prompt, targets=["1", "2"], pictures=lambda name: place(name, name))
     assert document.nodes["1"].settings == {"file": "uploads/abc.png"}
     assert document.nodes["2"].settings == {"files": ["uploads/abc.png", "other.png"]}
+    assert read({"1": node("LimnerLoadImage", file=None)}, targets=["1"]).nodes["1"].settings == {}
 
 
 def test_further_settings_are_kept() -> None:

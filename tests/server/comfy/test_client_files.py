@@ -31,7 +31,7 @@ def test_files_are_kept_listed_moved_and_forgotten(serving: Any) -> None:
     """A workflow as the editor keeps it, from its first save to its end."""
 
     async def use(api: Any) -> None:
-        assert (await api.ask("GET", "/api/userdata?dir=workflows")).status == 404
+        assert (await api.ask("GET", "/api/userdata?dir=workflows")).json == []
         answer = await write(api, "workflows/day one.json", b'{"a": 1}', "?overwrite=false&full_info=true")
         assert (answer.json["path"], answer.json["size"]) == ("workflows/day one.json", 8)
         assert (await write(api, "workflows/deep/b.json")).json == "workflows/deep/b.json"

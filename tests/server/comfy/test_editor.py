@@ -25,8 +25,10 @@ def test_what_the_editor_needs_to_start_is_there(serving: Any, prefix: str) -> N
             "/embeddings": [],
         }.items():
             assert (await api.ask("GET", prefix + path)).json == expected, path
-        style = await api.ask("GET", f"{prefix}/user.css")
-        assert style.headers["Content-Type"].startswith("text/css")
+        for path in ("/user.css", "/userdata/user.css"):
+            style = await api.ask("GET", prefix + path)
+            assert style.headers["Content-Type"].startswith("text/css")
+            assert style.body.startswith(b'[data-testid="login-button"]')
         assert (await api.ask("GET", f"{prefix}/features")).json["show_signin_button"] is False
 
     serving(use)
@@ -125,3 +127,15 @@ def test_a_token_is_asked_for(serving: Any) -> None:
         assert (await api.ask("GET", "/users")).status == 200
 
     serving(use, clients=clients(), is_local=False)
+
+
+def test_a_client_may_have_a_style_of_its_own(serving: Any) -> None:
+    """It comes after ours."""
+
+    async def use(api: Any) -> None:
+        assert (await api.ask("POST", "/userdata/user.css", data=b"body { color: red }")).status == 200
+        for path in ("/user.css", "/api/userdata/user.css"):
+            body = (await api.ask("GET", path)).body
+            assert body.endswith(b"none !important; }\nbody { color: red }")
+
+    serving(use)
