@@ -6,7 +6,7 @@ import asyncio
 import threading
 import time
 import traceback
-from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -70,6 +70,7 @@ class Run:
         self._failures: dict[str, NodeFailed] = {}
         self._skipped: set[int] = set()
         self._goals = frozenset(plan.goals)
+        self._to_give = {goal for goal in self._goals if not plan.steps[goal].consumers}
         self._began = time.perf_counter()
         self._todo, self._values = find_todo(plan, keys, cache)
         todo = self._todo
@@ -126,12 +127,15 @@ class Run:
         for stop in tasks:
             stop()
 
-    def given(self) -> Iterator[tuple[str, Mapping[str, Any]]]:
-        """What the run is for and no other node needs, as far as it is there: by node id, the outputs by port."""
-        for goal in self.plan.goals:
-            step = self.plan.steps[goal]
-            if not step.consumers and self._values[goal] is not None:
-                yield step.node.id, self._outputs(goal)
+    def given(self) -> list[tuple[str, Mapping[str, Any]]]:
+        """What the run is for and no other node needs, once each is there: by node id, the outputs by port.
+
+        Gives what came since it was last asked; for one thread.
+        """
+        there = [goal for goal in self._to_give if self._values[goal] is not None]
+        if there:
+            self._to_give.difference_update(there)
+        return [(self.plan.steps[goal].node.id, self._outputs(goal)) for goal in sorted(there)]
 
     def _outputs(self, goal: int) -> dict[str, Any]:
         """By port, what a node that has ended well gave."""

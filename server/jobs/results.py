@@ -45,7 +45,6 @@ class Results:
         self._folder = folder
         self._provenance = provenance
         self._found: dict[str, Artifact] = {}
-        self._given: set[str] = set()
         self._early: dict[tuple[str, str], list[Artifact]] = {}
         """By node and port, what was kept before the run ended."""
 
@@ -55,13 +54,11 @@ class Results:
         return [artifact for found in self._early.values() for artifact in found]
 
     def give(self, outputs: Iterable[tuple[str, Mapping[str, Any]]]) -> dict[str, Gift]:
-        """Keep the pictures of nodes that have ended, while others run. Gives, by node, what is new, texts too.
+        """Keep the pictures of nodes that have ended, while others run. Gives, by node, what is shown, texts too.
 
         Files stay where they are until the end: a later node may go on with them. Raises StoreError, once.
         """
-        new = [(node, ports) for node, ports in outputs if node not in self._given]
-        self._given.update(node for node, _ in new)
-        return {node: gift for node, ports in new if any(gift := self._gift(node, ports))}
+        return {node: gift for node, ports in outputs if any(gift := self._gift(node, ports))}
 
     def _gift(self, node: str, ports: Mapping[str, Any]) -> Gift:
         texts: dict[str, str] = {}
