@@ -132,7 +132,9 @@ def _replace_loaders(graph: NativeGraph, reasons: dict[str, str]) -> None:
         except LimnerError as error:
             reasons[node_id] = error.message
             continue
-        if place.file is not None:
+        if place.file is not None and component == "text_encoder":
+            reasons[node_id] = "its file is read by no node of ours"
+        elif place.file is not None:
             kind = "LoadTransformer" if component == "transformer" else "LoadVAE"
             graph.put(node_id, kind, {"file": place.file, "base": place.source})
         elif name in KNOWN["vae"] and (models := graph.of_type("LoadModel")):

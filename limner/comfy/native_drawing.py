@@ -45,14 +45,14 @@ class NativeDrawing:
     wires: dict[str, str]
     prompt: dict[str, Any]
     prompt_wires: dict[str, str]
+    text_encoder: str
+    """The wire, where it is a file of its own; empty for that of the model."""
     references: tuple[str, ...]
 
     def put(self, graph: NativeGraph) -> None:
         """Put Denoise in the sampler's place, and add what it needs."""
-        model = graph.model(self.source)
-        encode = graph.add(
-            "text_encode", "TextEncode", self.prompt, {"text_encoder": f"{model}.text_encoder"} | self.prompt_wires
-        )
+        encoder = self.text_encoder or f"{graph.model(self.source)}.text_encoder"
+        encode = graph.add("text_encode", "TextEncode", self.prompt, {"text_encoder": encoder} | self.prompt_wires)
         wires: dict[str, str | list[str]] = {"transformer": self.transformer, "conditioning": encode, **self.wires}
         if self.references:
             images: dict[str, str | list[str]] = {"images": [graph.wire(one, "pixels") for one in self.references]}
@@ -88,14 +88,16 @@ def drawing_of(graph: NativeGraph, sampler: str) -> NativeDrawing:
         guidance = cfg
         text, wires = _text(graph, negative.encode, "negative_prompt")
         prompt, prompt_wires = prompt | {k: v for k, v in text.items() if v}, prompt_wires | wires
-    _check_encoder(graph, positive.encode, source)
+    encoder = _own_encoder(graph, positive.encode, source)
+    if encoder and cfg != 1:
+        raise Stays("its text encoder is a file of its own, which says nothing of negative prompts")
     if guidance is not None:
         settings["guidance"] = guidance
     if is_cached and positive.references:
         settings["reference_cache"] = True
     more, wires = _schedule(graph, sampler, positive)
     return NativeDrawing(
-        sampler, transformer, source, settings | more, wires, prompt, prompt_wires, positive.references
+        sampler, transformer, source, settings | more, wires, prompt, prompt_wires, encoder, positive.references
     )
 
 
@@ -171,17 +173,21 @@ def _text(graph: NativeGraph, encode: str, setting: str) -> tuple[dict[str, Any]
     return {setting: graph.value(encode, "text")}, {}
 
 
-def _check_encoder(graph: NativeGraph, encode: str, source: str) -> None:
-    """Raise Stays where the text encoder is not that of the transformer's model."""
-    loader = source_of(graph.wire(encode, "clip"))
-    if graph.nodes[loader].type != "ComfyCLIPLoader":
+def _own_encoder(graph: NativeGraph, encode: str, source: str) -> str:
+    """The wire of the text encoder where it is a file of its own; empty where it is that of the transformer's model.
+
+    Raises Stays where it is another model's.
+    """
+    wire = graph.wire(encode, "clip")
+    if graph.nodes[source_of(wire)].type != "ComfyCLIPLoader":
         raise Stays("its text encoder comes from no CLIPLoader")
     try:
-        encoder = locate_model("text_encoder", str(graph.value(loader, "clip_name"))).source
+        place = locate_model("text_encoder", str(graph.value(source_of(wire), "clip_name")))
     except LimnerError as error:
         raise Stays(error.message) from error
-    if encoder not in (source, _ENCODERS.get(source)):
+    if place.source not in (source, _ENCODERS.get(source)):
         raise Stays("its text encoder is another model's")
+    return wire if place.file is not None else ""
 
 
 def _schedule(graph: NativeGraph, sampler: str, positive: Prompted) -> tuple[dict[str, Any], dict[str, str]]:

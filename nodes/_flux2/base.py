@@ -14,6 +14,7 @@ from limner.nodes._flux2.shapes import Shapes, transformer_shapes, vae_shapes
 from limner.nodes._flux2.single_file import file_faults, find_pieces, read_bare
 from limner.nodes._flux2.single_file_names import Names, transformer_names, vae_names
 from limner.nodes._flux2.source import base_faults, describe_source, identify, local_folder
+from limner.nodes._flux2.text_layers import text_file_faults, text_file_tensors
 from limner.nodes._flux2.weights import Stored
 from limner.nodes.specs import Component
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 ENDINGS: Final[dict[Component, tuple[str, ...]]] = {
     "transformer": (".safetensors", ".gguf"),
+    "text_encoder": (".safetensors",),
     "vae": (".safetensors",),
 }
 
@@ -42,7 +44,9 @@ def single_file_faults(
         if file_revision is not None and not isinstance(source, HubFile):
             yield "file_revision", "is of a file on the hub, and the file is here"
         path = here(source, file_revision)
-        if path is not None and config is not None:
+        if path is not None and component == "text_encoder":
+            yield from (("file", fault) for fault in text_file_faults(path, _known_base(base, revision, folder)))
+        elif path is not None and config is not None:
             names, expected = _layout(component, own_config(component, path, config))
             yield from (("file", fault) for fault in file_faults(path, names, expected))
     except InputError as error:
@@ -73,6 +77,8 @@ def single_file_tensors(component: Component, path: Path, config: Path) -> dict[
     """The tensors of a component in a file, by the names of its module. Raises ModelError where they are not exactly
     those that the configuration describes.
     """
+    if component == "text_encoder":
+        return text_file_tensors(path, config.parent)
     own = own_config(component, path, read_json(config / "config.json"))
     return find_pieces(path, *_layout(component, own))
 
@@ -110,6 +116,11 @@ def _known_config(base: str, revision: str | None, folder: Path | None, componen
         except ModelError:
             return None  # what is not downloaded yet is checked when it is
     return read_json(path) if path.is_file() else None
+
+
+def _known_base(base: str, revision: str | None, folder: Path | None) -> Path:
+    """The folder of a base's text encoder and settings. Raises ModelError."""
+    return folder or known_folder(base, revision, "text_encoder")
 
 
 def _line(error: InputError) -> str:

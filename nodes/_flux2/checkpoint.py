@@ -83,6 +83,6 @@ def find_checkpoint(spec: Flux2Spec[Any], report: ReportBytes | None = None) -> 
         path = find_file(spec.component, spec.file, spec.file_revision, report)
         tensors = single_file_tensors(spec.component, path, config)
         own = own_config(spec.component, path, read_json(config / "config.json"))
-        return Checkpoint(folder, config, tensors, path, own_config=own)
+        return Checkpoint(folder, config, tensors, path, spec.is_whole, own)
     tensors = read_component(folder, spec.component, is_whole=spec.is_whole)
     return Checkpoint(folder, config, tensors, is_whole=spec.is_whole)

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 from limner.engine.errors import ModelError
 from limner.nodes._flux2.index import read_index, read_json
 from limner.nodes._flux2.settings import read_settings
+from limner.nodes._flux2.shapes import text_encoder_shapes
 from limner.nodes._flux2.shards import missing_files, shards, weight_files
-from limner.nodes._flux2.weights import Stored, read_folder, read_tensors
+from limner.nodes._flux2.weights import Stored, read_folder, read_tensors, shorten
 
 DEFAULT_LAYERS = 32
 """What a configuration of Mistral or Qwen3 means that says nothing: transformers leaves defaults out."""
+_FLOATS = ("F64", "F32", "F16", "BF16")
 INDEX = "model.safetensors.index.json"
 _PREFIX = r"(?:(?:model|language_model)\.)*"
 _READ = re.compile(rf"{_PREFIX}((?:layers\.(\d+)|embed_tokens|norm)\..+)", re.ASCII)
@@ -53,6 +56,35 @@ def text_tensors(folder: Path) -> dict[str, Stored]:
     if not found:
         raise ModelError(f"{weights} has no weights in safetensors")
     return found
+
+
+def text_file_tensors(path: Path, folder: Path) -> dict[str, Stored]:
+    """The same of a single file under transformers' names, for the model in a folder without weights. Raises ModelError
+    where the file is not exactly what that model reads, in full precision.
+    """
+    for fault in text_file_faults(path, folder):
+        raise ModelError(fault, hint="give the base that the file was made for")
+    return _read_of_file(path, layers_to_keep(folder))
+
+
+def text_file_faults(path: Path, folder: Path) -> Iterator[str]:
+    """Why a single file is not the text encoder of a model. Raises ModelError where it cannot be read."""
+    layers = layers_to_keep(folder)
+    shapes = text_encoder_shapes(read_json(folder / "text_encoder" / "config.json"))
+    expected = {name: shape for key, shape in shapes.items() if (name := kept_name(key, layers))}
+    found = _read_of_file(path, layers)
+    if missing := sorted(expected.keys() - found.keys()):
+        yield f"{path} lacks weights: {shorten(missing)}"
+    if unknown := sorted(found.keys() - expected.keys()):
+        yield f"{path} has unknown weights: {shorten(unknown)}"
+    if other := sorted(name for name in expected.keys() & found.keys() if found[name].shape != expected[name]):
+        yield f"{path} has weights of other shapes: {shorten(other)}"
+    if packed := sorted(name for name, tensor in found.items() if tensor.dtype not in _FLOATS):
+        yield f"{path} is quantized, which is not read of text encoders: {shorten(packed)}"
+
+
+def _read_of_file(path: Path, layers: int) -> dict[str, Stored]:
+    return {name: tensor for key, tensor in read_tensors(path).items() if (name := kept_name(key, layers))}
 
 
 def whole_tensors(folder: Path) -> dict[str, Stored]:

@@ -11,15 +11,16 @@ from limner.engine.context import Context
 from limner.engine.forecast import Forecast
 from limner.engine.node import NO_WIRES, Node
 from limner.nodes.comfy._loading import fingerprint_of, name_faults, sources_of
-from limner.nodes.comfy.model_files import locate_model, names
+from limner.nodes.comfy.model_files import find_file, locate_model, names
 from limner.nodes.specs import TextEncoder
 
 
 class ComfyCLIPLoader(Node):
     """Name a text encoder. Nothing is loaded until a node needs it.
 
-    It comes from a model in diffusers layout, with its tokenizer: the names that ComfyUI's workflows use stand for the
-    one of their model, in bfloat16.
+    Files of Qwen3 (klein) in full precision are read, with the tokenizer of their model. Other names stand for the text
+    encoder of the model on the hub: ComfyUI's file for dev is cut one layer early for diffusers' bits, and fp8 is not
+    read.
     """
 
     category: ClassVar[str] = "comfyui"
@@ -59,7 +60,10 @@ class ComfyCLIPLoader(Node):
         """Describe the component."""
         if self.device != "default":
             ctx.warn(f"device {self.device} is not used here: set the device of the nodes that encode")
-        return self._describe()
+        spec = self._describe()
+        if spec.file is None and (path := find_file("text_encoder", self.clip_name)) is not None:
+            ctx.warn(f"{path.name} is quantized or cut, and is not read: {spec} is taken")
+        return spec
 
     def _describe(self) -> TextEncoder:
         place = locate_model("text_encoder", self.clip_name)

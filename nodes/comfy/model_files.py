@@ -113,6 +113,7 @@ KNOWN: Final[Mapping[Kind, Mapping[str, Place]]] = {
 
 _BASES: Final[Mapping[Kind, tuple[str, ...]]] = {
     "transformer": (DEV, KLEIN_4B, KLEIN_9B, "tiny"),
+    "text_encoder": (KLEIN_4B, KLEIN_9B, "tiny"),
     "vae": (KLEIN_4B, "tiny"),
 }
 """What a file of another name may have been made from; klein's base models have the shapes of the distilled ones."""
@@ -142,14 +143,24 @@ def locate_model(component: Component, name: str) -> Place:
     Raises InputError where it is none of them, or a file that belongs to no known model.
     """
     known = KNOWN[component].get(PurePosixPath(name.replace("\\", "/")).name)
-    if component in _BASES and (path := find_file(component, name)) is not None:
-        return Place(known.source if known is not None else _base_of(component, path), str(path))
+    path = find_file(component, name)
     if known is not None:
-        return known
+        here = Place(known.source, str(path)) if path is not None else known
+        return known if is_passed_over(component, here) else here
+    if path is not None:
+        return Place(_base_of(component, path), str(path))
     if PurePosixPath(name).suffix in _ENDINGS[component]:
-        raise ModelError(f"there is no file {name} in {_searched(component)}", hint=_hint(component))
+        folders = " or ".join(FOLDERS[component])
+        raise ModelError(f"there is no file {name} in ComfyUI's folder {folders}", hint=_hint(component))
     local_folder(name)  # says what is wrong with it
     return Place(name)
+
+
+def is_passed_over(component: Component, here: Place) -> bool:
+    """Whether a file in ComfyUI's folders is not read, although its name is known: a text encoder that is quantized,
+    or that is cut behind the last layer which ComfyUI reads.
+    """
+    return component == "text_encoder" and here.file is not None and any(here.faults(component))
 
 
 def locate_lora(name: str) -> str:
@@ -187,14 +198,9 @@ def _files(folder: Path, kind: Kind) -> Iterator[Path]:
     return (path for path in folder.rglob("*") if path.suffix in _ENDINGS[kind] and path.is_file())
 
 
-def _searched(kind: Kind) -> str:
-    folders = list(map(str, _folders(kind)))
-    return ", ".join(folders) if folders else f"a folder {FOLDERS[kind][0]}, for none is named"
-
-
 def _hint(component: Component) -> str:
     if component == "text_encoder":
-        return f"text encoders come from models in diffusers layout: name one, such as {KLEIN_4B}"
+        return f"name a text encoder of FLUX.2, or a model in diffusers layout, such as {KLEIN_4B}"
     return "name ComfyUI's folder with --comfy-models, or a model, such as tiny"
 
 

@@ -110,15 +110,19 @@ def test_it_runs_on_the_embedded_model_and_its_native_form_draws_the_same(
 
 @every_template
 def test_it_is_planned_for_its_real_model(imported: Any, name: str) -> None:
-    """Every node that computes says what it needs, with nothing downloaded; a card of 141 GB has room for it."""
+    """Every node that computes says what it needs, with nothing downloaded, and the native form needs as much."""
     gigabyte = 10**9
     memory = {"cuda:0": 141 * gigabyte, "cpu": 256 * gigabyte}
     devices = DeviceTable([Device(device, size) for device, size in memory.items()])
-    plan = Session(devices=devices, budget_bytes=memory).plan(imported(name).document)
-    assert plan.memory is not None
-    assert [step.unknown for step in plan.memory.steps if step.unknown] == []
-    assert plan.memory.fits
-    assert plan.memory.peak_bytes["cuda:0"] > 8 * gigabyte
+    session = Session(devices=devices, budget_bytes=memory)
+    document = imported(name).document
+    plan, native = session.plan(document).memory, session.plan(to_native(document)[0]).memory
+    assert plan is not None
+    assert native is not None
+    assert [step.unknown for step in plan.steps if step.unknown] == []
+    assert plan.fits
+    assert plan.peak_bytes["cuda:0"] > 8 * gigabyte
+    assert native.peak_bytes == plan.peak_bytes
 
 
 @every_template

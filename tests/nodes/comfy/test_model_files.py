@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import safetensors.torch
+import torch
 
 from limner.engine.errors import InputError
 from limner.engine.user_path import CONFINE_ENV
@@ -22,7 +24,7 @@ TINY = Path(__file__).parents[3] / "tiny"
 @pytest.fixture
 def models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """ComfyUI's folders, with the embedded model's files under names of their own."""
-    for folder in ("diffusion_models/sub", "vae", "loras"):
+    for folder in ("diffusion_models/sub", "text_encoders", "vae", "loras"):
         (tmp_path / "models" / folder).mkdir(parents=True)
     weights = TINY / "weights"
     shutil.copy(
@@ -30,6 +32,8 @@ def models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         tmp_path / "models" / "diffusion_models" / "sub" / "mine.safetensors",
     )
     shutil.copy(weights / "vae" / "diffusion_pytorch_model.safetensors", tmp_path / "models" / "vae" / "v.safetensors")
+    texts = tmp_path / "models" / "text_encoders"
+    shutil.copy(weights / "text_encoder" / "model.safetensors", texts / "te.safetensors")
     shutil.copy(TINY / "lora" / "moon.safetensors", tmp_path / "models" / "loras")
     monkeypatch.setenv(MODELS_ENV, str(tmp_path))
     return tmp_path / "models"
@@ -126,3 +130,39 @@ def test_a_device_that_nobody_heeds_is_said(new_context: Any) -> None:
     ctx = new_context()
     thin.ComfyCLIPLoader(clip_name="tiny", device="cpu").run(ctx)
     assert any("device" in warning for warning in ctx.warnings)
+
+
+def test_a_text_encoder_is_read_from_its_file(models: Path, new_context: Any) -> None:
+    """In full precision, with the tokenizer of the model that it belongs to: the same conditioning, to the bit."""
+    loader = thin.ComfyCLIPLoader(clip_name="te.safetensors")
+    assert list(loader.problems()) == []
+    ctx = new_context()
+    spec = loader.run(ctx)
+    assert (spec.source, spec.file) == ("tiny", str(models / "text_encoders" / "te.safetensors"))
+    node = thin.ComfyCLIPTextEncode(text="a red circle")
+    own = node.run(ctx, LoadModel().run(ctx).text_encoder)
+    assert torch.equal(node.run(ctx, spec).prompt, own.prompt)
+    assert loader.forecast("cpu", {}).outputs == (spec,)
+
+
+@pytest.mark.parametrize("change", ["cut", "fp8"])
+def test_a_text_encoder_that_is_not_whole_gives_way_to_the_model(
+    models: Path, new_context: Any, change: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Under a known name the model's own is taken, and said; under another it is a fault."""
+    folder = models / "text_encoders"
+    tensors = safetensors.torch.load_file(folder / "te.safetensors")
+    if change == "cut":
+        del tensors["model.layers.0.self_attn.q_proj.weight"]
+    else:
+        tensors["model.layers.0.self_attn.q_proj.weight"] = tensors["model.layers.0.self_attn.q_proj.weight"].to(
+            torch.float8_e4m3fn
+        )
+    for name in ("qwen_3_4b.safetensors", "mine.safetensors"):
+        safetensors.torch.save_file(tensors, folder / name)
+    monkeypatch.setitem(KNOWN["text_encoder"], "qwen_3_4b.safetensors", Place("tiny"))  # type: ignore[arg-type]  # a dict
+    ctx = new_context()
+    assert thin.ComfyCLIPLoader(clip_name="qwen_3_4b.safetensors").run(ctx).file is None
+    assert any("is not read" in warning for warning in ctx.warnings)
+    ((setting, _),) = thin.ComfyCLIPLoader(clip_name="mine.safetensors").problems()
+    assert setting == "clip_name"
