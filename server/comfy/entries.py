@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
 
+from limner.comfy.classes import Classes
 from limner.comfy.names import client_id
+from limner.comfy.prompt import prompt_of
+from limner.engine.document import parse
+from limner.engine.errors import GraphError
 from limner.server.comfy import messages as say
 from limner.server.comfy.kept import CLIENT_ID, WORKFLOW_ID, Kept, prompt_id
 from limner.server.comfy.outputs import shown, texts
 from limner.server.comfy.telling import failure_of
+from limner.server.jobs.errors import UnknownJobError
 from limner.server.jobs.job import Artifact, Job
 from limner.server.jobs.results import VALUES_NAME
 from limner.server.jobs.search import Failure
@@ -23,10 +28,10 @@ Entry = dict[str, Any]
 class Entries:
     """Some jobs, with what is told of them. Reads the store, in few queries: methods block, and raise StoreError."""
 
-    def __init__(self, store: JobStore, jobs: Sequence[Job], class_names: Mapping[str, str]) -> None:
+    def __init__(self, store: JobStore, jobs: Sequence[Job], classes: Classes) -> None:
         self._store = store
         self._jobs = jobs
-        self._class_names = class_names
+        self._classes = classes
         self._ids = [job.id for job in jobs]
         self._labels = store.search.labels(self._ids)
 
@@ -71,7 +76,17 @@ class Entries:
         ]
 
     def _kept(self) -> dict[str, Kept]:
-        return {job_id: Kept.of(notes) or Kept() for job_id, notes in self._store.search.notes(self._ids).items()}
+        """What was handed in; of a job that came by another way, its graph as a prompt."""
+        notes = self._store.search.notes(self._ids)
+        found = {job_id: kept for job_id in self._ids if (kept := Kept.of(notes.get(job_id, {}))) is not None}
+        return {job_id: found.get(job_id) or Kept(self._prompt(job_id)) for job_id in self._ids}
+
+    def _prompt(self, job_id: str) -> dict[str, Any]:
+        try:
+            document, _ = parse(json.loads(self._store.history.graph(job_id)))
+            return {} if document is None else prompt_of(document, self._classes)
+        except (GraphError, UnknownJobError):  # of a node that is not here any more; or the job went just now
+            return {}
 
     def _artifacts(self) -> dict[str, list[Artifact]]:
         return self._store.search.artifacts(self._ids)
@@ -102,7 +117,7 @@ class Entries:
         return {}
 
     def _failure(self, failure: Failure) -> say.Failure:
-        types = {client_id(node): self._class_names.get(kind, kind) for node, kind in failure.types.items()}
+        types = {client_id(node): self._classes.names.classes.get(kind, kind) for node, kind in failure.types.items()}
         return failure_of(failure.body, types)
 
     def _messages(self, job: Job, failure: Failure | None) -> list[list[Any]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import OrderedDict
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable
 from typing import Final, TypeVar
 
 from aiohttp import web
@@ -36,14 +36,9 @@ class Hub:
         self._ended: OrderedDict[tuple[str, str, str], None] = OrderedDict()
         self._counts: dict[str | None, asyncio.Future[int]] = {}
 
-    @property
-    def class_names(self) -> Mapping[str, str]:
-        """By node type, what the protocol calls it."""
-        return self._service.comfy.classes.names.classes
-
     def class_name(self, node_type: str) -> str:
         """What the protocol calls a node type."""
-        return self.class_names.get(node_type, node_type)
+        return self._service.comfy.classes.names.classes.get(node_type, node_type)
 
     async def labels(self, job_id: str) -> dict[str, str]:
         """The labels of a job, which never change while it runs."""

@@ -13,7 +13,6 @@ from pydantic import BaseModel, Field
 from limner.server.clients import Client
 from limner.server.comfy.entries import Entries
 from limner.server.comfy.find import find_job
-from limner.server.comfy.hub import HUB
 from limner.server.comfy.kept import MAX_LABEL, WORKFLOW_ID
 from limner.server.comfy.said import read_said, texts_in
 from limner.server.jobs.history import MAX_PAGE
@@ -25,7 +24,7 @@ from limner.server.service import Service
 
 routes = Routes()
 
-MAX_QUEUE: Final = 500
+MAX_QUEUE: Final = 200
 """Jobs that the queue lists: each with its whole graph. ``/prompt`` says how many there are."""
 MAX_ENTRIES: Final = 200
 """Jobs of the history, where a client does not say how many it wants."""
@@ -50,27 +49,25 @@ class JobsQuery(BaseModel):
 
 
 @routes.add("GET", "/queue")
-async def list_queue(service: Service, client: Client, request: web.Request) -> web.StreamResponse:
+async def list_queue(service: Service, client: Client) -> web.StreamResponse:
     """What runs and what waits, in order."""
-    names, store = request.app[HUB].class_names, service.store
+    classes, store = service.comfy.classes, service.store
 
     def read() -> dict[str, Any]:
         running = store.search.page(Wanted(client.sees, ["in_progress"], is_descending=False))
         waiting = store.history.waiting(client=client.sees, limit=MAX_QUEUE).jobs
         return {
-            "queue_running": Entries(store, running, names).queued(),
-            "queue_pending": Entries(store, waiting, names).queued(),
+            "queue_running": Entries(store, running, classes).queued(),
+            "queue_pending": Entries(store, waiting, classes).queued(),
         }
 
     return await _answer(service, read)
 
 
 @routes.add("GET", "/history")
-async def list_history(
-    service: Service, client: Client, request: web.Request, query: HistoryQuery
-) -> web.StreamResponse:
+async def list_history(service: Service, client: Client, query: HistoryQuery) -> web.StreamResponse:
     """What has ended, the latest last."""
-    names, search = request.app[HUB].class_names, service.store.search
+    classes, search = service.comfy.classes, service.store.search
     limit = min(MAX_ENTRIES if query.max_items is None else query.max_items, MAX_PAGE)
 
     def read() -> dict[str, Any]:
@@ -78,19 +75,19 @@ async def list_history(
             found = search.page(Wanted(client.sees, FINAL), limit=limit)[::-1]
         else:
             found = search.page(Wanted(client.sees, FINAL, is_descending=False), query.offset, limit)
-        return Entries(service.store, found, names).history()
+        return Entries(service.store, found, classes).history()
 
     return await _answer(service, read)
 
 
 @routes.add("GET", "/history/{prompt_id}")
-async def get_history(service: Service, client: Client, request: web.Request, prompt_id: str) -> web.StreamResponse:
+async def get_history(service: Service, client: Client, prompt_id: str) -> web.StreamResponse:
     """A job that has ended; of one that has not, nothing yet."""
-    names = request.app[HUB].class_names
+    classes = service.comfy.classes
 
     def read() -> dict[str, Any]:
         job = find_job(service.store, client, prompt_id)
-        return Entries(service.store, [job] if job is not None and job.state in FINAL else [], names).history()
+        return Entries(service.store, [job] if job is not None and job.state in FINAL else [], classes).history()
 
     return await _answer(service, read)
 
@@ -112,9 +109,7 @@ async def change_history(service: Service, client: Client, request: web.Request)
 
 
 @routes.add("GET", "/jobs")
-async def list_editor_jobs(
-    service: Service, client: Client, request: web.Request, query: JobsQuery
-) -> web.StreamResponse:
+async def list_editor_jobs(service: Service, client: Client, query: JobsQuery) -> web.StreamResponse:
     """Jobs in pages, without their graphs."""
     wanted = Wanted(
         client.sees,
@@ -123,26 +118,26 @@ async def list_editor_jobs(
         "duration" if query.sort_by == "execution_duration" else "created",
         query.sort_order == "desc",
     )
-    limit, names = min(query.limit, MAX_PAGE), request.app[HUB].class_names
+    limit, classes = min(query.limit, MAX_PAGE), service.comfy.classes
 
     def read() -> dict[str, Any]:
         search = service.store.search
         total, found = search.count(wanted), search.page(wanted, query.offset, limit)
         more = query.offset + len(found) < total
         pages = {"offset": query.offset, "limit": limit, "total": total, "has_more": more}
-        return {"jobs": Entries(service.store, found, names).listed(), "pagination": pages}
+        return {"jobs": Entries(service.store, found, classes).listed(), "pagination": pages}
 
     return await _answer(service, read)
 
 
 @routes.add("GET", "/jobs/{prompt_id}")
-async def get_editor_job(service: Service, client: Client, request: web.Request, prompt_id: str) -> web.StreamResponse:
+async def get_editor_job(service: Service, client: Client, prompt_id: str) -> web.StreamResponse:
     """A job with its graph and all that its nodes show."""
-    names = request.app[HUB].class_names
+    classes = service.comfy.classes
 
     def read() -> dict[str, Any]:
         job = known_job(service, client, prompt_id)
-        return Entries(service.store, [job], names).detailed()[0]
+        return Entries(service.store, [job], classes).detailed()[0]
 
     return await _answer(service, read)
 

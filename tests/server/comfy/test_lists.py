@@ -158,12 +158,14 @@ def test_a_job_is_shown_whole(serving: Any) -> None:
 
 
 def test_jobs_of_other_ways_are_listed_too(serving: Any) -> None:
-    """A job from our own API is in the same queue, known by its id as a UUID."""
+    """A job from our own API is in the same queue, known by its id as a UUID, its graph as a prompt."""
 
     async def use(api: Any) -> None:
         job = await api.submit()
         own = prompt_id(job, {})
-        assert (await api.ask("GET", "/queue")).json["queue_pending"][0][1] == own
+        waiting = (await api.ask("GET", "/queue")).json["queue_pending"][0]
+        assert waiting[1] == own
+        assert waiting[2]["save"]["class_type"] == "LimnerSaveImage"
         assert (await api.ask("GET", f"/jobs/{own}")).json["status"] == "pending"
 
     serving(use)
