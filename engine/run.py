@@ -70,7 +70,6 @@ class Run:
         self._failures: dict[str, NodeFailed] = {}
         self._skipped: set[int] = set()
         self._goals = frozenset(plan.goals)
-        self._to_give = {goal for goal in self._goals if not plan.steps[goal].consumers}
         self._began = time.perf_counter()
         self._todo, self._values = find_todo(plan, keys, cache)
         todo = self._todo
@@ -127,15 +126,9 @@ class Run:
         for stop in tasks:
             stop()
 
-    def given(self) -> list[tuple[str, Mapping[str, Any]]]:
-        """What the run is for and no other node needs, once each is there: by node id, the outputs by port.
-
-        Gives what came since it was last asked; for one thread.
-        """
-        there = [goal for goal in self._to_give if self._values[goal] is not None]
-        if there:
-            self._to_give.difference_update(there)
-        return [(self.plan.steps[goal].node.id, self._outputs(goal)) for goal in sorted(there)]
+    def outputs_of(self, goal: int) -> Mapping[str, Any] | None:
+        """By port, what one of the nodes gave that the run is for; None where it has not ended well, or not yet."""
+        return None if self._values[goal] is None else self._outputs(goal)
 
     def _outputs(self, goal: int) -> dict[str, Any]:
         """By port, what a node that has ended well gave."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import struct
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
@@ -12,6 +12,15 @@ NodeState = Literal["running", "finished", "error"]
 Output = Mapping[str, Sequence[Any]]
 """What a node shows: ``images`` and ``files`` by name, ``text``."""
 
+_quoted: Final = json.encoder.encode_basestring_ascii
+_STATE: Final = (
+    '%(node)s:{"value":%(value)d,"max":%(max)d,"state":"%(state)s","node_id":%(node)s,"prompt_id":%(prompt)s,'
+    '"display_node_id":%(node)s,"parent_node_id":null,"real_node_id":%(node)s}'
+)
+_NOTHING: Final = (
+    '{"type":"executed","data":{"node":%(node)s,"display_node":%(node)s,"output":{},"prompt_id":%(prompt)s}}'
+)
+"""What is said of each node of a large graph is not put together field by field."""
 _JPEG: Final = 1
 _PICTURE, _TEXT, _PICTURE_WITH_METADATA = 1, 3, 4
 """Kinds of binary frames."""
@@ -61,20 +70,18 @@ def progress(prompt_id: str, node: str, step: int, total: int) -> str:
 
 def progress_state(prompt_id: str, nodes: Mapping[str, tuple[NodeState, int, int]]) -> str:
     """How far nodes are: those that changed."""
-    found = {
-        node: {
-            "value": value,
-            "max": total,
-            "state": state,
-            "node_id": node,
-            "prompt_id": prompt_id,
-            "display_node_id": node,
-            "parent_node_id": None,
-            "real_node_id": node,
-        }
+    own = _quoted(prompt_id)
+    found = ",".join(
+        _STATE % {"node": _quoted(node), "value": value, "max": total, "state": state, "prompt": own}
         for node, (state, value, total) in nodes.items()
-    }
-    return message("progress_state", prompt_id=prompt_id, nodes=found)
+    )
+    return f'{{"type":"progress_state","data":{{"prompt_id":{own},"nodes":{{{found}}}}}}}'
+
+
+def gave_nothing(prompt_id: str, nodes: Iterable[str]) -> list[str]:
+    """Nodes are done, and show nothing: a message each."""
+    own = _quoted(prompt_id)
+    return [_NOTHING % {"node": _quoted(node), "prompt": own} for node in nodes]
 
 
 def executed(prompt_id: str, node: str, output: Output) -> str:

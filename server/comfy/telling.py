@@ -216,17 +216,12 @@ class Telling:
         found += [say.progress(self.prompt_id, node, *so_far) for node, so_far in self._steps.items()]
         if self._changed:
             found.append(say.progress_state(self.prompt_id, self._changed))
-        found += [say.executed(self.prompt_id, node, output) for node, output in self._given()]
-        return found
-
-    def _given(self) -> list[tuple[str, say.Output]]:
-        """What nodes gave. That a node is done and gave nothing is told to those who count them."""
-        given: list[tuple[str, say.Output]] = list(self._outputs.items())
+        found += [say.executed(self.prompt_id, node, output) for node, output in self._outputs.items()]
         self._gave.update(self._outputs)
-        if self._reader.has_flags:
+        if self._reader.has_flags:  # editors count the nodes that are done; scripts would take this for a result
             ended = (node for node, change in self._changed.items() if change[0] == "finished")
-            given += [(node, {}) for node in ended if node not in self._gave]
-        return given
+            found += say.gave_nothing(self.prompt_id, (node for node in ended if node not in self._gave))
+        return found
 
 
 def failure_of(body: Mapping[str, Any], types: Mapping[str, str]) -> say.Failure:

@@ -8,11 +8,9 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, nullcontext
-from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
-from limner.engine.context import Provenance
 from limner.engine.errors import GraphError, LimnerError, NodeFailed, StoreError
 from limner.engine.events import Event, EventStream, Reader
 from limner.engine.result import Result
@@ -96,11 +94,11 @@ class Attempt:
         reader = events.reader(previews=False)
         try:
             document = json.loads(self._claim.graph)
-            self._run = run = self._session.start(document, events=events, output_folder=folder)
+            self._run = self._session.start(document, events=events, output_folder=folder)
         except Exception as error:
             self._end(_refusal(error))
             return
-        self._results = Results(self._store.blobs, folder, lambda node, number: _provenance(run, node, number))
+        self._results = Results(self._store.blobs, folder, self._run)
         if self._pulse.reason is not None:  # it came while the graph was planned
             self._run.cancel()
         with self._live.telling(self._claim.job_id, events) if self._live is not None else nullcontext():
@@ -147,10 +145,10 @@ class Attempt:
 
     def _gifts(self) -> tuple[list[Told], list[Artifact]]:
         """What nodes gave since the last time that is shown before the job ends."""
-        if self._run is None or self._results is None:
+        if self._results is None:
             return [], []
         try:
-            gifts = self._results.give(self._run.given())
+            gifts = self._results.give()
         except Exception as error:  # it is tried again, and said, when the job ends
             _log.debug("what a node gave cannot be kept yet: %s", error)
             return [], []
@@ -214,11 +212,6 @@ class Attempt:
                     raise LeaseLostError(f"job {self._claim.job_id} could not be settled: {error}") from error
                 _log.warning("%s; trying again", error)
                 self._drain.wait(_RETRY_S)
-
-
-def _provenance(run: Run, node: str, number: int) -> Provenance:
-    ids, common = run.provenance
-    return replace(common, saved_by=ids[node], number=number)
 
 
 def _kind(failure: NodeFailed) -> str:

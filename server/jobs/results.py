@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import asdict
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from limner.engine.context import Provenance
+from limner.engine.plan import Step
 from limner.engine.result import Result
+from limner.engine.run import Run
 from limner.engine.value import PLAIN_TYPES, Storable
 from limner.nodes.pictures import Files, Image
 from limner.nodes.save_image import SUFFIXES
@@ -18,6 +20,7 @@ from limner.server.jobs.job import Artifact
 
 MAX_TEXT: Final = 20_000
 """A longer text is known once the job has ended."""
+_SHOWN: Final = (str, Image, Files)
 VALUES_NAME: Final = "values.json"
 """Texts, numbers and truths that nodes gave: by node and port."""
 
@@ -35,16 +38,15 @@ class Gift(NamedTuple):
 
 
 class Results:
-    """Gathers the artifacts of one run. ``folder`` is where its nodes wrote; what is kept leaves it.
+    """Gathers the artifacts of one run. ``folder`` is where its nodes wrote; what is kept leaves it."""
 
-    ``provenance`` says, for a node and the number of a picture of its batch, what made it.
-    """
-
-    def __init__(self, blobs: Blobs, folder: Path, provenance: Callable[[str, int], Provenance]) -> None:
+    def __init__(self, blobs: Blobs, folder: Path, run: Run) -> None:
         self._blobs = blobs
         self._folder = folder
-        self._provenance = provenance
+        self._run = run
         self._found: dict[str, Artifact] = {}
+        self._awaited = [goal for goal in run.plan.goals if _is_shown(run.plan.steps[goal])]
+        """Nodes that give what can be shown before the run ends, and have not yet."""
         self._early: dict[tuple[str, str], list[Artifact]] = {}
         """By node and port, what was kept before the run ended."""
 
@@ -53,12 +55,17 @@ class Results:
         """What was kept before the run ended."""
         return [artifact for found in self._early.values() for artifact in found]
 
-    def give(self, outputs: Iterable[tuple[str, Mapping[str, Any]]]) -> dict[str, Gift]:
-        """Keep the pictures of nodes that have ended, while others run. Gives, by node, what is shown, texts too.
+    def give(self) -> dict[str, Gift]:
+        """Keep the pictures of nodes that have ended, while others run. Gives, by node, what is new, texts too.
 
         Files stay where they are until the end: a later node may go on with them. Raises StoreError, once.
         """
-        return {node: gift for node, ports in outputs if any(gift := self._gift(node, ports))}
+        ended = {goal: ports for goal in self._awaited if (ports := self._run.outputs_of(goal)) is not None}
+        if not ended:
+            return {}
+        self._awaited = [goal for goal in self._awaited if goal not in ended]
+        named = ((self._run.plan.steps[goal].node.id, ports) for goal, ports in ended.items())
+        return {node: gift for node, ports in named if any(gift := self._gift(node, ports))}
 
     def _gift(self, node: str, ports: Mapping[str, Any]) -> Gift:
         texts: dict[str, str] = {}
@@ -119,6 +126,11 @@ class Results:
             content, _ = encode_picture(pixels, ".png", 100, self._provenance(node, number))
             yield f"{stem}.png" if len(image.pixels) == 1 else f"{stem}-{number}.png", content
 
+    def _provenance(self, node: str, number: int) -> Provenance:
+        """What made a picture: the node, and the number that it has in its batch."""
+        ids, common = self._run.provenance
+        return replace(common, saved_by=ids[node], number=number)
+
     def _take(self, file: Path, node: str | None) -> None:
         """Move a file of the run's folder into the store. One elsewhere is not the job's to give away."""
         place = file.resolve()
@@ -136,6 +148,13 @@ class Results:
         while name in self._found:
             name, number = path.with_name(f"{path.stem}-{number}{path.suffix}").as_posix(), number + 1
         self._found[name] = Artifact(name, digest, size_bytes, node)
+
+
+def _is_shown(step: Step) -> bool:
+    """Whether a node gives pictures or texts, and no other node goes on with them."""
+    return not step.consumers and any(
+        issubclass(port.type, _SHOWN) or port.type is object for port in step.node.type.outputs
+    )
 
 
 def _stem(node: str, port: str, ports: Mapping[str, Any]) -> str:

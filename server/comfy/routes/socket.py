@@ -10,7 +10,7 @@ import asyncio
 import json
 import time
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from http import HTTPStatus
 from typing import Any, Final
@@ -40,6 +40,9 @@ HELLO_S: Final = 0.1
 """How long a client may take to say what it can read, before it is told of its jobs."""
 STATUS_S: Final = 0.2
 """At most so often it is told how many jobs wait: editors read their lists again each time."""
+
+_AT_A_TIME: Final = 100
+"""Messages that are sent in the time that a client has to read."""
 
 
 class SocketQuery(BaseModel):
@@ -200,8 +203,9 @@ class Listener:
             self._hub.note_end(self._client, self._sid, telling.job_id)
             remember(self._over, telling.job_id, None)
 
-    async def _send(self, messages: Iterable[Message]) -> None:
+    async def _send(self, messages: Sequence[Message]) -> None:
         """Send as fast as the client reads, and no faster. Raises TimeoutError where it reads nothing."""
-        for one in messages:
+        for begin in range(0, len(messages), _AT_A_TIME):
             async with asyncio.timeout(STALLED_S):
-                await (self._socket.send_str(one) if isinstance(one, str) else self._socket.send_bytes(one))
+                for one in messages[begin : begin + _AT_A_TIME]:
+                    await (self._socket.send_str(one) if isinstance(one, str) else self._socket.send_bytes(one))
