@@ -22,8 +22,8 @@ from engine_overhead import machine, make
 from load_server import NODES, Served, cpu_s, post, served
 from server_load import Figure, at_most, table
 
+from limner.comfy.as_prompt import prompt_of
 from limner.comfy.classes import Classes
-from limner.comfy.prompt import prompt_of
 from limner.engine.registry import Registry
 from limner.session import Session
 

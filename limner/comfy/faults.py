@@ -9,7 +9,8 @@ from typing import Any, Final
 from limner.comfy.class_info import Here, input_config
 from limner.comfy.classes import Classes, ComfyClass, socket
 from limner.comfy.names import client_id
-from limner.comfy.prompt import BAD_LINK, NO_OUTPUTS, UNKNOWN_TYPE, is_link
+from limner.comfy.prompt import NO_OUTPUTS, UNKNOWN_TYPE
+from limner.comfy.prompt_nodes import BAD_LINK, is_link
 from limner.engine.errors import Fault
 
 _TOO_MUCH: Final = ("value_bigger_than_max", "Value is too large")

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
 
+from limner.comfy.as_prompt import prompt_of
 from limner.comfy.classes import Classes
 from limner.comfy.names import client_id
-from limner.comfy.prompt import prompt_of
 from limner.engine.document import parse
 from limner.engine.errors import GraphError
 from limner.server.comfy import messages as say

@@ -108,6 +108,13 @@ def _changed(query: ViewQuery, found: _Found) -> tuple[bytes, str]:
     return body, PurePosixPath(found.name).stem + suffix
 
 
+@routes.add("GET", "/internal/files/{folder}")
+async def list_pictures(service: Service, client: Client, folder: str) -> web.StreamResponse:
+    """The names of the pictures that the client brought; what jobs gave is in their lists."""
+    pictures = service.comfy.pictures(client)
+    return web.json_response(await service.aside(pictures.names) if folder == "input" else [])
+
+
 @routes.add("POST", "/upload/image", takes=ANYTHING)
 async def upload_image(service: Service, client: Client, request: web.Request) -> web.StreamResponse:
     """Take a picture under a name: it is told apart by its content, and only PNG, JPEG and WebP are taken."""

@@ -10,8 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from limner.comfy.as_prompt import prompt_of
 from limner.comfy.classes import Classes
-from limner.comfy.prompt import BAD_LINK, NO_OUTPUTS, UNKNOWN_TYPE, graph_of, prompt_of
+from limner.comfy.prompt import NO_OUTPUTS, UNKNOWN_TYPE, graph_of
+from limner.comfy.prompt_nodes import BAD_LINK
 from limner.engine.check import check
 from limner.engine.context import Context
 from limner.engine.document import Document, parse

@@ -50,6 +50,8 @@ def test_a_picture_is_kept_under_its_name(serving: Any) -> None:
         assert (await bring(api, content, subfolder="a/b")).json["subfolder"] == "a/b"
         info = (await api.ask("GET", "/object_info/LimnerLoadImage")).json
         assert info["LimnerLoadImage"]["input"]["required"]["file"][0] == ["a/b/photo.png", "photo.png"]
+        assert (await api.ask("GET", "/internal/files/input")).json == ["a/b/photo.png", "photo.png"]
+        assert (await api.ask("GET", "/internal/files/output")).json == []
         found = await view(api, filename="photo.png", type="input")
         assert (found.body, found.headers["Content-Type"]) == (content, "image/png")
         own = await api.ask("POST", "/v1/uploads", data=content, headers={"Content-Type": "image/png"})
