@@ -15,7 +15,10 @@ T = TypeVar("T", bound=object)
 
 
 class ComfyComfySwitchNode(Node):
-    """Give on one of two values. Both are made: ComfyUI makes only the one that is given on."""
+    """Give on one of two values.
+
+    Both are made. Where a client sends a prompt whose switch is known, the other one is left out before, as in ComfyUI.
+    """
 
     category: ClassVar[str] = "comfyui"
 

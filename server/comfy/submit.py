@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from limner.comfy.class_info import Here
 from limner.comfy.faults import refusal
 from limner.comfy.prompt import PromptGraph, graph_of
+from limner.comfy.switches import decided
 from limner.engine.errors import Fault, GraphError
 from limner.server.clients import Client
 from limner.server.comfy.kept import MAX_LABEL, Kept, prompt_id
@@ -83,7 +84,7 @@ def check_prompt(service: Service, client: Client, asked: PromptRequest) -> tupl
     service.submissions.refuse_large(asked.prompt)
     classes = service.comfy.classes
     pictures = service.comfy.pictures(client)
-    read = graph_of(asked.prompt, classes, targets=asked.partial_execution_targets, pictures=pictures.place)
+    read = graph_of(decided(asked.prompt), classes, targets=asked.partial_execution_targets, pictures=pictures.place)
     faults, submission = list(read.faults), None
     if read.graph["nodes"]:
         try:
