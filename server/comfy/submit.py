@@ -11,6 +11,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from limner.comfy.class_info import Here
 from limner.comfy.faults import refusal
+from limner.comfy.import_layout import layout_in
+from limner.comfy.names import client_id
 from limner.comfy.prompt import PromptGraph, graph_of
 from limner.comfy.switches import decided
 from limner.engine.errors import Fault, GraphError
@@ -41,6 +43,12 @@ class PromptRequest(BaseModel):
     front: bool = False
     extra_data: dict[str, Any] | None = None
     partial_execution_targets: list[str] | None = None
+
+    @property
+    def workflow(self) -> Any:
+        """What the editor shows, if it sent it."""
+        pictures = (self.extra_data or {}).get("extra_pnginfo")
+        return pictures.get("workflow") if isinstance(pictures, dict) else None
 
     @property
     def is_urgent(self) -> bool:
@@ -87,8 +95,9 @@ def check_prompt(service: Service, client: Client, asked: PromptRequest) -> tupl
     read = graph_of(decided(asked.prompt), classes, targets=asked.partial_execution_targets, pictures=pictures.place)
     faults, submission = list(read.faults), None
     if read.graph["nodes"]:
+        layout = layout_in(asked.workflow, map(client_id, read.graph["nodes"]))
         try:
-            submission = service.submissions.check(GraphRequest(graph={**read.graph, "name": NAME}))
+            submission = service.submissions.check(GraphRequest(graph=read.graph | {"name": NAME, "layout": layout}))
         except GraphError as error:
             known = {fault.path for fault in read.faults}
             faults += [fault for fault in error.faults if fault.path not in known]

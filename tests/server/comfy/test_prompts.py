@@ -39,6 +39,25 @@ def test_a_prompt_becomes_a_job_like_any_other(serving: Any, path: str) -> None:
     serving(use)
 
 
+def test_the_graph_has_the_places_of_its_nodes(serving: Any) -> None:
+    """Where the editor showed them, also inside of a subgraph; so a picture opens as it was composed."""
+    inner = {"id": "s", "name": "sub", "nodes": [{"id": 3, "type": "Denoise", "pos": [5, 5]}], "links": []}
+    nodes = [{"id": 1, "type": "LoadModel", "pos": [10, 20]}, {"id": 9, "type": "LimnerSaveImage", "pos": [110, 50.5]}]
+    workflow = {"nodes": [*nodes, {"id": 12, "type": "s", "pos": [0, 0]}], "definitions": {"subgraphs": [inner]}}
+
+    async def use(api: Any) -> None:
+        for sent in (workflow, {"nodes": [1, None]}, "x", None):
+            extra = {"extra_pnginfo": {"workflow": sent}}
+            assert (await post(api, {"prompt": star(), "extra_data": extra})).status == 200
+        jobs = api.service.store.history.page().jobs
+        layouts = [json.loads(api.service.store.history.graph(job.id)).get("layout", {}) for job in jobs]
+        assert layouts[:3] == [{}, {}, {}]
+        places = layouts[3]["positions"]
+        assert (places["1"], places["9"], set(places)) == ([0, 0], [100, 30.5], {"1", "9", "12-x3a-3"})
+
+    serving(use)
+
+
 def test_a_clients_own_id_is_told(serving: Any) -> None:
     """And what it sends for services of others is kept nowhere."""
 
