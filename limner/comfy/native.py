@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Final
 
 from limner.comfy.import_parameters import native_parameters_of
 from limner.comfy.native_drawing import Stays, drawing_of
 from limner.comfy.native_graph import NativeGraph, source_of
 from limner.engine.document import Document, NodeDocument
 from limner.engine.errors import LimnerError
+from limner.engine.expand import targets_of
 from limner.nodes.comfy.model_files import KNOWN, locate_lora, locate_model
 from limner.nodes.specs import Component
 
@@ -20,8 +21,6 @@ _LOADERS: Final[Mapping[str, tuple[str, Component]]] = {
     "ComfyCLIPLoader": ("clip_name", "text_encoder"),
     "ComfyVAELoader": ("vae_name", "vae"),
 }
-
-
 _OF_SAMPLERS: Final = frozenset(
     f"Comfy{name}"
     for name in (
@@ -40,6 +39,7 @@ def to_native(document: Document) -> tuple[Document, list[str]]:
     references of more than a megapixel, which ours scale down.
     """
     graph = NativeGraph(dict(document.nodes))
+    goals = graph.goals()
     reasons: dict[str, str] = {}
     _choose(graph, reasons)
     for node_id in graph.of_type("ComfySamplerCustomAdvanced"):
@@ -49,23 +49,21 @@ def to_native(document: Document) -> tuple[Document, list[str]]:
             reasons[node_id] = str(stays)
     _replace_plainly(graph, reasons)
     _replace_loaders(graph, reasons)
-    nodes = graph.needed()
+    nodes = graph.leading_to(goals)
     found = document.model_copy(update={"nodes": nodes, "layout": {}})
+    parameters = native_parameters_of(found)
     kept = {
         name: targets
         for name, targets in document.parameters.items()
-        if isinstance(targets, str) and targets.partition(".")[0] in nodes
+        if targets not in parameters.values() and all(_is_there(one, nodes, document) for one in targets_of(targets))
     }
-    kept = {name: target for name, target in kept.items() if _is_there(str(target), nodes, document)}
-    parameters = native_parameters_of(found)
-    told = {name: target for name, target in kept.items() if target not in parameters.values()} | parameters
-    return found.model_copy(update={"parameters": told}), _lines(nodes, reasons)
+    return found.model_copy(update={"parameters": kept | parameters}), _lines(nodes, reasons)
 
 
 def _is_there(target: str, nodes: Mapping[str, NodeDocument], before: Document) -> bool:
     """Whether a parameter still points to the node that it pointed to."""
     node_id = target.partition(".")[0]
-    return nodes[node_id].type == before.nodes[node_id].type
+    return node_id in nodes and nodes[node_id].type == before.nodes[node_id].type
 
 
 def _lines(nodes: Mapping[str, NodeDocument], reasons: Mapping[str, str]) -> list[str]:
@@ -92,29 +90,38 @@ def _replace_plainly(graph: NativeGraph, reasons: dict[str, str]) -> None:
     """Nodes that one of ours stands for, one for one."""
     for node_id, node in list(graph.nodes.items()):
         if node.type in _PLAIN:
-            graph.put(node_id, _PLAIN[node.type], node.settings)
+            graph.put(node_id, _PLAIN[node.type], node.settings, node.wires)
         elif node.type == "ComfyVAEDecode":
             wires = {"vae": graph.wire(node_id, "vae"), "latent": graph.wire(node_id, "samples")}
             graph.put(node_id, "VAEDecode", {}, wires)
         elif node.type == "ComfyLoadImage":
-            if f"{node_id}.mask" in graph.all_wires():
-                reasons[node_id] = "its mask is used"
+            if node.wires or f"{node_id}.mask" in graph.all_wires():
+                reasons[node_id] = "its mask is used, or its name comes by a wire"
                 continue
-            graph.put(node_id, "LoadImage", {"file": node.settings.get("image", "")})
+            graph.put(node_id, "LoadImage", {"file": graph.value(node_id, "image")})
             graph.replace_wires({f"{node_id}.image": node_id})
         elif node.type == "ComfyLoraLoaderModelOnly":
             _replace_lora(graph, node_id, node, reasons)
 
 
 def _replace_lora(graph: NativeGraph, node_id: str, node: NodeDocument, reasons: dict[str, str]) -> None:
-    source = source_of(graph.wire(node_id, "model"))
-    if graph.nodes[source].type == "ComfyFluxKVCache" or "lora_name" not in node.settings:
-        reasons[node_id] = "ApplyLoRA takes a plain transformer"
+    below = source_of(graph.wire(node_id, "model"))
+    while graph.nodes[below].type in ("ComfyLoraLoaderModelOnly", "ApplyLoRA"):
+        below = source_of(graph.wire(below, "model") or graph.wire(below, "transformer"))
+    if graph.nodes[below].type != "ComfyUNETLoader" or node.wires.keys() != {"model"}:
+        reasons[node_id] = "its model is not plainly loaded, or its settings come by wires"
         return
-    settings: dict[str, Any] = {"path": locate_lora(str(node.settings["lora_name"]))}
-    if "strength_model" in node.settings:
-        settings["weight"] = node.settings["strength_model"]
+    settings = {
+        "path": locate_lora(graph.value(node_id, "lora_name")),
+        "weight": graph.value(node_id, "strength_model"),
+    }
     graph.put(node_id, "ApplyLoRA", settings, {"transformer": graph.wire(node_id, "model")})
+
+
+def _released(graph: NativeGraph) -> list[str]:
+    """The models that BFL released."""
+    sources = {place.source for place in KNOWN["transformer"].values()}
+    return [node_id for node_id in graph.of_type("LoadModel") if graph.nodes[node_id].settings.get("source") in sources]
 
 
 def _replace_loaders(graph: NativeGraph, reasons: dict[str, str]) -> None:
@@ -137,7 +144,7 @@ def _replace_loaders(graph: NativeGraph, reasons: dict[str, str]) -> None:
         elif place.file is not None:
             kind = "LoadTransformer" if component == "transformer" else "LoadVAE"
             graph.put(node_id, kind, {"file": place.file, "base": place.source})
-        elif name in KNOWN["vae"] and (models := graph.of_type("LoadModel")):
-            graph.replace_wires({node_id: f"{models[0]}.vae"})  # all models have the same
+        elif name in KNOWN["vae"] and (models := _released(graph)):
+            graph.replace_wires({node_id: f"{models[0]}.vae"})  # all of them have the same
         else:
             graph.replace_wires({node_id: f"{graph.model(place.source)}.{component}"})

@@ -43,6 +43,8 @@ class NativeDrawing:
     """The model."""
     settings: dict[str, Any]
     wires: dict[str, str]
+    encode: str
+    """The node that encodes the prompt."""
     prompt: dict[str, Any]
     prompt_wires: dict[str, str]
     text_encoder: str
@@ -52,16 +54,15 @@ class NativeDrawing:
     def put(self, graph: NativeGraph) -> None:
         """Put Denoise in the sampler's place, and add what it needs."""
         encoder = self.text_encoder or f"{graph.model(self.source)}.text_encoder"
-        encode = graph.add("text_encode", "TextEncode", self.prompt, {"text_encoder": encoder} | self.prompt_wires)
+        encode = graph.add("TextEncode", self.prompt, {"text_encoder": encoder} | self.prompt_wires, self.encode)
         wires: dict[str, str | list[str]] = {"transformer": self.transformer, "conditioning": encode, **self.wires}
         if self.references:
+            first = self.references[0]
             images: dict[str, str | list[str]] = {"images": [graph.wire(one, "pixels") for one in self.references]}
-            load = graph.add("load_reference_images", "LoadReferenceImages", {}, images)
-            vae = graph.wire(self.references[0], "vae")
-            wires["references"] = graph.add(
-                "encode_references", "EncodeReferences", {}, {"vae": vae, "references": load}
-            )
-        denoise = graph.add("denoise", "Denoise", self.settings, wires)
+            load = graph.add("LoadReferenceImages", {}, images)
+            encoded = {"vae": graph.wire(first, "vae"), "references": load}
+            wires["references"] = graph.add("EncodeReferences", {}, encoded, first)
+        denoise = graph.add("Denoise", self.settings, wires, self.sampler)
         graph.replace_wires({f"{self.sampler}.{output}": denoise for output in ("output", "denoised_output")})
 
 
@@ -70,35 +71,47 @@ def drawing_of(graph: NativeGraph, sampler: str) -> NativeDrawing:
     guider = source_of(graph.wire(sampler, "guider"))
     if graph.nodes[guider].type not in ("ComfyBasicGuider", "ComfyCFGGuider"):
         raise Stays("it is led by no guider that is known")
-    is_led = graph.nodes[guider].type == "ComfyCFGGuider"
     transformer, source, is_cached = _model(graph, graph.wire(guider, "model"))
-    positive = _prompted(graph, graph.wire(guider, "positive" if is_led else "conditioning"))
+    positive = _prompted(graph, graph.wire(guider, "positive") or graph.wire(guider, "conditioning"))
     if not positive.encode:
         raise Stays("its prompt is zeros")
-    settings: dict[str, Any] = {}
-    prompt, prompt_wires = _text(graph, positive.encode, "prompt")
-    cfg = graph.value(guider, "cfg") if is_led else 1.0
-    family, is_distilled = _kind(source)
-    if cfg == 1:
-        guidance = positive.guidance if family == "dev" else None if is_distilled else 1.0
-    else:
-        negative = _negative(graph, graph.wire(guider, "negative"), positive)
-        if family == "dev" or is_distilled or not isinstance(cfg, (int, float)) or cfg < 1:
-            raise Stays("Denoise leads no such model away from a negative prompt")
-        guidance = cfg
-        text, wires = _text(graph, negative.encode, "negative_prompt")
-        prompt, prompt_wires = prompt | {k: v for k, v in text.items() if v}, prompt_wires | wires
     encoder = _own_encoder(graph, positive.encode, source)
-    if encoder and cfg != 1:
+    prompt, prompt_wires = _text(graph, positive.encode, "prompt")
+    guidance, negative, negative_wires = _led(graph, guider, source, positive)
+    if encoder and (negative or negative_wires):
         raise Stays("its text encoder is a file of its own, which says nothing of negative prompts")
-    if guidance is not None:
-        settings["guidance"] = guidance
-    if is_cached and positive.references:
-        settings["reference_cache"] = True
-    more, wires = _schedule(graph, sampler, positive)
+    schedule, wires = _schedule(graph, sampler, positive)
+    cache = {"reference_cache": True} if is_cached and positive.references else {}
     return NativeDrawing(
-        sampler, transformer, source, settings | more, wires, prompt, prompt_wires, encoder, positive.references
+        sampler=sampler,
+        transformer=transformer,
+        source=source,
+        settings=guidance | cache | schedule,
+        wires=wires,
+        encode=positive.encode,
+        prompt=prompt | {name: text for name, text in negative.items() if text},
+        prompt_wires=prompt_wires | negative_wires,
+        text_encoder=encoder,
+        references=positive.references,
     )
+
+
+def _led(
+    graph: NativeGraph, guider: str, source: str, positive: Prompted
+) -> tuple[dict[str, Any], dict[str, Any], dict[str, str]]:
+    """The guidance as a setting of Denoise, and the negative prompt as a setting of TextEncode or a wire to it.
+
+    Raises Stays where Denoise leads otherwise.
+    """
+    family, is_distilled = _kind(source)
+    cfg = graph.value(guider, "cfg") if graph.nodes[guider].type == "ComfyCFGGuider" else 1.0
+    if cfg == 1:
+        guidance = positive.guidance if family == "dev" else 1.0
+        return ({} if family == "klein" and is_distilled else {"guidance": guidance}), {}, {}
+    negative = _negative(graph, graph.wire(guider, "negative"), positive)
+    if family == "dev" or is_distilled or not isinstance(cfg, (int, float)) or cfg < 1:
+        raise Stays("Denoise leads no such model away from a negative prompt")
+    return {"guidance": cfg}, *_text(graph, negative.encode, "negative_prompt")
 
 
 def _model(graph: NativeGraph, wire: str) -> tuple[str, str, bool]:

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from limner.comfy.import_parameters import VALUES
 from limner.engine.document import NodeDocument
+from limner.engine.node import snake_case
 from limner.nodes import NODES
 
 _DEFAULTS: Final = {node.__name__: {name: field.default for name, field in node.model_fields.items()} for node in NODES}
@@ -55,10 +56,19 @@ class NativeGraph:
             update={"type": type_name, "settings": dict(settings), "wires": dict(wires or {})}
         )
 
-    def add(self, name: str, type_name: str, settings: Mapping[str, Any], wires: Mapping[str, str | list[str]]) -> str:
-        """Add a node, and give its id: the name, or one with a number."""
+    def add(
+        self,
+        type_name: str,
+        settings: Mapping[str, Any],
+        wires: Mapping[str, str | list[str]],
+        instead_of: str | None = None,
+    ) -> str:
+        """Add a node that computes where another did, and give its id: its name, or that with a number."""
+        name = snake_case(type_name)
         names = (name if number == 1 else f"{name}_{number}" for number in count(1))
         node_id = next(one for one in names if one not in self.nodes)
+        if instead_of is not None:
+            self.nodes[node_id] = self.nodes[instead_of]
         self.put(node_id, type_name, settings, wires)
         return node_id
 
@@ -67,7 +77,7 @@ class NativeGraph:
         for node_id in self.of_type("LoadModel"):
             if self.nodes[node_id].settings.get("source") == source:
                 return node_id
-        return self.add("model", "LoadModel", {"source": source}, {})
+        return self.add("LoadModel", {"source": source}, {})
 
     def replace_wires(self, instead: Mapping[str, str]) -> None:
         """Have all wires begin elsewhere."""
@@ -83,22 +93,21 @@ class NativeGraph:
         """What all wires say."""
         return {one for node in self.nodes.values() for one in _each(node)}
 
-    def needed(self) -> dict[str, NodeDocument]:
-        """The nodes that lead to one of ours that nothing is wired to, such as SaveImage; models first."""
-        taken = {source_of(wire) for wire in self.all_wires()}
-        waiting = [node_id for node_id, node in self.nodes.items() if node_id not in taken and _is_goal(node)]
+    def goals(self) -> set[str]:
+        """The nodes that nothing is wired to, such as SaveImage; thin ones that lost their wires only lie about."""
+        sinks = self.nodes.keys() - {source_of(wire) for wire in self.all_wires()}
+        return {node_id for node_id in sinks if not self.nodes[node_id].type.startswith("Comfy")} or sinks
+
+    def leading_to(self, goals: set[str]) -> dict[str, NodeDocument]:
+        """The nodes that others need in the end, models first."""
         found: set[str] = set()
+        waiting = list(goals)
         while waiting:
-            node_id = waiting.pop()
-            if node_id not in found:
+            if (node_id := waiting.pop()) not in found:
                 found.add(node_id)
                 waiting += [source_of(wire) for wire in _each(self.nodes[node_id])]
         first = self.of_type("LoadModel")
-        return {name: self.nodes[name] for name in (*first, *self.nodes) if name in found}
-
-
-def _is_goal(node: NodeDocument) -> bool:
-    return node.type.startswith(("Save", "Preview"))
+        return {name: self.nodes[name] for name in dict.fromkeys([*first, *self.nodes]) if name in found}
 
 
 def _each(node: NodeDocument) -> Iterator[str]:

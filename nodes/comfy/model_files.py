@@ -122,11 +122,14 @@ _BASES: Final[Mapping[Kind, tuple[str, ...]]] = {
 def names(kind: Kind) -> list[str]:
     """What a workflow may name here: the files in ComfyUI's folders, those that are known, and the embedded model."""
     found = {path.relative_to(folder).as_posix() for folder in _folders(kind) for path in _files(folder, kind)}
-    return [*sorted(found | KNOWN[kind].keys(), key=str.casefold), "tiny"]
+    return [*sorted(found | KNOWN[kind].keys(), key=str.casefold), *(["tiny"] if kind in _BASES else [])]
 
 
 def find_file(kind: Kind, name: str) -> Path | None:
-    """The file of this name in ComfyUI's folders. Raises InputError for a name that leads out of them."""
+    """The file of this name in ComfyUI's folders; none for a name that leads out of them.
+
+    Raises InputError where a link leads out of the folders of a server.
+    """
     relative = PurePosixPath(name.replace("\\", "/"))
     if relative.is_absolute() or ".." in relative.parts:
         return None
@@ -170,10 +173,6 @@ def locate_lora(name: str) -> str:
     known = KNOWN["lora"].get(PurePosixPath(name.replace("\\", "/")).name)
     if known is not None and known.file is not None:
         return known.file
-    if name == "tiny":
-        folder = local_folder("tiny")
-        assert folder is not None
-        return str(folder.parent / "lora" / "moon.safetensors")
     return name
 
 

@@ -89,7 +89,7 @@ def test_native_nodes_take_the_place_of_all_of_them(limner: Any, workflow: Path)
         "TextEncode",
         "VAEDecode",
     ]
-    assert nodes["model"]["settings"] == {"source": "black-forest-labs/FLUX.2-klein-base-4B"}
+    assert nodes["load_model"]["settings"] == {"source": "black-forest-labs/FLUX.2-klein-base-4B"}
     assert nodes["denoise"]["settings"] == {"guidance": 4.0, "steps": 2, "seed": 3, "width": 64, "height": 64}
     assert answer.stderr == ""
 
