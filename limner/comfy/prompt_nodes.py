@@ -52,7 +52,7 @@ class PromptReader:
         class_type = self.nodes[name]["class_type"]
         found = self.classes.get(class_type)
         if found is None:
-            self.read[node_id] = {"type": class_type}
+            self.read[node_id] = {"type": f"?{class_type}"}  # no type of ours either, whatever it is called
             return
         node = _NodeReader(self, node_id, found)
         for key, value in self.nodes[name].get("inputs", {}).items():
@@ -193,4 +193,5 @@ def _unwrapped(value: Any) -> Any:
 
 
 def _is_same(one: Any, other: Any) -> bool:
-    return type(one) is type(other) and one == other
+    """Whether two values are the same JSON: 1 is 1.0, as JavaScript writes it, and no truth."""
+    return isinstance(one, bool) is isinstance(other, bool) and bool(one == other)

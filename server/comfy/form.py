@@ -9,6 +9,7 @@ from http import HTTPStatus
 from typing import Final
 
 from aiohttp import BodyPartReader, MultipartReader, web
+from aiohttp.http_exceptions import HttpProcessingError
 
 from limner.server.body import BODY_TIMEOUT_S
 from limner.server.comfy.said import refuse_other_sites
@@ -17,6 +18,8 @@ from limner.server.service import Service
 
 MAX_PARTS: Final = 20
 MAX_TEXT_BYTES: Final = 10_000
+_BROKEN: Final = (HttpProcessingError, ValueError, LookupError, AssertionError, RuntimeError)
+"""What the reader raises on broken forms."""
 FILE: Final = "image"
 """The part that holds the file."""
 
@@ -40,7 +43,7 @@ async def read_form(service: Service, request: web.Request) -> FileForm:
             return await _read(await request.multipart(), service.limits.upload_bytes)
     except TimeoutError:
         raise Refused(HTTPStatus.REQUEST_TIMEOUT, "the form did not arrive in time") from None
-    except (ValueError, LookupError, AssertionError, RuntimeError) as error:  # what a broken form raises in the reader
+    except _BROKEN as error:
         raise Refused(HTTPStatus.BAD_REQUEST, "the form cannot be read") from error
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import struct
 import zlib
@@ -12,6 +13,8 @@ from urllib.parse import quote
 
 import pytest
 from aiohttp import FormData
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from PIL import Image
 from served import ANNA, BERT, clients
 
@@ -268,5 +271,41 @@ def test_broken_forms_are_refused(
     async def use(api: Any) -> None:
         assert (await api.ask("POST", "/upload/image", data=body, headers=headers)).status == status
         assert not (tmp_path / "data" / "comfy").exists()
+
+    serving(use)
+
+
+ODD = st.text(st.characters(exclude_categories=["Cs"]), max_size=10) | st.sampled_from(
+    ["photo.png", "..", "uploads", "clip [input]", "a/b", "0" * 32, "\x00"]
+)
+PART = st.sampled_from(
+    [b"--b\r\n", b"--b--", b"\r\n", b"\r\n\r\n", b'Content-Disposition: form-data; name="image"', b"x"]
+)
+PARTS = PART | st.sampled_from([b'; filename="a.png"', b"Content-Length: 5", b"Content-Encoding: gzip", b"\xff", b":"])
+
+
+@pytest.mark.filterwarnings("ignore::aiohttp.BadContentDispositionHeader")
+@pytest.mark.filterwarnings("ignore::aiohttp.BadContentDispositionParam")
+def test_no_request_is_a_500(serving: Any) -> None:
+    """Whatever file is asked for, and whatever form is sent."""
+
+    async def use(api: Any) -> None:
+        loop = asyncio.get_running_loop()
+        await bring(api, picture())
+
+        async def ask(query: dict[str, str], body: bytes, path: str) -> None:
+            assert (await view(api, **query)).status < 500
+            assert (await api.ask("POST", path, data=body, headers=BOUNDARY)).status < 500
+
+        @settings(max_examples=150, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+        @given(
+            st.dictionaries(st.sampled_from(["filename", "subfolder", "type", "channel", "preview"]), ODD),
+            st.lists(PARTS, max_size=12).map(b"".join),
+            st.sampled_from(["/upload/image", "/upload/mask"]),
+        )
+        def fuzz(query: dict[str, str], body: bytes, path: str) -> None:
+            asyncio.run_coroutine_threadsafe(ask(query, body, path), loop).result(30)
+
+        await asyncio.to_thread(fuzz)
 
     serving(use)

@@ -131,6 +131,18 @@ def test_every_fault_is_said_and_nothing_is_queued(serving: Any) -> None:
     serving(use)
 
 
+@pytest.mark.parametrize("class_type", ["ComfySaveImage", "Graph", "", "Denoise\r\nX: 1"])
+def test_names_of_ours_are_no_classes(serving: Any, class_type: str) -> None:
+    """What only a graph file may say is unknown here, and that is all that is wrong with it."""
+
+    async def use(api: Any) -> None:
+        answer = await post(api, {"prompt": star(**{"1": node(class_type, graph="text_to_image")})})
+        kinds = {name: [one["type"] for one in found["errors"]] for name, found in answer.json["node_errors"].items()}
+        assert kinds == {"1": ["missing_node_type"]}
+
+    serving(use)
+
+
 @pytest.mark.parametrize(
     ("body", "kind"),
     [
