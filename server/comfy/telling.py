@@ -68,7 +68,7 @@ class Telling:
         """The node that was told to run."""
         self._begun: str | None = None
         """The node that began last."""
-        self._is_cached_told = False
+        self._has_nodes = self._is_cached_told = False
         self._clear()
 
     def _clear(self) -> None:
@@ -104,6 +104,7 @@ class Telling:
                 self.is_over, self._has_begun = False, True
                 self._first.append(say.started(self.prompt_id, self._time))
             case "nodes":
+                self._has_nodes = True
                 for node, change in body.items():
                     self._note_node(client_id(node), change)
             case "progress":
@@ -151,8 +152,8 @@ class Telling:
                 self._say(client_id(model["node"]), text)
 
     def _note_step(self, node: str, step: int, total: int) -> None:
-        """A step may come before the event that its node runs; it may also be that of an attempt that is over."""
-        if node in self._done or self.is_over:
+        """A step may come before the event that its node runs; it may also be one of an attempt that is over."""
+        if node in self._done or self.is_over or not self._has_nodes:
             return
         self._running[node] = None
         self._begun = node
@@ -202,7 +203,7 @@ class Telling:
 
     def _about_cached(self) -> list[Message]:
         """Told once at least, since some wait for it; and before any node is."""
-        if not self._cached and (self._is_cached_told or not self._changed):
+        if not self._cached and (self._is_cached_told or not self._has_nodes):
             return []
         self._is_cached_told = True
         return [say.cached(self.prompt_id, self._cached, self._time)]
@@ -216,11 +217,11 @@ class Telling:
         found += [say.progress(self.prompt_id, node, *so_far) for node, so_far in self._steps.items()]
         if self._changed:
             found.append(say.progress_state(self.prompt_id, self._changed))
-        found += [say.executed(self.prompt_id, node, output) for node, output in self._outputs.items()]
         self._gave.update(self._outputs)
         if self._reader.has_flags:  # editors count the nodes that are done; scripts would take this for a result
             ended = (node for node, change in self._changed.items() if change[0] == "finished")
             found += say.gave_nothing(self.prompt_id, (node for node in ended if node not in self._gave))
+        found += [say.executed(self.prompt_id, node, output) for node, output in self._outputs.items()]
         return found
 
 
