@@ -105,7 +105,8 @@ def test_ids_are_the_clients_own() -> None:
 
 def test_a_step_may_come_before_its_node() -> None:
     """Steps are faster than events: the node is told to run with its first step, unless what is cached is unknown
-    yet; a late one of a done node is none."""
+    yet; a late one of a done node is none.
+    """
     one = telling()
     one.tell([event("started")])
     assert one.tell([step("b", 1, 2)]) == []
