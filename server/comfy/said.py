@@ -13,6 +13,8 @@ from limner.server.service import Service
 
 ANYTHING: Final = "*/*"
 """What such a route takes."""
+MAX_TEXTS: Final = 1000
+"""Entries of a list."""
 
 
 async def read_said(service: Service, request: web.Request) -> dict[str, Any]:
@@ -50,4 +52,6 @@ def texts_in(said: dict[str, Any], name: str) -> list[str]:
     found = said.get(name, [])
     if not isinstance(found, list) or not all(isinstance(one, str) for one in found):
         raise Refused(HTTPStatus.BAD_REQUEST, f"{name} is a list of texts")
+    if len(found) > MAX_TEXTS:
+        raise Refused(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"{name} has at most {MAX_TEXTS} entries")
     return found

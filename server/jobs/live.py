@@ -22,6 +22,8 @@ STEP_S: Final = 0.1
 """At most so often a step of a node is told."""
 PREVIEW_S: Final = 0.25
 """At most so often a preview is made, and at most a tenth of the time."""
+PREVIEW_SIDE: Final = 256
+"""Smaller ones are made larger, by a whole number: editors show them as they are."""
 _HEAD: Final = struct.Struct(">II")
 _MAX_BYTES: Final = 32 << 20
 
@@ -112,9 +114,11 @@ def read_frames(stream: BinaryIO) -> Iterator[Frame]:
 
 
 def _as_jpeg(preview: Any) -> bytes:
-    """The first picture of a preview."""
+    """The first picture of a preview, large enough to be seen: it has a pixel for each of the latent's."""
     import PIL.Image
 
-    buffer = io.BytesIO()
-    PIL.Image.fromarray(preview.pixels[0]).save(buffer, "JPEG", quality=85)
+    picture, buffer = PIL.Image.fromarray(preview.pixels[0]), io.BytesIO()
+    if (factor := PREVIEW_SIDE // max(picture.size)) > 1:
+        picture = picture.resize((picture.width * factor, picture.height * factor), PIL.Image.Resampling.BICUBIC)
+    picture.save(buffer, "JPEG", quality=85)
     return buffer.getvalue()

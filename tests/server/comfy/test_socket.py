@@ -7,7 +7,8 @@ import json
 from contextlib import asynccontextmanager
 from typing import Any
 
-from aiohttp import ClientSession
+import pytest
+from aiohttp import ClientSession, WSServerHandshakeError
 from queued import accept, record
 from served import ANNA, BERT, clients
 
@@ -85,6 +86,28 @@ def test_flags_are_answered(serving: Any) -> None:
         assert answer.status == 426
 
     serving(use)
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({}, 401),
+        ({"Authorization": "Bearer wrong"}, 401),
+        ({"Authorization": f"Bearer {ANNA}", "Origin": "http://evil.example"}, 403),
+        ({"Authorization": f"Bearer {ANNA}", "Origin": "null"}, 403),
+    ],
+)
+@pytest.mark.parametrize("path", ["/ws", "/api/ws"])
+def test_strangers_get_no_socket(serving: Any, headers: dict[str, str], status: int, path: str) -> None:
+    """Without a token, or for a page of others, nothing is told: not even how long the queue is."""
+
+    async def use(api: Any) -> None:
+        with pytest.raises(WSServerHandshakeError) as refused:
+            async with connected(api, path=path, headers=headers):
+                pass
+        assert refused.value.status == status
+
+    serving(use, clients=clients())
 
 
 def test_who_comes_back_is_told_what_it_missed(serving: Any) -> None:

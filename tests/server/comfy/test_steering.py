@@ -73,6 +73,7 @@ def test_what_pythons_urllib_sends_is_taken(serving: Any) -> None:
         assert state(api, job)[1] == "cancel"
         assert (await api.ask("POST", "/queue", [1])).status == 400
         assert (await api.ask("POST", "/queue", {"delete": "p"})).status == 400
+        assert (await api.ask("POST", "/queue", {"delete": ["p"] * 1001})).status == 413
 
     serving(use)
 

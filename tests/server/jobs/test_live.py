@@ -10,6 +10,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
+import PIL.Image
 import pytest
 
 from limner.engine import events as ev
@@ -26,7 +27,7 @@ def test_steps_and_previews_go_through_the_pipe() -> None:
 
     def preview() -> Any:
         made.append(1)
-        return SimpleNamespace(pixels=np.zeros((1, 8, 8, 3), np.uint8))
+        return SimpleNamespace(pixels=np.zeros((1, 8, 12, 3), np.uint8))
 
     with os.fdopen(reading, "rb") as stream, writer, pipe.telling("j", events):
         frames = read_frames(stream)
@@ -41,7 +42,7 @@ def test_steps_and_previews_go_through_the_pipe() -> None:
         assert next(frames) == ({"kind": "step", **step}, b"")
         said, picture = next(frames)
         assert said == {"kind": "preview", "media_type": "image/jpeg", **step}
-        assert picture.startswith(b"\xff\xd8")
+        assert PIL.Image.open(io.BytesIO(picture)).size == (252, 168)
         assert len(made) == 1
 
 
