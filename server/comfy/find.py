@@ -7,12 +7,12 @@ from uuid import UUID
 from limner.server.clients import Client
 from limner.server.comfy.kept import MAX_LABEL, PROMPT_ID
 from limner.server.jobs.job import Job
-from limner.server.jobs.search import Wanted
+from limner.server.jobs.search import HIDDEN, Wanted
 from limner.server.jobs.store import JobStore
 
 
 def find_job(store: JobStore, client: Client, prompt_id: str) -> Job | None:
-    """The job that a client knows by this id, the latest of several; None where it sees none. Blocks.
+    """The job that a client knows by this id, the latest of several; None where it sees none, or hid it. Blocks.
 
     Raises StoreError.
     """
@@ -23,4 +23,5 @@ def find_job(store: JobStore, client: Client, prompt_id: str) -> Job | None:
         job_id = UUID(prompt_id).hex
     except ValueError:
         return None
-    return next((job for job in store.history.some([job_id]) if client.sees in (None, job.client)), None)
+    found = [job for job in store.history.some([job_id]) if client.sees in (None, job.client)]
+    return found[0] if found and HIDDEN not in store.search.labels([job_id])[job_id] else None

@@ -112,7 +112,8 @@ def test_what_is_taken_off_the_history_is_kept(serving: Any) -> None:
         await api.ask("POST", "/history", {"delete": ["a", "unknown"]})
         assert list((await api.ask("GET", "/history")).json) == ["b", "c"]
         await api.ask("POST", "/api/history", {"clear": True})
-        assert (await api.ask("GET", "/history")).json == {}
+        for path in ("/history", "/history/c", f"/history/{prompt_id(job.id, {})}"):
+            assert (await api.ask("GET", path)).json == {}
         assert (await api.ask("GET", "/jobs")).json["pagination"]["total"] == 0
         assert (await api.ask("GET", f"/v1/jobs/{job.id}")).json["state"] == "completed"
         assert (await api.ask("GET", f"/v1/artifacts/{digest}")).body == b"a picture"
