@@ -32,6 +32,8 @@ def picture_page(path: Path, picture: Picture) -> RenderableType:
     if picture.foreign is None:
         return Group(head, Text("says nothing of how it was made", style="yellow"))
     rows = [("made by", f"{picture.foreign.maker}: {picture.foreign.summary}"), *picture.foreign.details]
+    if picture.foreign.maker == "ComfyUI" and picture.format == "PNG":
+        rows.append(("import", f"limner import {path}"))
     return Group(head, _facts(rows))
 
 

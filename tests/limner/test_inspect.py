@@ -84,14 +84,25 @@ def test_every_picture_of_a_folder_is_told(limner: Any) -> None:
     assert "no picture" in rows[3]["error"]
 
 
-@pytest.mark.parametrize("command", [("run",), ("replay",), ("validate",), ("new", "x", "--here", "--from")])
-def test_a_foreign_picture_is_named_wherever_a_graph_is_asked_for(limner: Any, command: tuple[str, ...]) -> None:
+def test_a_foreign_picture_that_is_to_be_replayed_is_named(limner: Any) -> None:
     """Instead of a complaint about its bytes."""
     foreign()
-    answer = limner(*command, "comfy.png")
+    answer = limner("replay", "comfy.png")
     assert answer.code == 2
     assert "it was made by ComfyUI: a graph of 1 node" in answer.stderr
     assert "limner inspect comfy.png" in answer.stderr
+
+
+@pytest.mark.parametrize("command", [("run",), ("validate",), ("new", "x", "--here", "--from")])
+def test_a_picture_of_comfyui_is_its_workflow_wherever_a_graph_is_asked_for(
+    limner: Any, command: tuple[str, ...]
+) -> None:
+    """One without an output is said to have none, and one that can be mapped is a graph."""
+    foreign()
+    answer = limner(*command, "comfy.png")
+    assert answer.code == 2
+    assert "no node of the prompt gives anything" in answer.stderr
+    assert "limner import comfy.png" in limner("inspect", "comfy.png").stdout
 
 
 def test_what_is_no_picture_is_said(limner: Any) -> None:
