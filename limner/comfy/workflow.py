@@ -71,7 +71,7 @@ class Workflow:
 
 def is_workflow(raw: Any) -> bool:
     """Whether parsed JSON is a workflow of the editor's, and no graph of ours: ours has nodes by their ids."""
-    return isinstance(raw, dict) and isinstance(raw.get("nodes"), list)
+    return isinstance(raw, dict) and isinstance(raw.get("nodes"), list) and "limner" not in raw
 
 
 def read_workflow(raw: Mapping[str, Any]) -> Workflow:
