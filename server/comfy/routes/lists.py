@@ -34,7 +34,7 @@ class HistoryQuery(BaseModel):
     """Which part of the history. Its first job is the oldest; without an offset the latest are meant."""
 
     max_items: int | None = Field(default=None, ge=0)
-    offset: int = -1
+    offset: int = Field(default=-1, lt=2**31)
 
 
 class JobsQuery(BaseModel):

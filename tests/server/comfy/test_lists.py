@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from queued import PROMPT, accept
 from served import ANNA, BERT, clients
 
@@ -192,3 +193,29 @@ def test_nobody_sees_anothers_jobs(serving: Any) -> None:
         assert list((await api.ask("GET", "/history")).json) == ["same"]
 
     serving(use, clients=clients())
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/history/%00",
+        "/history/%ED%A0%80",
+        "/jobs/%FF",
+        "/jobs?workflow_id=%00",
+        "/jobs?limit=0",
+        "/jobs?limit=99999999999999999999",
+        "/jobs?offset=2147483648",
+        "/jobs?status=%00,,x",
+        "/history?max_items=99999999999999999999",
+        "/history?offset=99999999999999999999",
+        "/history?offset=-99999999999999999999&max_items=1",
+    ],
+)
+def test_nonsense_is_answered(serving: Any, path: str) -> None:
+    """Ids and numbers that no client means give nothing, or are refused; never an error of the server's."""
+
+    async def use(api: Any) -> None:
+        await accept(api)
+        assert (await api.ask("GET", path)).status < 500
+
+    serving(use)

@@ -258,3 +258,23 @@ def test_who_reads_nothing_costs_nothing(serving: Any) -> None:
             api.finish(claim)
 
     serving(use)
+
+
+def test_who_reads_nothing_is_let_go(serving: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A socket that leaves what it is sent unread is closed, and what it held is free again."""
+    monkeypatch.setattr("limner.server.comfy.routes.socket.STALLED_S", 0.3)
+
+    async def use(api: Any) -> None:
+        async with ClientSession(read_bufsize=1024) as lazy, lazy.ws_connect(f"{api.url}/ws?clientId=lazy"):
+            await accept(api, "lazy")
+            claim = api.claim()
+            names = [f"node-with-quite-a-long-name-of-its-own-{number}" for number in range(500)]
+            async with asyncio.timeout(30):
+                while api.service.streams:
+                    change = {"state": "finished"}
+                    nodes = [("nodes", dict.fromkeys(names, change))] * 20
+                    await asyncio.to_thread(api.service.store.leases.record, claim, nodes)
+                    await asyncio.sleep(0.05)
+            assert not api.service.feed._followers
+
+    serving(use)

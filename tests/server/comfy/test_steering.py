@@ -127,3 +127,23 @@ def test_nobody_ends_anothers_jobs(serving: Any) -> None:
         assert (state(api, runs), state(api, waits)) == (("in_progress", "cancel"), ("cancelled", None))
 
     serving(use, clients=clients())
+
+
+NASTY = [b"null", b"[]", b"3", b"{", b"{}" * 2, b"\xff", b"[" * 9999, b'{"delete": {}, "job_ids": 3}']
+NASTY += [b'{"delete": [null]}', b'{"clear": "yes", "prompt_id": {}, "unload_models": []}']
+NASTY += [b'{"delete": ["\\u0000"], "job_ids": ["\\ud800"]}']
+
+
+@pytest.mark.parametrize("body", NASTY)
+@pytest.mark.parametrize("path", ["/queue", "/history", "/interrupt", "/free", "/jobs/cancel", "/api/jobs/%00/cancel"])
+def test_nonsense_changes_nothing(serving: Any, path: str, body: bytes) -> None:
+    """Whatever is sent, it is refused or means nothing: never an error of the server's, never the end of a job."""
+
+    async def use(api: Any) -> None:
+        job = await accept(api)
+        answer = await api.ask("POST", path, data=body, headers={"Content-Type": "application/json"})
+        assert answer.status < 500
+        assert state(api, job) == ("pending", None)
+        assert api.crew.freed == 0
+
+    serving(use)
