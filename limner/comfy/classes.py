@@ -45,6 +45,12 @@ class ComfyClass:
         schemas: Mapping[str, Any] = self.node_type.settings_schema.get("properties", {})
         return frozenset(name for name, schema in schemas.items() if schema.get("format") == "picture")
 
+    @cached_property
+    def needed_texts(self) -> frozenset[str]:
+        """The settings that must be given, and are texts which are never empty: an empty widget says nothing yet."""
+        schemas: Mapping[str, Any] = self.node_type.settings_schema.get("properties", {})
+        return frozenset(name for name, one in schemas.items() if one.get("minLength") and "default" not in one)
+
     @property
     def is_output(self) -> bool:
         """Whether a prompt is run for the sake of such a node."""

@@ -147,6 +147,8 @@ class _NodeReader:
         found = self._class
         if value is None and name in found.pictures:
             return  # the editor's choice where there is nothing to choose from
+        if value == "" and name in found.needed_texts:
+            return  # that it is missing is said better than that it is short
         value = found.settings[name].read(value)
         if name in found.defaults and _is_same(value, found.defaults[name]):
             return

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from io import BytesIO
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
 Channel = Literal["rgba", "rgb", "a"]
+_SIZE, _MARGIN = (360, 360), 20
+_GROUND, _NODE, _LINK = "#1e1e24", "#45455a", "#8ea6ff"
 _SUFFIXES: Final = {"webp": ".webp", "jpeg": ".jpg"}
 
 
@@ -37,6 +40,29 @@ def with_mask(original: bytes, mask: bytes) -> bytes:
     image, alpha = _decoded(original), _decoded(mask).getchannel("A")
     image.putalpha(alpha if alpha.size == image.size else alpha.resize(image.size))
     return _encoded(image, "png", 100)
+
+
+def drawing(workflow: Mapping[str, Any]) -> bytes:
+    """A workflow as the editor would show it from afar, as WebP: its nodes and its links."""
+    from PIL import Image, ImageDraw
+
+    boxes = {node["id"]: (*node["pos"], *node["size"]) for node in workflow["nodes"]}
+    left, top = (min((box[side] for box in boxes.values()), default=0) for side in (0, 1))
+    right, bottom = (max((box[side] + box[side + 2] for box in boxes.values()), default=1) for side in (0, 1))
+    scale = min((_SIZE[0] - 2 * _MARGIN) / (right - left), (_SIZE[1] - 2 * _MARGIN) / (bottom - top))
+    x0, y0 = (_SIZE[0] - (right - left) * scale) / 2, (_SIZE[1] - (bottom - top) * scale) / 2
+    image = Image.new("RGB", _SIZE, _GROUND)
+    draw = ImageDraw.Draw(image)
+
+    def at(x: float, y: float) -> tuple[float, float]:
+        return x0 + (x - left) * scale, y0 + (y - top) * scale
+
+    for _, source, _, target, *_ in workflow["links"]:
+        (x, y, width, height), (to_x, to_y, _, to_height) = boxes[source], boxes[target]
+        draw.line([at(x + width, y + height / 2), at(to_x, to_y + to_height / 2)], fill=_LINK, width=3)
+    for x, y, width, height in boxes.values():
+        draw.rounded_rectangle([at(x, y), at(x + width, y + height)], radius=5, fill=_NODE, outline=_LINK)
+    return _encoded(image, "webp", 90)
 
 
 def _decoded(content: bytes) -> Image:

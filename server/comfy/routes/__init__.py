@@ -11,6 +11,7 @@ from limner.server.comfy.routes import (
     prompts,
     socket,
     steering,
+    templates,
 )
 from limner.server.route import Route
 
@@ -23,6 +24,7 @@ ROUTES: tuple[Route, ...] = (
     *machine.routes,
     *models.routes,
     *editor.routes,
+    *templates.routes,
     *client_files.routes,
     *pictures.routes,
 )

@@ -62,6 +62,7 @@ def denoise(**inputs: Any) -> dict[str, Any]:
         ("3:1", denoise(conditioning=["1", 0]), "return_type_mismatch", "conditioning", {"received_type": "CLIP"}),
         ("3:1", denoise(conditioning=["1", 9]), "bad_linked_input", "conditioning", {"linked_node": ["1", 9]}),
         ("3:1", denoise(conditioning=None), "required_input_missing", "conditioning", {}),
+        ("5", node("SaveModel", transformer=["1", 1], path=""), "required_input_missing", "path", {}),
         ("3:1", denoise(device="gpu"), "custom_validation_failed", "device", {"received_value": "gpu"}),
         ("3:1", denoise(offload="some"), "custom_validation_failed", "offload", {"received_value": "some"}),
         ("3:1", denoise(scheduler="x"), "unknown_input", "scheduler", {"received_value": "x"}),
