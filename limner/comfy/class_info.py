@@ -61,11 +61,10 @@ def _output_name(port: Port, found: ComfyClass, classes: Classes) -> str:
     return "output" if name == ANY else name
 
 
-def input_config(name: str, found: ComfyClass, classes: Classes, here: Here) -> list[Any] | None:
-    """One input as ``/object_info`` tells of it; None for one that the class has not."""
-    port = found.growing(name)
+def inputs_of(found: ComfyClass, classes: Classes, here: Here) -> dict[str, list[Any]]:
+    """All inputs of a class as ``/object_info`` tells of them."""
     required, optional = _inputs(found, classes, here)
-    return (required | optional).get(port.name if port is not None else name)
+    return required | optional
 
 
 def _inputs(found: ComfyClass, classes: Classes, here: Here) -> tuple[dict[str, list[Any]], dict[str, list[Any]]]:

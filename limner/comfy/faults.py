@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
-from limner.comfy.class_info import Here, input_config
+from limner.comfy.class_info import Here, inputs_of
 from limner.comfy.classes import Classes, ComfyClass, socket
 from limner.comfy.names import client_id
 from limner.comfy.prompt import NO_OUTPUTS, UNKNOWN_TYPE
@@ -43,7 +43,9 @@ _OUR_ID: Final = re.compile(r"[\w-]*-x[0-9a-f]*-[\w-]*")
 _WORD: Final = re.compile(r"(?<![\w.:-])[A-Z]\w+(?![\w.:-])")
 MAX_FAULTS: Final = 1000
 MAX_TRACED: Final = 100
-"""Nodes whose dependent outputs are looked for."""
+"""Nodes whose dependent outputs are looked for, and how many of each are told."""
+MAX_SHOWN: Final = 1000
+"""Characters of a value that is told again."""
 
 
 def refusal(
@@ -53,6 +55,7 @@ def refusal(
     first = list(faults)[:MAX_FAULTS]
     nodes = prompt if isinstance(prompt, dict) else {}
     dependents = _Dependents(nodes, outputs)
+    told = _Told(nodes, classes, here)
     errors: dict[str, dict[str, Any]] = {}
     for fault in first:
         name = client_id(fault.node or "")
@@ -62,7 +65,7 @@ def refusal(
         if name not in errors:
             known = {"dependent_outputs": dependents.of(name), "class_type": node.get("class_type")}
             errors[name] = {"errors": [], **known}
-        errors[name]["errors"].append(_error(fault, node, nodes, classes, here))
+        errors[name]["errors"].append(told.error(fault, node))
     return {"error": _summary(first, nodes, classes), "node_errors": errors}
 
 
@@ -101,27 +104,44 @@ def _said(fault: Fault, classes: Classes) -> str:
     return _OUR_ID.sub(lambda found: client_id(found[0]), text) if "-x" in text else text
 
 
-def _error(
-    fault: Fault, node: Mapping[str, Any], nodes: Mapping[str, Any], classes: Classes, here: Here
-) -> dict[str, Any]:
-    kind, message = TYPES.get(fault.kind, _WRONG if fault.kind.endswith("_type") else _OTHER)
-    extra: dict[str, Any] = {}
-    found = classes.get(str(node.get("class_type")))
-    if found is not None and (name := _input_of(fault, node, found)) is not None:
-        extra = {"input_name": name, "input_config": input_config(name, found, classes, here)}
-        given = (node.get("inputs") or {}).get(name)
-        if is_link(given):
-            extra |= {"linked_node": given, "received_type": _given_type(given, nodes, classes)}
-        elif given is not None:
-            extra["received_value"] = given
-    return {"type": kind, "message": message, "details": _said(fault, classes), "extra_info": extra}
+class _Told:
+    """Says faults with what the client sent, and what was said of the input to it: both in bounded words."""
+
+    def __init__(self, nodes: Mapping[str, Any], classes: Classes, here: Here) -> None:
+        self._nodes = nodes
+        self._classes = classes
+        self._here = here
+        self._inputs: dict[str, dict[str, list[Any]]] = {}
+
+    def error(self, fault: Fault, node: Mapping[str, Any]) -> dict[str, Any]:
+        """One fault of a node."""
+        kind, message = TYPES.get(fault.kind, _WRONG if fault.kind.endswith("_type") else _OTHER)
+        extra: dict[str, Any] = {}
+        found = self._classes.get(str(node.get("class_type")))
+        if found is not None and (name := _input_of(fault, node, found)) is not None:
+            extra = {"input_name": name, "input_config": self._config(name, found)}
+            given = (node.get("inputs") or {}).get(name)
+            if is_link(given):
+                extra |= {"linked_node": given, "received_type": self._given_type(given)}
+            elif given is not None and _is_short(given):
+                extra["received_value"] = given
+        return {"type": kind, "message": message, "details": _said(fault, self._classes), "extra_info": extra}
+
+    def _config(self, name: str, found: ComfyClass) -> list[Any] | None:
+        if found.name not in self._inputs:
+            self._inputs[found.name] = inputs_of(found, self._classes, self._here)
+        port = found.growing(name)
+        return self._inputs[found.name].get(port.name if port is not None else name)
+
+    def _given_type(self, link: Any) -> str | None:
+        """The type of the output that a link leads to."""
+        found = self._classes.get(str(_part(self._nodes.get(link[0]), "class_type")))
+        ports = () if found is None else found.node_type.outputs
+        return self._classes.wires.of_output(ports[int(link[1])]) if link[1] in range(len(ports)) else None
 
 
-def _given_type(link: Any, nodes: Mapping[str, Any], classes: Classes) -> str | None:
-    """The type of the output that a link leads to."""
-    found = classes.get(str(_part(nodes.get(link[0]), "class_type")))
-    ports = () if found is None else found.node_type.outputs
-    return classes.wires.of_output(ports[int(link[1])]) if link[1] in range(len(ports)) else None
+def _is_short(value: Any) -> bool:
+    return isinstance(value, (bool, int, float)) or (isinstance(value, str) and len(value) <= MAX_SHOWN)
 
 
 def _input_of(fault: Fault, node: Mapping[str, Any], found: ComfyClass) -> str | None:
@@ -165,4 +185,4 @@ class _Dependents:
             if one not in reached:
                 reached.add(one)
                 waiting += self._followers.get(one, [])
-        return [output for output in self._outputs if output in reached]
+        return [output for output in self._outputs if output in reached][:MAX_TRACED]

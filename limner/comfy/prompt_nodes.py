@@ -68,7 +68,7 @@ class PromptReader:
         """How a graph file writes a link; None, and a fault, where it leads nowhere."""
         name, index = link
         if name not in self.nodes:
-            self.faults.append(Fault(f"{path[-1]}: there is no node {name!r}", path, None, BAD_LINK))
+            self.faults.append(Fault(f"{path[-1]}: there is no node {name[:200]!r}", path, None, BAD_LINK))
             return None
         try:
             source = self._id(name)

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 import pytest
 
-from limner.comfy.class_info import Here, class_info, input_config
+from limner.comfy.class_info import Here, class_info
 from limner.comfy.classes import Classes
 from limner.engine.context import Context
 from limner.engine.node import Node
@@ -134,11 +134,3 @@ def test_choices_are_those_of_the_moment() -> None:
     assert info("Choosing", classes)["input"]["required"]["style"][0] == ["plain"]
     Choosing.files.append("new")
     assert info("Choosing", classes)["input"]["required"]["style"][0] == ["plain", "new"]
-
-
-def test_one_input_is_told_of_alone() -> None:
-    """Also one of the sockets that grow; nothing of one that is not there."""
-    found = CLASSES["LoadReferenceImages"]
-    whole = info("LoadReferenceImages")["input"]["optional"]["images"]
-    assert input_config("images.image3", found, CLASSES, HERE) == whole
-    assert input_config("nothing", found, CLASSES, HERE) is None

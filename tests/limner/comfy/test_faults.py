@@ -131,6 +131,17 @@ def test_a_prompt_for_nothing_is_refused(prompt: Any) -> None:
     assert refused(prompt)["error"]["type"] == "prompt_no_outputs"
 
 
+def test_a_long_value_is_not_told_again() -> None:
+    """However many faults are in it, the answer stays short."""
+    labels = [1] * 5000 + ["x" * 5000]
+    answer = refused(
+        {"1": node("Compare", labels=labels, **{"images.image0": ["1", 0]}), "2": node("PreviewImage", images=["1", 0])}
+    )
+    assert len(answer["node_errors"]["1"]["errors"]) > 500
+    assert len(json.dumps(answer)) < 1_000_000
+    assert len(json.dumps(refused(prompt_with(**{"3:1": denoise(steps="x" * 5000)})))) < 5000
+
+
 def test_very_many_faults_are_told_in_bounded_words() -> None:
     """The first are told; which outputs need a node is looked for of fewer still."""
     prompt = {str(number): node("PreviewImage") for number in range(MAX_FAULTS + 500)}
