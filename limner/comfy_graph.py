@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -34,14 +34,15 @@ def find_imported(name: str, registry: Registry) -> Imported | None:
     return import_graph(raw, registry, name=_name_of(name), pictures=picture_finder(_picture_folders(Path(name))))
 
 
-def use_comfy_models(folders: Iterable[Path] | None) -> list[Path]:
-    """Have model files looked for in these folders, in this process and those that it starts; gives them absolute.
+def use_comfy_models(folders: Sequence[Path] | None) -> list[Path]:
+    """Have model files looked for in these folders, in this process and those that it starts, and give them, absolute:
+    where none are named, those of the environment.
 
     Raises InputError for one that is not there or has none of ComfyUI's folders.
     """
-    chosen = [folder.expanduser().absolute() for folder in folders or ()]
+    chosen = [folder.expanduser().absolute() for folder in folders or _roots()]
     known = [name for names in FOLDERS.values() for name in names]
-    for given, folder in zip(folders or (), chosen, strict=True):
+    for given, folder in zip(folders or (), chosen, strict=False):
         if not any((folder / below / name).is_dir() for below in ("models", ".") for name in known):
             raise InputError(
                 f"--comfy-models {given}: there is no folder of ComfyUI's, or none with models",
@@ -52,6 +53,10 @@ def use_comfy_models(folders: Iterable[Path] | None) -> list[Path]:
     return chosen
 
 
+def _roots() -> list[Path]:
+    return [Path(root) for root in os.environ.get(MODELS_ENV, "").split(os.pathsep) if root]
+
+
 def _name_of(name: str) -> str:
     return re.sub(r"[\x00-\x1f\x7f-\x9f]", "", Path(name).stem)[:200] or "imported"
 
@@ -60,5 +65,5 @@ def _picture_folders(workflow: Path) -> Iterator[Path]:
     """Where the pictures may be that a workflow names: beside it, and where ComfyUI keeps them."""
     yield workflow.parent
     yield workflow.parent / "input"
-    for root in filter(None, os.environ.get(MODELS_ENV, "").split(os.pathsep)):
-        yield from (Path(root) / "input", Path(root).parent / "input")
+    for root in _roots():
+        yield from (root / "input", root.parent / "input")

@@ -18,7 +18,7 @@ from limner.options import DebugOption, NodesOption, SetOption
 from limner.output_file import refuse_other_files, write_output
 from limner.request import Request, registry_with
 from limner.session import Session
-from limner.terminal import err, friendly, print_path, printable
+from limner.terminal import err, friendly, print_path, printable, printable_json
 
 
 @friendly
@@ -58,7 +58,7 @@ def import_workflow(
             err.print(printable(line, one_line=True), style="dim")
     text = document.to_json()
     if out is None:
-        print(text, end="")
+        print(printable_json(text), end="")
     else:
         write_output(out, text.encode())
         print_path(out)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
@@ -15,7 +14,7 @@ from rich.console import Group
 from limner.engine.errors import InputError
 from limner.options import DebugOption, JsonOption
 from limner.picture_graph import PICTURES
-from limner.terminal import WRONG_INPUT, friendly, report, show
+from limner.terminal import WRONG_INPUT, friendly, printable_json, report, show
 
 if TYPE_CHECKING:
     from limner.nodes.provenance import Picture
@@ -68,12 +67,7 @@ def _print_graph(images: list[Path], *, as_json: bool) -> None:
 
 def _json(value: Any) -> str:
     """As people read it, in their own script, and safe to print."""
-    text = json.dumps(value, indent=2, ensure_ascii=False)
-    return _UNSAFE.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
-
-
-_UNSAFE = re.compile("[\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
-"""What would steer a terminal or cannot be encoded, and JSON may hold as it is; it is an escape in JSON, too."""
+    return printable_json(json.dumps(value, indent=2, ensure_ascii=False))
 
 
 def _pictures(named: list[Path]) -> Iterator[Path]:

@@ -150,6 +150,12 @@ def printable(text: str, *, one_line: bool = False) -> str:
     )
 
 
+def printable_json(text: str) -> str:
+    """JSON, safe to print: what would steer a terminal or cannot be encoded becomes an escape, which says the same."""
+    return _UNSAFE_IN_JSON.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+
+
+_UNSAFE_IN_JSON = re.compile("[\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 _UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 """Control characters, those that turn the direction of writing, and halves of characters."""
 

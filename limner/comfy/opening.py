@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -38,13 +39,14 @@ def find_workflow(name: str) -> Any | None:
 
 
 def _in_picture(path: Path) -> Any | None:
-    """What ran is taken before what the editor showed: it is exact."""
+    """What ran is taken before what the editor showed: it is exact. But it may hold what JSON does not have, as NaN."""
     texts = read_texts(path).texts
     if RECORD in texts:
         return None
     for name in ("prompt", "workflow"):
-        if name in texts and is_from_comfyui(raw := read_json(texts[name])):
-            return raw
+        with suppress(GraphError):
+            if is_from_comfyui(raw := read_json(texts.get(name, ""))):
+                return raw
     return None
 
 

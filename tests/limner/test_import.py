@@ -105,13 +105,15 @@ def test_what_stays_is_said_with_its_reason(limner: Any, tmp_path: Path) -> None
 
 
 def test_pictures_of_comfyui_are_workflows(limner: Any, tmp_path: Path) -> None:
-    """What ran is inside, and what ran counts before what the editor showed."""
-    texts = PIL.PngImagePlugin.PngInfo()
-    texts.add_text("prompt", json.dumps(PROMPT))
-    texts.add_text("workflow", json.dumps({"nodes": [], "links": []}))
-    PIL.Image.new("RGB", (8, 8)).save(tmp_path / "comfy.png", pnginfo=texts)
-    assert limner("import", "comfy.png", "--native").json["name"] == "comfy"
-    assert "sampler_custom_advanced" in limner("show", "comfy.png").stdout
+    """What ran is inside, and counts before what the editor showed, unless it cannot be read."""
+    empty = json.dumps({"nodes": [], "links": []})
+    for name, ran, shown in (("ran", json.dumps(PROMPT), empty), ("shown", '{"1": NaN}', json.dumps(PROMPT))):
+        texts = PIL.PngImagePlugin.PngInfo()
+        texts.add_text("prompt", ran)
+        texts.add_text("workflow", shown)
+        PIL.Image.new("RGB", (8, 8)).save(tmp_path / f"{name}.png", pnginfo=texts)
+        assert limner("import", f"{name}.png", "--native").json["name"] == name
+        assert "sampler_custom_advanced" in limner("show", f"{name}.png").stdout
 
 
 def test_what_is_sent_to_comfyui_is_a_workflow(limner: Any, tmp_path: Path) -> None:
