@@ -52,8 +52,12 @@ class Plan:
 
     @property
     def goals(self) -> tuple[int, ...]:
-        """What the run is for: nodes that change the world, and nodes whose outputs nobody takes."""
-        return tuple(i for i, s in enumerate(self.steps) if not s.consumers or s.node.type.cls.effect)
+        """What the run is for: nodes that change the world or show something, and nodes whose outputs nobody takes."""
+        return tuple(i for i, s in enumerate(self.steps) if not s.consumers or _is_wanted(s.node.type.cls))
+
+
+def _is_wanted(node: type[Node]) -> bool:
+    return node.effect or node.shows
 
 
 def make_plan(graph: CheckedGraph, devices: DeviceTable, default: str = "auto") -> Plan:

@@ -151,10 +151,8 @@ class Results:
 
 
 def _is_shown(step: Step) -> bool:
-    """Whether a node gives pictures or texts, and no other node goes on with them."""
-    return not step.consumers and any(
-        issubclass(port.type, _SHOWN) or port.type is object for port in step.node.type.outputs
-    )
+    """Whether a node gives pictures or texts."""
+    return any(issubclass(port.type, _SHOWN) or port.type is object for port in step.node.type.outputs)
 
 
 def _stem(node: str, port: str, ports: Mapping[str, Any]) -> str:

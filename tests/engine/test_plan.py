@@ -25,6 +25,13 @@ class Heavy(Node):
         return 0
 
 
+class Show(Node):
+    shows: ClassVar[bool] = True
+
+    def run(self, ctx: Context, value: int) -> int:
+        return value
+
+
 class Write(Node):
     effect: ClassVar[bool] = True
 
@@ -32,7 +39,7 @@ class Write(Node):
         return 0
 
 
-REGISTRY = Registry([*NODES, Heavy, Write])
+REGISTRY = Registry([*NODES, Heavy, Show, Write])
 
 
 def plan(default: str = "auto", devices: DeviceTable = DEVICES, **nodes: object) -> Plan:
@@ -71,11 +78,16 @@ def test_what_is_no_device_is_a_fault(device: str) -> None:
         plan(default=device or "x", a=node("Heavy"))
 
 
-def test_goals_are_effects_and_what_nobody_takes() -> None:
+def test_goals_are_effects_what_is_shown_and_what_nobody_takes() -> None:
+    """The nodes in the middle count that write or show something; others only where nobody takes what they give."""
     made = plan(
-        s=node("Start"), w=node("Write", {"value": "s"}), a=node("Add", {"value": "w"}), b=node("Add", {"value": "a"})
+        s=node("Start"),
+        w=node("Write", {"value": "s"}),
+        a=node("Add", {"value": "w"}),
+        p=node("Show", {"value": "a"}),
+        b=node("Add", {"value": "p"}),
     )
-    assert [made.steps[goal].node.id for goal in made.goals] == ["w", "b"]
+    assert [made.steps[goal].node.id for goal in made.goals] == ["w", "p", "b"]
 
 
 @given(data=st.data(), count=st.integers(1, 30))

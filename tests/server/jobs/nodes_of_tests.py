@@ -73,6 +73,16 @@ class Draw(Node):
         return Image(np.full((1, 4, 4, 3), self.colour, np.uint8))
 
 
+class Late(Node):
+    """Takes pictures, and then long."""
+
+    def run(self, ctx: Context, images: Image) -> int:
+        for step in range(1, 1001):
+            time.sleep(0.02)
+            ctx.progress(step, 1000)
+        return len(images.pixels)
+
+
 class Say(Node):
     """A text."""
 

@@ -55,9 +55,10 @@ def test_what_nodes_give_is_there_before_the_job_ends(real: JobStore) -> None:
     nodes = {
         "draw": node("Draw"),
         "save": node("SaveImage", {"images": "draw"}, path="out/a.png"),
-        "show": node("Draw", colour=3),
+        "three": node("Draw", colour=3),
+        "show": node("PreviewImage", {"images": "three"}),
+        "late": node("Late", {"images": "show"}),
         "say": node("Say"),
-        "wait": node("Steps", count=1000, seconds=0.02),
     }
     with worker(real):
         accepted = accept(real, graph(nodes))
