@@ -8,7 +8,7 @@ from typing import Any
 
 from limner.comfy.classes import Classes
 from limner.comfy.subgraphs import Instance, Literal, Origin, instances, origin
-from limner.comfy.widgets import widget_values
+from limner.comfy.widgets import Widgets
 from limner.comfy.workflow import BYPASSED, MUTED, NOTES, PRIMITIVE, REROUTE, WorkflowNode, read_workflow
 from limner.engine.errors import Fault, GraphError
 
@@ -35,6 +35,7 @@ def flatten(raw: Mapping[str, Any], classes: Classes) -> Flat:
         used = instances(workflow)
     except GraphError as error:
         return Flat({}, faults=(*faults, *error.faults))
+    widgets = Widgets(classes)
     prompt: dict[str, Any] = {}
     positions: dict[str, tuple[float, float]] = {}
     left_out: list[str] = []
@@ -47,7 +48,7 @@ def flatten(raw: Mapping[str, Any], classes: Classes) -> Flat:
                 continue
             name = instance.path + node.id
             try:
-                prompt[name] = _node(node, instance, classes)
+                prompt[name] = _node(node, instance, classes, widgets)
             except GraphError as error:
                 faults += error.faults
             positions[name] = node.position
@@ -64,10 +65,10 @@ def _is_alone(node: WorkflowNode) -> bool:
     return all(one.link is None for one in node.inputs) and not node.outputs
 
 
-def _node(node: WorkflowNode, instance: Instance, classes: Classes) -> dict[str, Any]:
+def _node(node: WorkflowNode, instance: Instance, classes: Classes, widgets: Widgets) -> dict[str, Any]:
     """A node as a prompt has it. Raises GraphError where a wire goes in circles."""
     found = classes.get(node.type)
-    inputs = {} if found is None else widget_values(node, found, classes)
+    inputs = {} if found is None else widgets.values(node, found)
     inputs |= {name: value for (inner, name), value in instance.overrides.items() if inner == node.id}
     for one in node.inputs:
         if one.link is None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import count
 from typing import Any
@@ -119,10 +120,11 @@ def _places(flat: Flat, ids: Mapping[str, str]) -> dict[str, tuple[str, tuple[fl
 def _readable(nodes: Mapping[str, Any]) -> dict[str, str]:
     """For each id of a prompt, a number as a rule, one that says what the node is: ``clip_text_encode_2``."""
     taken: set[str] = set()
+    numbers: defaultdict[str, Iterator[int]] = defaultdict(lambda: count(1))
     found = {}
     for node_id, node in nodes.items():
         plain = snake_case(str(node["type"]).removeprefix("Comfy"))
-        names = (plain if number == 1 else f"{plain}_{number}" for number in count(1))
+        names = (plain if number == 1 else f"{plain}_{number}" for number in numbers[plain])
         found[node_id] = next(name for name in names if name not in taken)
         taken.add(found[node_id])
     return found

@@ -88,6 +88,7 @@ def _choose(graph: NativeGraph, reasons: dict[str, str]) -> None:
 
 def _replace_plainly(graph: NativeGraph, reasons: dict[str, str]) -> None:
     """Nodes that one of ours stands for, one for one."""
+    used, instead = graph.all_wires(), {}
     for node_id, node in list(graph.nodes.items()):
         if node.type in _PLAIN:
             graph.put(node_id, _PLAIN[node.type], node.settings, node.wires)
@@ -95,13 +96,14 @@ def _replace_plainly(graph: NativeGraph, reasons: dict[str, str]) -> None:
             wires = {"vae": graph.wire(node_id, "vae"), "latent": graph.wire(node_id, "samples")}
             graph.put(node_id, "VAEDecode", {}, wires)
         elif node.type == "ComfyLoadImage":
-            if node.wires or f"{node_id}.mask" in graph.all_wires():
+            if node.wires or f"{node_id}.mask" in used:
                 reasons[node_id] = "its mask is used, or its name comes by a wire"
                 continue
             graph.put(node_id, "LoadImage", {"file": graph.value(node_id, "image")})
-            graph.replace_wires({f"{node_id}.image": node_id})
+            instead[f"{node_id}.image"] = node_id
         elif node.type == "ComfyLoraLoaderModelOnly":
             _replace_lora(graph, node_id, node, reasons)
+    graph.replace_wires(instead)
 
 
 def _replace_lora(graph: NativeGraph, node_id: str, node: NodeDocument, reasons: dict[str, str]) -> None:

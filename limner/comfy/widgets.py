@@ -19,25 +19,34 @@ def is_control(value: object) -> bool:
     return isinstance(value, str) and value in _CONTROLS
 
 
-def widget_values(node: WorkflowNode, found: ComfyClass, classes: Classes) -> dict[str, Any]:
-    """What the widgets of a node are set to, by name. More values than widgets are the editor's own."""
-    if isinstance(node.values, Mapping):
-        return dict(node.values)
-    names = iter(_widgets(found, classes))
-    out: dict[str, Any] = {}
-    is_number = False
-    for value in node.values:
-        if is_number and is_control(value):
-            is_number = False
-            continue
-        if (name := next(names, None)) is None:
-            break
-        out[name] = value
-        is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    return out
+class Widgets:
+    """Reads widgets of nodes; the order of those of a class is found out when it is first asked for."""
 
+    def __init__(self, classes: Classes) -> None:
+        self._classes = classes
+        self._orders: dict[str, list[str]] = {}
 
-def _widgets(found: ComfyClass, classes: Classes) -> list[str]:
-    """The inputs of a class that are widgets, in the order in which the editor shows them."""
-    order = class_info(found, classes, Here())["input_order"]
-    return [name for name in (*order["required"], *order["optional"]) if name not in found.node_type.inputs]
+    def values(self, node: WorkflowNode, found: ComfyClass) -> dict[str, Any]:
+        """What the widgets of a node are set to, by name. More values than widgets are the editor's own."""
+        if isinstance(node.values, Mapping):
+            return dict(node.values)
+        names = iter(self._order(found))
+        out: dict[str, Any] = {}
+        is_number = False
+        for value in node.values:
+            if is_number and is_control(value):
+                is_number = False
+                continue
+            if (name := next(names, None)) is None:
+                break
+            out[name] = value
+            is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+        return out
+
+    def _order(self, found: ComfyClass) -> list[str]:
+        """The inputs of a class that are widgets, as the editor shows them."""
+        if found.name not in self._orders:
+            order = class_info(found, self._classes, Here())["input_order"]
+            shown = (*order["required"], *order["optional"])
+            self._orders[found.name] = [name for name in shown if name not in found.node_type.inputs]
+        return self._orders[found.name]
