@@ -15,7 +15,7 @@ from limner.engine.errors import GraphError
 from limner.server.comfy import messages as say
 from limner.server.comfy.kept import CLIENT_ID, WORKFLOW_ID, Kept, prompt_id
 from limner.server.comfy.outputs import shown, texts
-from limner.server.comfy.telling import failure_of
+from limner.server.comfy.wording import failure_of
 from limner.server.jobs.errors import UnknownJobError
 from limner.server.jobs.job import Artifact, Job
 from limner.server.jobs.results import VALUES_NAME

@@ -15,6 +15,7 @@ from typing import Any
 from limner.comfy.names import client_id
 from limner.server.comfy import messages as say
 from limner.server.comfy.outputs import shown, texts
+from limner.server.comfy.wording import about_model, failure_of
 from limner.server.feed import Told
 from limner.server.jobs.job import Artifact
 
@@ -148,7 +149,7 @@ class Telling:
         for node, so_far in body.get("nodes", {}).items():
             self._note_step(client_id(node), so_far["step"], so_far["total"])
         for model in body.get("models", ()):
-            if (text := _about_model(model)) is not None:
+            if (text := about_model(model)) is not None:
                 self._say(client_id(model["node"]), text)
 
     def _note_step(self, node: str, step: int, total: int) -> None:
@@ -223,31 +224,3 @@ class Telling:
             found += say.gave_nothing(self.prompt_id, (node for node in ended if node not in self._gave))
         found += [say.executed(self.prompt_id, node, output) for node, output in self._outputs.items()]
         return found
-
-
-def failure_of(body: Mapping[str, Any], types: Mapping[str, str]) -> say.Failure:
-    """Why a job failed: its first node that did, or what was wrong with all of it.
-
-    ``body`` is that of its last event; ``types`` has the protocol's class by the client's id of a node.
-    """
-    faults: Sequence[Mapping[str, Any]] = body.get("faults") or ()
-    node, kind = None, "Exception"
-    for fault in faults:
-        if len(path := fault["path"]) > 1 and path[0] == "nodes":
-            node, kind = client_id(str(path[1])), fault.get("error", "GraphError")
-            break
-    text = body.get("message") or "the job failed"
-    if hint := body.get("hint"):
-        text = f"{text}\n{hint}"
-    return say.Failure(node, types.get(node or "", ""), text, kind)
-
-
-def _about_model(model: Mapping[str, Any]) -> str | None:
-    match model["event"]:
-        case "model_fetching" if model["total_bytes"]:
-            return f"fetching {model['model']}: {100 * model['done_bytes'] // model['total_bytes']} %"
-        case "model_loading":
-            return f"loading {model['model']}"
-        case "model_loaded":
-            return f"loaded {model['model']} in {model['seconds']:.1f} s"
-    return None

@@ -113,7 +113,7 @@ async def list_editor_jobs(service: Service, client: Client, query: JobsQuery) -
     """Jobs in pages, without their graphs."""
     wanted = Wanted(
         client.sees,
-        [state for state in get_args(State) if state in query.status.split(",")],
+        _states(query.status),
         None if query.workflow_id is None else (WORKFLOW_ID, query.workflow_id),
         "duration" if query.sort_by == "execution_duration" else "created",
         query.sort_order == "desc",
@@ -140,6 +140,14 @@ async def get_editor_job(service: Service, client: Client, prompt_id: str) -> we
         return Entries(service.store, [job], classes).detailed()[0]
 
     return await _answer(service, read)
+
+
+def _states(text: str) -> list[State]:
+    """The states that a client lists; none is any. Raises Refused where none of them is known."""
+    found = [state for state in get_args(State) if state in text.split(",")]
+    if text and not found:
+        raise Refused(HTTPStatus.BAD_REQUEST, f"status is some of {', '.join(get_args(State))}")
+    return found
 
 
 def known_job(service: Service, client: Client, prompt_id: str) -> Job:

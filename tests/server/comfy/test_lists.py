@@ -140,6 +140,8 @@ def test_the_editors_list_is_paged_and_sorted(serving: Any) -> None:
         assert (found[0]["outputs_count"], found[0]["workflow_id"]) == (1, "flow")
         found = (await api.ask("GET", "/jobs?workflow_id=flow&sort_order=asc")).json["jobs"]
         assert [job["id"] for job in found] == ids[:1]
+        assert (await api.ask("GET", "/jobs?status=running,pending")).json["pagination"]["total"] == 3
+        assert (await api.ask("GET", "/jobs?status=running")).status == 400
         assert (await api.ask("GET", "/jobs?sort_by=size")).status == 422
 
     serving(use)
