@@ -11,10 +11,12 @@ from aiohttp import web
 from limner.nodes._remote.address import address_of
 from limner.server.clients import LOCAL, Client, Clients
 from limner.server.cookie import token_in
+from limner.server.editor.package import is_editor_file
 from limner.server.page_files import PATH as PAGE_PATH
+from limner.server.page_files import RUN_PATH
 
-OPEN_PATHS: Final = ("/healthz", "/readyz")
-"""What a load balancer asks, without a token; it learns nothing but yes or no."""
+OPEN_PATHS: Final = ("/healthz", "/readyz", "/", RUN_PATH)
+"""What a load balancer asks, without a token, which learns nothing but yes or no; and where a browser begins."""
 LOG_IN: Final = ("POST", "/v1/session")
 """Where a token is shown."""
 
@@ -33,14 +35,22 @@ class Guard:
         """Who asks. Raises the HTTP error that refuses a request."""
         self._check_host(request)
         _check_origin(request)
-        if self.clients is None or is_open(request.method, request.path):
+        if is_open(request.method, request.path):
+            return LOCAL
+        if (client := self._client(request)) is None:
+            raise web.HTTPUnauthorized(text="a bearer token is needed", headers={"WWW-Authenticate": "Bearer"})
+        return client
+
+    def knows(self, request: web.Request) -> bool:
+        """Whether a request shows a token, where one is needed."""
+        return self._client(request) is not None
+
+    def _client(self, request: web.Request) -> Client | None:
+        if self.clients is None:
             return LOCAL
         kind, _, token = request.headers.get("Authorization", "").partition(" ")
         shown = token.strip() if kind.lower() == "bearer" else token_in(request)
-        client = None if shown is None else self.clients.find(shown)
-        if client is None:
-            raise web.HTTPUnauthorized(text="a bearer token is needed", headers={"WWW-Authenticate": "Bearer"})
-        return client
+        return None if shown is None else self.clients.find(shown)
 
     def _check_host(self, request: web.Request) -> None:
         """A name of an attacker may lead to 127.0.0.1 (DNS rebinding): only the machine's own names are answered."""
@@ -50,8 +60,8 @@ class Guard:
 
 
 def is_open(method: str, path: str) -> bool:
-    """Whether no token is needed: for being alive, for the page, which holds nothing, and for logging in on it."""
-    return path in OPEN_PATHS or path == "/" or path.startswith(PAGE_PATH) or (method, path) == LOG_IN
+    """Whether no token is needed: for being alive, for page and editor, whose files hold nothing, for logging in."""
+    return path in OPEN_PATHS or path.startswith(PAGE_PATH) or (method, path) == LOG_IN or is_editor_file(path)
 
 
 def _check_origin(request: web.Request) -> None:

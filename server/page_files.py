@@ -1,4 +1,4 @@
-"""The page at ``/``: files of our own, which a browser is given with the rule that it asks nobody else."""
+"""The page at ``/run``: files of our own, which a browser is given with the rule that it asks nobody else."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from aiohttp import web
 from limner.server.problem import Refused
 
 INDEX: Final = "index.html"
+RUN_PATH: Final = "/run"
 PATH: Final = "/page/"
 _TYPES: Final = {".html": "text/html", ".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
 _HEADERS: Final = {
@@ -58,5 +59,5 @@ def add_page(app: web.Application) -> None:
             return web.Response(status=HTTPStatus.NOT_MODIFIED, headers=headers)
         return web.Response(body=file.content, content_type=file.media_type, charset="utf-8", headers=headers)
 
-    app.router.add_get("/", answer)
+    app.router.add_get(RUN_PATH, answer)
     app.router.add_get(PATH + "{name}", answer)

@@ -58,7 +58,7 @@ def look(browser: Any, url: str, name: str, scheme: str, width: int, height: int
     context = browser.new_context(**sizes, color_scheme=scheme, is_mobile=width < 500)
     context.set_default_timeout(SLOW_MS)
     page = context.new_page()
-    page.goto(url)
+    page.goto(f"{url}/run")
     page.locator("#plan-body .verdict").wait_for()
     page.get_by_label("Prompt", exact=True).fill(RUNNING)
     page.get_by_label("Seed", exact=True).fill("7")

@@ -35,6 +35,9 @@ async function begin() {
   onUnauthorized(askForToken);
   const session = await whoAmI((error) => connection(`${error.message} Trying again.`));
   connection("");
+  if (session.has_editor && new URLSearchParams(location.search).get("then") === "editor") return location.replace("/");
+  byId("to-editor").hidden = !session.has_editor;
+  byId("no-editor").hidden = session.has_editor;
   byId("log-out").hidden = !session.has_token;
   byId("log-out").addEventListener("click", guarded(logOut));
 

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from limner.server.clients import LOCAL, Client
 from limner.server.cookie import drop_token, put_token
+from limner.server.editor.package import editor_folder
 from limner.server.problem import Refused
 from limner.server.route import Routes, json_response
 from limner.server.service import Service
@@ -31,6 +32,7 @@ class SessionView(BaseModel):
     client: str
     is_admin: bool = Field(description="Whether it sees and steers the jobs of all, and the queue.")
     has_token: bool = Field(description="Whether this server asks for tokens.")
+    has_editor: bool = Field(description="Whether the node editor is installed; it is at / then.")
 
 
 @routes.add("GET", "/v1/session")
@@ -61,4 +63,9 @@ async def log_out(request: web.Request) -> web.StreamResponse:
 
 
 def _view(client: Client, service: Service) -> SessionView:
-    return SessionView(client=client.name, is_admin=client.is_admin, has_token=service.guard.clients is not None)
+    return SessionView(
+        client=client.name,
+        is_admin=client.is_admin,
+        has_token=service.guard.clients is not None,
+        has_editor=editor_folder() is not None,
+    )

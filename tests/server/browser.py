@@ -32,7 +32,14 @@ def chromium() -> Iterator[Any]:
 
 @contextmanager
 def opened(
-    browser: Any, url: str, *, width: int = 1280, height: int = 900, scheme: str = "light", expected: str = ""
+    browser: Any,
+    url: str,
+    path: str = "/run",
+    *,
+    width: int = 1280,
+    height: int = 900,
+    scheme: str = "light",
+    expected: str = "",
 ) -> Iterator[Any]:
     """The page in a window of its own.
 
@@ -48,7 +55,7 @@ def opened(
     context.on("console", lambda message: wrong.append(message.text) if message.type in ("error", "warning") else None)
     try:
         page = context.new_page()
-        page.goto(url)
+        page.goto(url + path)
         yield page
     finally:
         context.close()

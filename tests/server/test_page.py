@@ -187,7 +187,7 @@ def test_two_tabs_and_the_queue(browser: Any, idle: str) -> None:
     """What one tab does to the queue, the other shows; jobs are moved with keys, held and cancelled."""
     with opened(browser, idle) as page:
         other = page.context.new_page()
-        other.goto(idle)
+        other.goto(f"{idle}/run")
         fill(page, LONG, "the first")
         run(page)
         step_of(page)
@@ -346,7 +346,7 @@ def test_a_connection_that_is_lost_comes_back(browser: Any, tmp_path: Path) -> N
         port = url.rpartition(":")[2]
         context = browser.new_context()
         page = context.new_page()
-        page.goto(url)
+        page.goto(f"{url}/run")
         expect(page.locator("#no-results")).to_be_visible()
     expect(page.locator("#connection")).to_contain_text("Connection lost")
     with served(tmp_path, "--workers", "0", "--port", port) as (_, url):

@@ -6,6 +6,9 @@ from typing import Any
 
 from served import ANNA, clients
 
+from limner.server.editor.package import editor_folder
+
+HAS_EDITOR = editor_folder() is not None
 TOKEN = {"token": ANNA}
 
 
@@ -15,7 +18,7 @@ def test_a_cookie_counts_for_our_own_page_only(serving: Any) -> None:
     async def use(api: Any) -> None:
         assert (await api.ask("GET", "/v1/session")).status == 401
         answer = await api.ask("POST", "/v1/session", TOKEN)
-        assert answer.json == {"client": "anna", "is_admin": False, "has_token": True}
+        assert answer.json == {"client": "anna", "is_admin": False, "has_token": True, "has_editor": HAS_EDITOR}
         cookie = answer.headers["Set-Cookie"]
         assert {"HttpOnly", "SameSite=Strict", "Path=/"} <= set(cookie.split("; "))
         assert ANNA not in cookie
@@ -59,7 +62,7 @@ def test_wrong_tokens_and_cookies(serving: Any) -> None:
 def test_without_tokens_there_is_no_cookie(serving: Any) -> None:
     async def use(api: Any) -> None:
         answer = await api.ask("POST", "/v1/session", TOKEN)
-        assert answer.json == {"client": "local", "is_admin": True, "has_token": False}
+        assert answer.json == {"client": "local", "is_admin": True, "has_token": False, "has_editor": HAS_EDITOR}
         assert "Set-Cookie" not in answer.headers
 
     serving(use)
@@ -79,17 +82,17 @@ def test_the_page_needs_no_token_and_asks_nobody_else(serving: Any) -> None:
     """Its files are sent to anybody, with the rule that nothing comes from elsewhere; no other file is."""
 
     async def use(api: Any) -> None:
-        page = await api.ask("GET", "/")
+        page = await api.ask("GET", "/run")
         assert page.headers["Content-Type"] == "text/html; charset=utf-8"
         assert page.headers["Content-Security-Policy"].startswith("default-src 'self'; ")
         assert "unsafe" not in page.headers["Content-Security-Policy"]
         assert b"http" not in page.body.replace(b"http-equiv", b"")
-        same = await api.ask("GET", "/", headers={"If-None-Match": page.headers["ETag"]})
+        same = await api.ask("GET", "/run", headers={"If-None-Match": page.headers["ETag"]})
         assert (same.status, same.body) == (304, b"")
         script = await api.ask("GET", "/page/main.js")
         assert script.headers["Content-Type"] == "text/javascript; charset=utf-8"
         for path in ("/page/", "/page/nothing.js", "/page/..%2fguard.py", "/page/%2e%2e/guard.py", "/page/.hidden"):
             assert (await api.ask("GET", path)).status in (401, 404), path
-        assert (await api.ask("POST", "/", {})).status == 405
+        assert (await api.ask("POST", "/run", {})).status == 405
 
     serving(use, clients=clients())
