@@ -14,6 +14,7 @@ from limner.server.body import MAX_JSON_BYTES
 from limner.server.clients import Client
 from limner.server.comfy import routes as comfy_routes
 from limner.server.comfy.hub import HUB, Hub
+from limner.server.editor.extension_files import add_extension
 from limner.server.editor.files import add_editor
 from limner.server.page_files import add_page
 from limner.server.problem import answer_to
@@ -50,6 +51,7 @@ def make_app(service: Service) -> web.Application:
         for prefix in ("", comfy_routes.PREFIX):
             _add_route(app, service, route, prefix + route.aiohttp_path)
     add_page(app)
+    add_extension(app)
     add_editor(app, service.guard)
     app.on_response_prepare.append(_add_headers)
     app.on_shutdown.append(lambda app: _close_sockets(service))

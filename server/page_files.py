@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from hashlib import sha256
 from http import HTTPStatus
@@ -26,6 +27,9 @@ _HEADERS: Final = {
 }
 
 
+Answer = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
 @dataclass(frozen=True, slots=True)
 class PageFile:
     """A file of the page."""
@@ -36,10 +40,10 @@ class PageFile:
     """Its ``ETag``, without quotes."""
 
 
-def read_page() -> dict[str, PageFile]:
-    """All files of the page, by name."""
+def read_files(package: str, folder: str) -> dict[str, PageFile]:
+    """All files of a folder that a browser is given, by name."""
     found = {}
-    for place in (files("limner.server") / "page").iterdir():
+    for place in (files(package) / folder).iterdir():
         if (media_type := _TYPES.get(f".{place.name.rpartition('.')[2]}")) is not None:
             content = place.read_bytes()
             found[place.name] = PageFile(content, media_type, sha256(content).hexdigest()[:32])
@@ -48,10 +52,16 @@ def read_page() -> dict[str, PageFile]:
 
 def add_page(app: web.Application) -> None:
     """Answer for the page. It holds nothing that is secret, so it needs no token; what it asks for does."""
-    page = read_page()
+    answer = add_files(app, PATH, "limner.server", "page")
+    app.router.add_get(RUN_PATH, answer)
+
+
+def add_files(app: web.Application, path: str, package: str, folder: str) -> Answer:
+    """Answer for the files of a folder, below a path; what answers gives the index where no file is named."""
+    found = read_files(package, folder)
 
     async def answer(request: web.Request) -> web.StreamResponse:
-        file = page.get(request.match_info.get("name", INDEX))
+        file = found.get(request.match_info.get("name", INDEX))
         if file is None:
             raise Refused(HTTPStatus.NOT_FOUND, "there is no such file")
         headers = {**_HEADERS, "ETag": f'"{file.tag}"'}
@@ -59,5 +69,5 @@ def add_page(app: web.Application) -> None:
             return web.Response(status=HTTPStatus.NOT_MODIFIED, headers=headers)
         return web.Response(body=file.content, content_type=file.media_type, charset="utf-8", headers=headers)
 
-    app.router.add_get(RUN_PATH, answer)
-    app.router.add_get(PATH + "{name}", answer)
+    app.router.add_get(path + "{name}", answer)
+    return answer

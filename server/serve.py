@@ -25,6 +25,8 @@ from limner.server.clients import Clients
 from limner.server.comfy.adapter import Adapter
 from limner.server.crew import WorkerCrew
 from limner.server.devices import find_devices_aside
+from limner.server.editor.extension_files import MAIN
+from limner.server.editor.extension_files import PATH as EXTENSION_PATH
 from limner.server.feed import Feed
 from limner.server.guard import Guard
 from limner.server.jobs import retention
@@ -162,7 +164,7 @@ def make_service(settings: ServerSettings, guard: Guard, crew: Crew, stack: Asyn
         store=store,
         submissions=Submissions(session, settings.limits),
         uploads=uploads,
-        comfy=Adapter(session, uploads, folder),
+        comfy=Adapter(session, uploads, folder, [f"{EXTENSION_PATH}{MAIN}"]),
         guard=guard,
         feed=Feed(store.history, aside),
         crew=crew,

@@ -3,6 +3,7 @@
 from limner.server.route import Route
 from limner.server.routes import (
     artifacts,
+    editor,
     events,
     forms,
     graphs,
@@ -27,6 +28,7 @@ ROUTES: tuple[Route, ...] = (
     *models.routes,
     *graphs.routes,
     *forms.routes,
+    *editor.routes,
     *artifacts.routes,
     *uploads.routes,
     *session.routes,

@@ -60,7 +60,7 @@ async def get_picture_form(service: Service, request: web.Request) -> FormView:
         raise Refused(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "send a picture")
     async with service.large:
         content = await read_bytes(request, service.limits.upload_bytes)
-        return await service.compute(lambda: form_of(_graph_in(content), service))
+        return await service.compute(lambda: form_of(graph_in_picture(content), service))
 
 
 def form_of(graph: Any, service: Service) -> FormView:
@@ -86,7 +86,7 @@ def _settings(document: Document, session: Session) -> Mapping[str, str]:
     return {name: name for name in known[:MAX_SETTINGS]}
 
 
-def _graph_in(content: bytes) -> Any:
+def graph_in_picture(content: bytes) -> Any:
     """The graph in a picture. Raises InputError, which says nothing of where the picture was meanwhile."""
     with NamedTemporaryFile(prefix="limner-picture-") as file:
         file.write(content)
