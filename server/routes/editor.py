@@ -22,7 +22,7 @@ from limner.server.body import read_bytes
 from limner.server.clients import Client
 from limner.server.problem import Refused
 from limner.server.route import Routes
-from limner.server.routes.forms import graph_in_picture
+from limner.server.routes.forms import FormRequest, graph_in_picture
 from limner.server.service import Service
 from limner.server.submission import GraphRequest, Submission
 
@@ -79,9 +79,9 @@ async def get_colors(service: Service) -> Colors:
 
 
 @routes.add("POST", "/v1/editor/workflow")
-async def open_graph(service: Service, body: GraphRequest) -> WorkflowView:
-    """A graph of ours, or a template, as the editor opens it."""
-    return await service.compute(lambda: _opened(service, body))
+async def open_graph(service: Service, body: FormRequest) -> WorkflowView:
+    """A graph of ours as the editor opens it."""
+    return await service.compute(lambda: _opened(service, body.graph))
 
 
 @routes.add("POST", "/v1/editor/picture", takes="image/*", refusals=[HTTPStatus.REQUEST_ENTITY_TOO_LARGE])
@@ -91,7 +91,7 @@ async def open_picture(service: Service, request: web.Request) -> WorkflowView:
         raise Refused(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "send a picture")
     async with service.large:
         content = await read_bytes(request, service.limits.upload_bytes)
-        return await service.compute(lambda: _opened(service, GraphRequest(graph=graph_in_picture(content))))
+        return await service.compute(lambda: _opened(service, graph_in_picture(content)))
 
 
 @routes.add("POST", "/v1/editor/graph")
@@ -108,11 +108,15 @@ async def plan_canvas(service: Service, client: Client, body: Canvas) -> CanvasP
     return await service.plan(lambda: _planned(service, submission))
 
 
-def _opened(service: Service, asked: GraphRequest) -> WorkflowView:
-    """Graphs in the graph are replaced by what they stand for. Raises GraphError."""
-    checked = service.submissions.check(asked).checked
-    is_flat = all(node.type != GRAPH_TYPE for node in checked.document.nodes.values())
-    return WorkflowView(workflow=_workflow(service, checked.document if is_flat else flat_document(checked)))
+def _opened(service: Service, graph: Any) -> WorkflowView:
+    """Settings may be wrong yet, which a run says; graphs in the graph are replaced by what they stand for.
+
+    Raises GraphError.
+    """
+    document = service.submissions.read(graph)
+    if any(node.type == GRAPH_TYPE for node in document.nodes.values()):
+        document = flat_document(service.submissions.check(GraphRequest(graph=graph)).checked)
+    return WorkflowView(workflow=_workflow(service, document))
 
 
 def _workflow(service: Service, document: Document) -> dict[str, Any]:

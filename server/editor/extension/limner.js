@@ -5,7 +5,7 @@ import { ask } from "./ask.js";
 import { openOurs, saveGraph } from "./files.js";
 import { Panel } from "./panel.js";
 
-const FIRST = "text_to_image";
+const FIRST = "/templates/text_to_image.json";
 const paintings = ask("/v1/editor/colors").then(({ colors }) => colors);
 
 /** Sockets and wires of each type in its colour. */
@@ -37,7 +37,7 @@ function openFilesOfOurs() {
 
 /** The editor begins with a graph of ours rather than with its own, whose models are not here. */
 async function beginWithOurs() {
-  const first = (await ask("/v1/editor/workflow", { template: FIRST })).workflow;
+  const first = await ask(FIRST);
   const load = app.loadGraphData;
   app.loadGraphData = function (workflow, ...rest) {
     return load.call(this, workflow ?? structuredClone(first), ...rest);
