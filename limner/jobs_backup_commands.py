@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from limner.engine.errors import InputError
+from limner.folders import jobs_folder
 from limner.jobs_option import JobsDirOption, StoreOption, open_store
 from limner.options import DebugOption
 from limner.terminal import err, friendly
@@ -25,6 +26,8 @@ def backup(
     """
     from limner.server.jobs.backup import back_up
 
+    if store_url is None:
+        _need_jobs(jobs_dir or jobs_folder())
     with open_store(jobs_dir, store_url) as store:
         back_up(store, file)
         err.print(f"the files of jobs are not in it: copy {store.blobs.folder} too", style="dim")
@@ -49,3 +52,13 @@ def restore(
         backups.restore(store, file)
     with open_store(jobs_dir, store_url) as store:
         err.print(f"{sum(store.history.counts().values())} jobs are in {store.folder}")
+
+
+def _need_jobs(folder: Path) -> None:
+    """Raise InputError where no store is: a backup of nothing would be taken for one of what is elsewhere."""
+    from limner.server.jobs.store import DATABASE_NAME
+
+    if not (folder / DATABASE_NAME).exists():
+        raise InputError(
+            f"there are no jobs in {folder}", hint="--jobs-dir names their folder: of a server, its --data"
+        )

@@ -19,7 +19,7 @@ from limner.request import Request, registry_with
 from limner.server_option import ServerOption, TokenFileOption, open_client
 from limner.session import Session
 from limner.source import read_source
-from limner.terminal import err, friendly, out, print_path, show
+from limner.terminal import err, friendly, out, print_path, report, show
 
 app = typer.Typer(
     no_args_is_help=True, help="Hand in graphs, which workers run one after the other, and look after them."
@@ -231,8 +231,15 @@ app.command(epilog="Example:  limner jobs work --device cuda:0 --keep-days 30")(
 
 
 def _for_each(jobs: Jobs, job_ids: list[str], change: Change) -> None:
-    """Change jobs one after the other, and say what each is now. Stops at the first that cannot be changed."""
+    """Change jobs one after the other, and say what each is now; at the end, exit where one could not be changed."""
+    code = 0
     for job_id in job_ids:
-        job = jobs.change(job_id, change)
+        try:
+            job = jobs.change(job_id, change)
+        except InputError as error:
+            code = report(error)
+            continue
         word = "paused" if job.is_paused else job.state
         out.print(f"{job.id} {word}" + (f", {job.wish} asked for" if job.wish else ""))
+    if code:
+        raise typer.Exit(code)

@@ -54,7 +54,7 @@ async def read_bytes(request: web.Request, limit: int) -> bytes:
         raise Refused(HTTPStatus.REQUEST_TIMEOUT, "the body did not arrive in time") from None
     except web.HTTPException:
         raise
-    except ValueError as error:  # a chunked or compressed body that is broken
+    except (ValueError, web.RequestPayloadError) as error:  # a chunked or compressed body that is broken
         raise Refused(HTTPStatus.BAD_REQUEST, "the body cannot be read") from error
     return bytes(content)
 

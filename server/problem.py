@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import logging
 from collections.abc import Iterable, Mapping
@@ -18,6 +19,7 @@ MEDIA_TYPE: Final = "application/problem+json"
 MAX_FAULTS: Final = 1000
 _MAX_TEXT: Final = 2000
 _KEPT: Final = ("Allow", "Retry-After", "WWW-Authenticate", "Content-Range")
+_FULL: Final = (errno.ENOSPC, errno.EDQUOT)
 _log = logging.getLogger("limner.server")
 
 
@@ -69,6 +71,8 @@ def answer_to(error: Exception, request_id: str) -> web.Response:
         case web.HTTPMethodNotAllowed():
             detail = f"there is no {error.method} of this address"
             return problem(HTTPStatus.METHOD_NOT_ALLOWED, detail, headers={"Allow": error.headers["Allow"]})
+        case web.RequestPayloadError():  # chunks or a compression that are broken
+            return problem(HTTPStatus.BAD_REQUEST, "the body cannot be read")
         case web.HTTPException():
             kept = {name: value for name, value in error.headers.items() if name in _KEPT}
             text = (error.text or error.reason).removeprefix(f"{error.status}: ")
@@ -90,6 +94,9 @@ def answer_to(error: Exception, request_id: str) -> web.Response:
             )
         case LimnerError():
             return problem(HTTPStatus.UNPROCESSABLE_ENTITY, error.message, hint=error.hint)
+        case OSError() if error.errno in _FULL:
+            _log.error("the disk is full: %s", error, extra={"request": request_id})
+            return problem(HTTPStatus.INSUFFICIENT_STORAGE, "the disk of the server is full")
         case TimeoutError():
             return problem(HTTPStatus.SERVICE_UNAVAILABLE, "this took too long", headers={"Retry-After": "2"})
     _log.error("a request failed", exc_info=error, extra={"request": request_id})

@@ -29,6 +29,7 @@ from limner.server.editor.extension_files import MAIN
 from limner.server.editor.extension_files import PATH as EXTENSION_PATH
 from limner.server.feed import Feed
 from limner.server.guard import Guard
+from limner.server.http_log import http_log
 from limner.server.jobs import retention
 from limner.server.jobs.worker import WorkerSettings
 from limner.server.limits import Limits
@@ -180,6 +181,7 @@ async def listen(service: Service, server: socket.socket, stack: AsyncExitStack)
     runner = web.AppRunner(
         make_app(service),
         access_log=None,
+        logger=http_log(),
         handler_cancellation=True,
         shutdown_timeout=SHUTDOWN_S,
         keepalive_timeout=IDLE_S,

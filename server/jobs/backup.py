@@ -23,6 +23,7 @@ def back_up(store: JobStore, file: Path) -> None:
         raise InputError(f"{file} is there already", hint="give each backup a name of its own")
     part = file.with_name(f".{uuid4().hex}.part")
     try:
+        part.touch(mode=0o600)  # prompts are in it
         with closing(sqlite3.connect(source)) as live, closing(sqlite3.connect(part)) as copy:
             live.backup(copy)  # in one step: a reader of one state, which keeps no writer waiting
             copy.execute("PRAGMA journal_mode = DELETE").close()  # one file, with nothing beside it

@@ -32,12 +32,18 @@ export function complain(error) {
   box.hidden = false;
 }
 
+/** Put away what went wrong before: something else is tried. */
+export function forgive() {
+  byId("problem").hidden = true;
+}
+
 /** A listener that complains about what goes wrong in it, and is deaf while it works. */
 export function guarded(work) {
   let isBusy = false;
   return async (...given) => {
     if (isBusy) return;
     isBusy = true;
+    forgive();
     try {
       await work(...given);
     } catch (error) {

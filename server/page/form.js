@@ -1,7 +1,7 @@
 /** The form of what is to be made: a template, or the graph of a picture or of an earlier job. */
 
 import { freshKey, get, post } from "./api.js";
-import { announce, button, byId, el, words } from "./dom.js";
+import { announce, button, byId, el, forgive, words } from "./dom.js";
 import { makeField, Unreadable } from "./fields.js";
 import { parse, stringify } from "./json.js";
 
@@ -132,6 +132,7 @@ export class Form {
   }
 
   async run() {
+    forgive();
     this.showFaults([]);
     const send = this.element.querySelector("[type=submit]");
     if (send.getAttribute("aria-disabled") === "true") return;

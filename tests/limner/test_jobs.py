@@ -81,6 +81,24 @@ def test_jobs_are_ended_held_and_tried_again(limner: Any) -> None:
     assert limner("jobs", "list").stderr == ""
 
 
+def test_one_that_is_not_there_keeps_no_other(limner: Any) -> None:
+    """Of several jobs each is changed that can be; the exit code says that one could not."""
+    jobs = [limner("jobs", "add", "text_to_image", *QUICK).stdout.strip() for _ in range(2)]
+    ended = limner("jobs", "cancel", jobs[0], "nothing", jobs[1])
+    assert (ended.code, ended.stdout) == (2, "".join(f"{job} cancelled\n" for job in jobs))
+    assert "there is no job nothing" in ended.stderr
+
+
+def test_nothing_is_not_backed_up(limner: Any, tmp_path: Path) -> None:
+    """A folder without jobs is refused, and stays as it is; a backup is for its owner's eyes."""
+    empty = limner("jobs", "backup", str(tmp_path / "a.db"), "--jobs-dir", str(tmp_path / "none"))
+    assert (empty.code, "there are no jobs in" in empty.stderr) == (2, True)
+    assert not (tmp_path / "none").exists()
+    limner("jobs", "add", "text_to_image", *QUICK)
+    assert limner("jobs", "backup", str(tmp_path / "a.db")).code == 0
+    assert (tmp_path / "a.db").stat().st_mode & 0o077 == 0
+
+
 def test_a_job_is_shown_with_why_it_failed(limner: Any, jobs_dir: Path) -> None:
     """Message and hint are on its page, harmless for the terminal."""
     job = finish(jobs_dir, Ending("failed", "it \x1b[31mbroke", "mend it"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import gzip
 import io
 import json
@@ -12,6 +13,7 @@ import sys
 import zlib
 from collections.abc import AsyncIterator
 from contextlib import suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -20,6 +22,7 @@ import pytest
 from aiohttp import ClientError
 
 from limner.engine.registry import Registry
+from limner.server.guard import Guard
 from limner.server.limits import Limits
 
 JSON = {"Content-Type": "application/json"}
@@ -123,6 +126,19 @@ def test_bodies_that_are_wrong(serving: Any, body: bytes, said: str) -> None:
             answer = await api.ask("POST", "/v1/jobs", data=body, headers=JSON)
             assert said in answer.body.decode(), answer.body[:300]
         assert (await api.ask("GET", "/v1/jobs")).json == {"jobs": []}
+
+    serving(use)
+
+
+@pytest.mark.parametrize("path", ["/v1/jobs", "/v1/uploads", "/v1/form/picture"])
+def test_a_compression_that_is_broken(serving: Any, path: str) -> None:
+    """What is said to be compressed and is not is the client's fault."""
+
+    async def use(api: Any) -> None:
+        kind = "application/json" if path == "/v1/jobs" else "image/png"
+        headers = {"Content-Type": kind, "Content-Encoding": "gzip"}
+        answer = await api.ask("POST", path, data=b"no gzip", headers=headers)
+        assert (answer.status, answer.json["detail"]) == (400, "the body cannot be read")
 
     serving(use)
 
@@ -330,6 +346,23 @@ def test_uploads_that_are_no_pictures(serving: Any, content: bytes, said: str) -
     serving(use)
 
 
+def test_an_upload_to_a_full_disk(serving: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A full disk is said in words, and the next upload finds its way when there is room."""
+
+    def full(path: Path, content: bytes) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    async def use(api: Any) -> None:
+        headers = {"Content-Type": "image/png"}
+        with monkeypatch.context() as patch:
+            patch.setattr("limner.server.uploads.write_atomically", full)
+            answer = await api.ask("POST", "/v1/uploads", data=png(4, 4, bytes(52)), headers=headers)
+            assert (answer.status, answer.json["detail"]) == (507, "the disk of the server is full")
+        assert (await api.ask("POST", "/v1/uploads", data=png(4, 4, bytes(52)), headers=headers)).status == 201
+
+    serving(use)
+
+
 def test_uploads_are_bounded(serving: Any) -> None:
     """One file has a limit, and all together have one."""
 
@@ -359,6 +392,15 @@ def test_what_is_no_picture_is_never_run(serving: Any, name: str) -> None:
     serving(use)
 
 
+@dataclass
+class NoService:
+    """What is asked of a service before anything is."""
+
+    limits: Limits = field(default_factory=Limits)
+    guard: Guard = field(default_factory=lambda: Guard(True, None))
+    sockets: frozenset[Any] = frozenset()
+
+
 def test_connections_that_say_nothing_are_bounded() -> None:
     """Past the limit of connections another is refused at once, and those that are there go on."""
     from contextlib import AsyncExitStack
@@ -366,13 +408,9 @@ def test_connections_that_say_nothing_are_bounded() -> None:
     from limner.server.serve import listen
 
     async def main() -> None:
-        class Small:
-            limits = Limits(connections=2)
-            sockets: frozenset[Any] = frozenset()
-
         async with AsyncExitStack() as stack:
             server = socket.create_server(("127.0.0.1", 0))
-            await listen(Small(), server, stack)  # type: ignore[arg-type]  # nothing is asked of it
+            await listen(NoService(Limits(connections=2)), server, stack)  # type: ignore[arg-type]  # nothing is asked of it
             place = server.getsockname()
             kept = [await asyncio.open_connection(*place) for _ in range(2)]
             await asyncio.sleep(0.1)
@@ -382,3 +420,26 @@ def test_connections_that_say_nothing_are_bounded() -> None:
                 one.close()
 
     asyncio.run(main())
+
+
+def test_the_log_holds_nothing_of_what_is_no_http(caplog: pytest.LogCaptureFixture) -> None:
+    """A header that cannot be read, with a token in it, is refused, and the log says only that."""
+    from contextlib import AsyncExitStack
+
+    from limner.server.serve import listen
+
+    async def main() -> None:
+        async with AsyncExitStack() as stack:
+            server = socket.create_server(("127.0.0.1", 0))
+            await listen(NoService(), server, stack)  # type: ignore[arg-type]  # nothing is asked of it
+            reader, writer = await asyncio.open_connection(*server.getsockname())
+            writer.write(b"GET / HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer secret\x01\r\n\r\n")
+            assert (await reader.read()).startswith(b"HTTP/1.0 400")
+            writer.close()
+
+    with caplog.at_level("INFO"):
+        asyncio.run(main())
+    assert [(one.levelname, one.getMessage()) for one in caplog.records if one.name == "limner.server.http"] == [
+        ("INFO", "a request that cannot be read was refused")
+    ]
+    assert "secret" not in caplog.text

@@ -239,6 +239,8 @@ def test_a_picture_that_is_dropped_opens_its_form(browser: Any, idle: str) -> No
         drop(page, "nothing.png", (ROOT / "docs" / "images" / "readme.png").read_bytes())
         page.locator("#problem", has_text="carries no graph").wait_for()
         assert page.locator("#drop").is_hidden()
+        page.get_by_role("button", name="Run", exact=True).click()
+        expect(page.locator("#problem")).to_be_hidden()
 
 
 def test_a_hostile_picture_is_only_text(browser: Any, url: str) -> None:
