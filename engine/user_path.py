@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
@@ -10,6 +11,8 @@ from limner.engine.errors import InputError
 
 CONFINE_ENV: Final = "LIMNER_CONFINE"
 """Folders, separated as in ``PATH``. Where it is set, the graphs are somebody else's: see ``user_path``."""
+LISTED_ENV: Final = "LIMNER_CONFINE_LISTED"
+"""Those of them in which patterns match; elsewhere a stranger must know what a file is called."""
 
 
 def user_path(name: str) -> Path:
@@ -41,16 +44,29 @@ def is_confined() -> bool:
     return CONFINE_ENV in os.environ
 
 
-def confine(folders: list[Path]) -> None:
-    """Let graphs name files below these folders only, in this process and those that it starts."""
-    os.environ[CONFINE_ENV] = os.pathsep.join(os.path.realpath(folder) for folder in folders)
+def may_be_listed(path: Path) -> bool:
+    """Whether a pattern may match this file, links followed: not in what other clients brought or are being given."""
+    return not is_confined() or _is_below(Path(os.path.realpath(path)), LISTED_ENV)
+
+
+def confine(folders: Iterable[Path], listed: Iterable[Path] = ()) -> None:
+    """Let graphs name files below these folders only, in this process and those that it starts.
+
+    Below those that are ``listed``, and are among them, patterns match too.
+    """
+    for variable, chosen in ((CONFINE_ENV, folders), (LISTED_ENV, listed)):
+        os.environ[variable] = os.pathsep.join(os.path.realpath(folder) for folder in chosen)
+
+
+def _is_below(real: Path, variable: str) -> bool:
+    folders = filter(None, os.environ.get(variable, "").split(os.pathsep))
+    return any(real.is_relative_to(folder) for folder in folders)
 
 
 def _refuse_outside(path: Path, name: str) -> None:
     """Raise InputError, the same one whatever is there: a stranger learns nothing of what lies outside."""
     real = Path(os.path.realpath(path))
-    folders = filter(None, os.environ[CONFINE_ENV].split(os.pathsep))
-    if any(real.is_relative_to(folder) for folder in folders):
+    if _is_below(real, CONFINE_ENV):
         return
     is_plain = not path.is_absolute() and ".." not in path.parts and "\\" not in name and ":" not in name
     if is_plain and real.is_relative_to(Path.cwd()) and not os.path.lexists(path):

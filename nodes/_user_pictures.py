@@ -11,7 +11,7 @@ from typing import Final
 from pydantic.config import JsonDict
 
 from limner.engine.errors import InputError
-from limner.engine.user_path import user_path
+from limner.engine.user_path import may_be_listed, user_path
 
 _MAX_BYTES: Final = 1 << 30
 """A header says nothing of how long a file is; no picture of as many pixels as are read is longer than this."""
@@ -23,14 +23,19 @@ def named_files(name: str) -> list[str]:
     """The path itself, or the files that a pattern matches: ``*``, ``?`` and ``[abc]`` as in a shell.
 
     A file that is called so itself comes before any that the pattern matches. What begins with ``~`` still does, so
-    that a picture says the same of it on every machine. Raises InputError for a pattern that matches nothing, and for
-    a name that no file can have.
+    that a picture says the same of it on every machine. Raises InputError for a pattern that matches nothing, for one
+    of somebody else's graph where files are not to be listed, and for a name that no file can have.
     """
     path = user_path(name)
     if not glob.has_magic(name) or path.exists():
         return [name]
+    if not may_be_listed(path):  # before anything is looked at: what lies there is other clients'
+        raise InputError(
+            f"{name}: patterns match nothing here",
+            hint="name each file, or have its folder opened with limner serve --files FOLDER",
+        )
     matches = glob.glob(str(path))  # noqa: PTH207  # Path.glob takes no absolute pattern
-    found = [match for match in matches if Path(match).is_file()]
+    found = [match for match in matches if Path(match).is_file() and may_be_listed(Path(match))]
     if not found:
         raise InputError(f"no file matches {name}", hint="mind the folder: paths begin where limner was started")
     home, _, rest = name.partition("/")

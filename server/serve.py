@@ -8,7 +8,7 @@ import os
 import socket
 import sys
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, field
@@ -88,7 +88,7 @@ def _is_busy() -> bool:
     return False
 
 
-def _move_in(folder: Path, more: Iterable[Path]) -> None:
+def _move_in(folder: Path, more: Collection[Path]) -> None:
     """Make the folder the one where paths of graphs begin, and let none lead out of a few."""
     uploads = folder / FOLDER
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -96,7 +96,7 @@ def _move_in(folder: Path, more: Iterable[Path]) -> None:
     if home := os.environ.get("LIMNER_HOME"):
         os.environ["LIMNER_HOME"] = str(Path(home).expanduser().absolute())
     os.chdir(folder)
-    confine(open_folders(folder, more))
+    confine(open_folders(folder, more), listed=more)
 
 
 def open_folders(folder: Path, more: Iterable[Path] = ()) -> list[Path]:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from limner.engine.errors import InputError
-from limner.engine.user_path import CONFINE_ENV, confine, user_path
+from limner.engine.user_path import CONFINE_ENV, LISTED_ENV, confine, may_be_listed, user_path
 
 
 @pytest.mark.parametrize("name", ["a\0b", "x" * 5000, "~nobody-of-this-name/x"])
@@ -62,3 +62,18 @@ def test_nothing_open_is_nothing_given(tmp_path: Path, monkeypatch: pytest.Monke
     assert user_path("owner/model") == Path("owner/model")
     with pytest.raises(InputError):
         user_path("a.png")
+
+
+def test_patterns_match_in_listed_folders_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a confined process what is open is not thereby listed, and links count by where they lead."""
+    monkeypatch.setenv(LISTED_ENV, "")
+    monkeypatch.delenv(CONFINE_ENV, raising=False)
+    assert may_be_listed(tmp_path / "a.png")
+    monkeypatch.setenv(CONFINE_ENV, "")
+    private, shared = tmp_path / "private", tmp_path / "shared"
+    for folder in (private, shared):
+        folder.mkdir()
+    (shared / "link").symlink_to(private)
+    confine([private, shared], listed=[shared])
+    paths = (shared / "*.png", private / "*.png", shared / "link" / "a.png", shared / ".." / "private" / "a.png")
+    assert [may_be_listed(path) for path in paths] == [True, False, False, False]

@@ -12,7 +12,7 @@ import pytest
 from aiohttp import ClientSession
 from aiohttp.test_utils import TestServer
 
-from limner.engine.user_path import CONFINE_ENV, confine
+from limner.engine.user_path import CONFINE_ENV, LISTED_ENV, confine
 from limner.server.app import make_app
 from limner.server.clients import Clients
 from limner.server.guard import Guard
@@ -34,7 +34,8 @@ def serving(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Serving:
     data = tmp_path / "data"
     (data / "uploads").mkdir(parents=True)
     monkeypatch.chdir(data)
-    monkeypatch.setenv(CONFINE_ENV, "")  # so that what is set next is taken back
+    for variable in (CONFINE_ENV, LISTED_ENV):
+        monkeypatch.setenv(variable, "")  # so that what is set next is taken back
     confine(open_folders(data))
 
     def run(

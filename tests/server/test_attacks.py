@@ -20,6 +20,7 @@ from urllib.parse import urlsplit
 
 import pytest
 from aiohttp import ClientError
+from served import ANNA, BERT, clients
 
 from limner.engine.registry import Registry
 from limner.server.guard import Guard
@@ -238,6 +239,43 @@ def test_nothing_is_written_outside(serving: Any, path: str) -> None:
         assert answer.faults == ["nodes.denoise.offload.disk"]
 
     serving(use)
+
+
+PATTERNS = [
+    "uploads/*",
+    "[u]ploads/*.png",
+    "running/*/*/*.png",
+    "*/*/*/*.png",
+    "[j]obs.*",
+    "artif[a]cts/*/*",
+    "*",
+    "*/*",
+]
+
+
+@pytest.mark.parametrize("pattern", PATTERNS)
+def test_no_pattern_finds_what_others_brought_or_made(serving: Any, pattern: str) -> None:
+    """What lies in the server's folder is only for who knows its name: no pattern matches, and none tells a name."""
+
+    async def use(api: Any) -> None:
+        api.token = ANNA
+        made = png(64, 64, b"\0" * 64 * 193)
+        taken = await api.ask("POST", "/v1/uploads", data=made, headers={"Content-Type": "image/png"})
+        assert taken.status == 201, taken.body
+        running = Path("running/0123/1/drawn.png")
+        running.parent.mkdir(parents=True)
+        running.write_bytes(made)
+        kept = api.service.store.blobs.put(made)
+        api.token = BERT
+        graph = {"limner": 1, "nodes": {"n": {"type": "LoadReferenceImages", "settings": {"files": [pattern]}}}}
+        answer = await api.ask("POST", "/v1/jobs", {"graph": graph})
+        assert (answer.status, answer.faults) == (422, ["nodes.n.settings.files"])
+        assert "patterns match nothing here" in answer.json["detail"]
+        assert not [name for name in (kept, "jobs.db", "drawn") if name in answer.body.decode()]
+        named = {**graph["nodes"]["n"], "settings": {"files": [taken.json["file"]]}}
+        assert (await api.ask("POST", "/v1/jobs", {"graph": {"limner": 1, "nodes": {"n": named}}})).status == 201
+
+    serving(use, clients=clients())
 
 
 ADDRESSES = [
