@@ -84,6 +84,7 @@ class Attempt:
         except LeaseLostError as error:
             _log.warning("%s", error)
             self._note_end("lost")
+            self._abandon()
         except StoreError as error:  # such as a full disk where the job's folder was to be
             self._end(Ending("failed", error.message, error.hint))
         finally:
@@ -106,6 +107,12 @@ class Attempt:
         result = self._run.wait() if is_over else None
         self._settle(result, folder)
         if result is None:
+            raise StuckError
+
+    def _abandon(self) -> None:
+        """Wait until a run that nobody wants any more has stopped: the next job's must not share the device with it."""
+        self._cancel_run()
+        if self._run is not None and self._run.wait(self._store.leases.patience.stop_s) is None:
             raise StuckError
 
     def _cancel_run(self) -> None:

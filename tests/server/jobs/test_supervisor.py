@@ -15,6 +15,7 @@ from crew import accept, ended, graph, node, settings, steps_then_write, wait_un
 
 from limner.server.jobs import supervisor as supervising
 from limner.server.jobs.leases import Patience
+from limner.server.jobs.store import JobStore
 from limner.server.jobs.supervisor import Supervisor
 from limner.server.jobs.worker import WorkerSettings
 
@@ -64,6 +65,22 @@ def test_a_node_that_does_not_listen_ends_with_its_worker(tmp_path: Path) -> Non
         deaf, after = ended(crew.store, deaf, accept(crew.store, steps_then_write()))
         assert (deaf.state, deaf.deaths, after.state) == ("cancelled", 0, "completed")
         assert not is_alive(before)
+
+
+def test_a_run_whose_job_was_lost_ends_before_the_next(tmp_path: Path) -> None:
+    """A worker whose job another took waits until its node has stopped, and ends with one that does not listen."""
+    log, told = tmp_path / "log", settings(tmp_path, patience=Patience(stop_s=0.5))
+    with Supervisor(told) as crew, JobStore(tmp_path, clock=lambda: time.time() + 3600) as ahead:
+        deaf = accept(crew.store, graph({"d": node("Deaf", log=str(log))}))
+        wait_until(log.exists)
+        (before,) = crew.pids()
+        taken = ahead.leases.claim("elsewhere")
+        assert taken is not None
+        assert taken.job_id == deaf.id
+        (after,) = ended(crew.store, accept(crew.store, steps_then_write()))
+        wait_until(lambda: not is_alive(before))
+        assert (after.state, after.deaths) == ("completed", 0)
+        assert crew.store.history.job(deaf.id).state == "in_progress", "it is the other's"
 
 
 def test_a_worker_that_hangs_is_ended(tmp_path: Path) -> None:
