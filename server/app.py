@@ -69,6 +69,7 @@ def _answerer(service: Service) -> Middleware:
     async def answer(request: web.Request, handler: Handler) -> web.StreamResponse:
         """Check who asks, say what is wrong, count, and write into the log."""
         began, status = time.perf_counter(), CLIENT_WENT
+        service.heard(request)
         request[REQUEST_ID] = request_id = id_of(request)
         try:
             try:

@@ -16,20 +16,17 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any, Final
 
-from aiohttp import web
-
 from limner.engine.user_path import confine
 from limner.folders import graphs_folder
-from limner.server.app import make_app
 from limner.server.clients import Clients
 from limner.server.comfy.adapter import Adapter
+from limner.server.connections import listen
 from limner.server.crew import WorkerCrew
 from limner.server.devices import find_devices_aside
 from limner.server.editor.extension_files import MAIN
 from limner.server.editor.extension_files import PATH as EXTENSION_PATH
 from limner.server.feed import Feed
 from limner.server.guard import Guard
-from limner.server.http_log import http_log
 from limner.server.jobs import retention
 from limner.server.jobs.worker import WorkerSettings
 from limner.server.limits import Limits
@@ -41,14 +38,7 @@ from limner.session import Session
 
 _log = logging.getLogger("limner.server")
 
-SHUTDOWN_S: Final = 2.0
-"""How long answers may still take when the server is asked to end."""
-IDLE_S: Final = 30.0
-"""How long a connection may say nothing."""
 _THREADS: Final = "limner server"
-_TOO_MANY: Final = (
-    b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 2\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
-)
 
 
 @dataclass(frozen=True)
@@ -174,36 +164,3 @@ def make_service(settings: ServerSettings, guard: Guard, crew: Crew, stack: Asyn
         checkers=checkers,
         planners=planners,
     )
-
-
-async def listen(service: Service, server: socket.socket, stack: AsyncExitStack) -> None:
-    """Answer on a socket until ``stack`` ends; past the limit of connections, with a refusal."""
-    runner = web.AppRunner(
-        make_app(service),
-        access_log=None,
-        logger=http_log(),
-        handler_cancellation=True,
-        shutdown_timeout=SHUTDOWN_S,
-        keepalive_timeout=IDLE_S,
-    )
-    await runner.setup()
-    stack.push_async_callback(runner.cleanup)
-    answering = runner.server
-    assert answering is not None, "the runner was set up"
-
-    def connect() -> asyncio.Protocol:
-        return answering() if len(answering.connections) < service.limits.connections else _Refusal()
-
-    listening = await asyncio.get_running_loop().create_server(connect, sock=server)
-    stack.callback(listening.close)
-
-
-class _Refusal(asyncio.Protocol):
-    """One connection too many."""
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Say so, and end it."""
-        assert isinstance(transport, asyncio.Transport)
-        with suppress(OSError):
-            transport.write(_TOO_MANY)
-        transport.close()

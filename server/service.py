@@ -69,6 +69,13 @@ class Service:
     """Connections that follow events."""
     sockets: weakref.WeakSet[web.WebSocketResponse] = field(default_factory=weakref.WeakSet)
     """Those of them that must be told when the server ends."""
+    unheard: dict[web.RequestHandler, asyncio.TimerHandle] = field(default_factory=dict)
+    """Connections that have asked nothing yet, with what cuts them."""
+
+    def heard(self, request: web.Request) -> None:
+        """A request has come whole, but for its body: its connection is not cut for saying nothing."""
+        if (timer := self.unheard.pop(request.protocol, None)) is not None:
+            timer.cancel()
 
     async def aside(self, work: Callable[[], T]) -> T:
         """What a method of the store gives."""

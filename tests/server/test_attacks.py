@@ -12,8 +12,7 @@ import struct
 import sys
 import zlib
 from collections.abc import AsyncIterator
-from contextlib import suppress
-from dataclasses import dataclass, field
+from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -23,7 +22,7 @@ from aiohttp import ClientError
 from served import ANNA, BERT, clients
 
 from limner.engine.registry import Registry
-from limner.server.guard import Guard
+from limner.server.connections import listen
 from limner.server.limits import Limits
 
 JSON = {"Content-Type": "application/json"}
@@ -430,53 +429,62 @@ def test_what_is_no_picture_is_never_run(serving: Any, name: str) -> None:
     serving(use)
 
 
-@dataclass
-class NoService:
-    """What is asked of a service before anything is."""
-
-    limits: Limits = field(default_factory=Limits)
-    guard: Guard = field(default_factory=lambda: Guard(True, None))
-    sockets: frozenset[Any] = frozenset()
-
-
-def test_connections_that_say_nothing_are_bounded() -> None:
+def test_connections_that_say_nothing_are_bounded(serving: Any) -> None:
     """Past the limit of connections another is refused at once, and those that are there go on."""
-    from contextlib import AsyncExitStack
 
-    from limner.server.serve import listen
-
-    async def main() -> None:
+    async def use(api: Any) -> None:
         async with AsyncExitStack() as stack:
             server = socket.create_server(("127.0.0.1", 0))
-            await listen(NoService(Limits(connections=2)), server, stack)  # type: ignore[arg-type]  # nothing is asked of it
+            await listen(api.service, server, stack)
             place = server.getsockname()
             kept = [await asyncio.open_connection(*place) for _ in range(2)]
-            await asyncio.sleep(0.1)
+            while len(api.service.unheard) < 2:
+                await asyncio.sleep(0.01)
             reader, writer = await asyncio.open_connection(*place)
             assert (await reader.read()).startswith(b"HTTP/1.1 503")
+            asking, asked = kept[0]
+            asked.write(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+            assert (await asking.read()).startswith(b"HTTP/1.1 200")
             for _, one in [*kept, (reader, writer)]:
                 one.close()
 
-    asyncio.run(main())
+    serving(use, limits=Limits(connections=2))
 
 
-def test_the_log_holds_nothing_of_what_is_no_http(caplog: pytest.LogCaptureFixture) -> None:
-    """A header that cannot be read, with a token in it, is refused, and the log says only that."""
-    from contextlib import AsyncExitStack
+def test_a_connection_that_never_finishes_its_headers_is_cut(serving: Any) -> None:
+    """One that begins a request and stops is let go; one whose request came has the time that its answer takes."""
 
-    from limner.server.serve import listen
-
-    async def main() -> None:
+    async def use(api: Any) -> None:
         async with AsyncExitStack() as stack:
             server = socket.create_server(("127.0.0.1", 0))
-            await listen(NoService(), server, stack)  # type: ignore[arg-type]  # nothing is asked of it
+            await listen(api.service, server, stack, idle_s=0.2)
+            slow, begun = await asyncio.open_connection(*server.getsockname())
+            begun.write(b"POST / HTTP/1.1\r\nHost: localhost\r\n")
+            asking, asked = await asyncio.open_connection(*server.getsockname())
+            head = f"POST {RUN}?wait=1&timeout_s=1 HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"
+            asked.write(f"{head}Content-Type: application/json\r\nContent-Length: 2\r\n\r\n{{}}".encode())
+            assert await slow.read() == b""
+            assert (await asking.read()).startswith(b"HTTP/1.1 202")
+            assert not api.service.unheard
+            for one in (begun, asked):
+                one.close()
+
+    serving(use)
+
+
+def test_the_log_holds_nothing_of_what_is_no_http(serving: Any, caplog: pytest.LogCaptureFixture) -> None:
+    """A header that cannot be read, with a token in it, is refused, and the log says only that."""
+    async def use(api: Any) -> None:
+        async with AsyncExitStack() as stack:
+            server = socket.create_server(("127.0.0.1", 0))
+            await listen(api.service, server, stack)
             reader, writer = await asyncio.open_connection(*server.getsockname())
             writer.write(b"GET / HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer secret\x01\r\n\r\n")
             assert (await reader.read()).startswith(b"HTTP/1.0 400")
             writer.close()
 
     with caplog.at_level("INFO"):
-        asyncio.run(main())
+        serving(use)
     assert [(one.levelname, one.getMessage()) for one in caplog.records if one.name == "limner.server.http"] == [
         ("INFO", "a request that cannot be read was refused")
     ]
