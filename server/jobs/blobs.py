@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, suppress
 from hashlib import file_digest, sha256
+from itertools import islice
 from pathlib import Path
 from typing import Final
 from uuid import uuid4
@@ -17,6 +18,8 @@ from limner.server.jobs.clock import Clock
 
 GRACE_S: Final = 3600.0
 """A file that no job refers to is kept for this long: its job may be about to."""
+_BATCH: Final = 500
+"""Files that are asked about at a time."""
 
 
 class Blobs:
@@ -63,16 +66,21 @@ class Blobs:
                 self._flush_names(digest)
         return digest
 
-    def sweep(self, is_used: Callable[[str], bool]) -> int:
-        """Delete what no job refers to, and what was written only in part. Gives the bytes that became free."""
-        freed = 0
-        for file in self._files():
-            if self._is_young(file):
-                continue
-            if file.name.startswith("."):
-                freed += _delete(file)
-            elif not is_used(file.name):
-                freed += self._delete_unless_wanted(file)
+    def sweep(
+        self, used_of: Callable[[Collection[str]], Collection[str]], is_stopping: Callable[[], bool] = lambda: False
+    ) -> int:
+        """Delete what no job refers to, and what was written only in part. Gives the bytes that became free.
+
+        ``used_of`` says which of some contents jobs refer to.
+        """
+        freed, old = 0, (file for file in self._files() if not self._is_young(file))
+        while not is_stopping() and (batch := list(islice(old, _BATCH))):
+            used = used_of([file.name for file in batch if not file.name.startswith(".")])
+            for file in batch:
+                if file.name.startswith("."):
+                    freed += _delete(file)
+                elif file.name not in used:
+                    freed += self._delete_unless_wanted(file)
         return freed
 
     def _delete_unless_wanted(self, file: Path) -> int:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Final
 
-from sqlalchemy import delete, func, select
+from sqlalchemy import Delete, delete, func, select
 
 from limner.server.jobs.blobs import Blobs
 from limner.server.jobs.clock import Clock
@@ -39,15 +40,23 @@ class Retention:
         self._workspace = workspace
         self._clock = clock
 
-    def apply(self, limits: Limits) -> None:
-        """Forget what is past the limits, and sweep what nothing refers to. Raises StoreError."""
-        if limits.age_s is not None:
-            self._forget_jobs(self._clock() - limits.age_s)
-        if limits.artifact_bytes is not None:
-            self._forget_artifacts(limits.artifact_bytes)
-        self._forget_progress(self._clock() - PROGRESS_S)
-        self._blobs.sweep(self._is_used)
-        self._workspace.sweep(self._is_running)
+    def apply(self, limits: Limits, is_stopping: Callable[[], bool] = lambda: False) -> None:
+        """Forget what is past the limits, and sweep what nothing refers to; soon no more once it is to stop.
+
+        Raises StoreError.
+        """
+        now = self._clock()
+        steps: tuple[Callable[[], bool], ...] = (
+            lambda: limits.age_s is not None and self._forget_jobs(now - limits.age_s),
+            lambda: limits.artifact_bytes is not None and self._forget_artifacts(limits.artifact_bytes),
+            lambda: self._forget_progress(now - PROGRESS_S),
+        )
+        for step in steps:
+            while not is_stopping() and step():
+                pass
+        if not is_stopping():
+            self._workspace.sweep(self._last_ended)
+        self._blobs.sweep(self._used_of, is_stopping)
 
     def artifact_bytes(self) -> int:
         """Bytes of all files that jobs refer to, each content once."""
@@ -55,44 +64,42 @@ class Retention:
         with self._database.read() as connection:
             return int(connection.execute(select(func.coalesce(func.sum(once.c.size_bytes), 0))).scalar_one())
 
-    def _forget_jobs(self, before: float) -> None:
-        old = select(jobs.c.id).where(jobs.c.finished < before, jobs.c.state.in_(FINAL)).limit(_BATCH)
-        while self._delete_some(delete(jobs).where(jobs.c.id.in_(old))):
-            pass
+    def _forget_jobs(self, before: float) -> bool:
+        """Forget some old jobs. Gives whether there may be more; so do the others."""
+        is_old = (jobs.c.finished < before) & jobs.c.state.in_(FINAL)
+        some = select(jobs.c.id).where(is_old).limit(_BATCH)
+        return self._delete(delete(jobs).where(jobs.c.id.in_(some), is_old))  # again: it may have been retried since
 
-    def _forget_progress(self, before: float) -> None:
+    def _forget_progress(self, before: float) -> bool:
         ended = select(events.c.job_id).join(jobs, jobs.c.id == events.c.job_id)
         ended = ended.where(events.c.kind == "progress", jobs.c.finished < before).distinct().limit(_BATCH)
-        while self._delete_some(delete(events).where(events.c.kind == "progress", events.c.job_id.in_(ended))):
-            pass
+        return self._delete(delete(events).where(events.c.kind == "progress", events.c.job_id.in_(ended)))
 
-    def _forget_artifacts(self, limit_bytes: int) -> None:
+    def _forget_artifacts(self, limit_bytes: int) -> bool:
         """Let the files of the oldest jobs go until the rest fits."""
         with_files = select(jobs.c.id).where(jobs.c.id.in_(select(artifacts.c.job_id)), jobs.c.state.in_(FINAL))
-        oldest = with_files.order_by(jobs.c.finished).limit(_BATCH)
-        while (size_bytes := self.artifact_bytes()) > limit_bytes:
-            with self._database.write() as connection:
-                found = connection.execute(oldest).scalars().all()
-                if not found:
-                    return
-                for job_id in found:
-                    gone = delete(artifacts).where(artifacts.c.job_id == job_id).returning(artifacts.c.size_bytes)
-                    size_bytes -= sum(connection.execute(gone).scalars())
-                    if size_bytes <= limit_bytes:  # as far as one can tell: some contents may be others' too
-                        break
-
-    def _delete_some(self, statement: object) -> int:
+        oldest = with_files.order_by(jobs.c.finished).limit(_BATCH).with_for_update()
+        if (size_bytes := self.artifact_bytes()) <= limit_bytes:
+            return False
         with self._database.write() as connection:
-            return int(connection.execute(statement).rowcount)  # type: ignore[call-overload]  # any DELETE
+            found = connection.execute(oldest).scalars().all()
+            for job_id in found:
+                gone = delete(artifacts).where(artifacts.c.job_id == job_id).returning(artifacts.c.size_bytes)
+                size_bytes -= sum(connection.execute(gone).scalars())
+                if size_bytes <= limit_bytes:  # as far as one can tell: some contents may be others' too
+                    break
+        return bool(found)
 
-    def _is_used(self, digest: str) -> bool:
-        with self._database.read() as connection:
-            return (
-                connection.execute(select(artifacts.c.job_id).where(artifacts.c.sha256 == digest).limit(1)).first()
-                is not None
-            )
+    def _delete(self, statement: Delete) -> bool:
+        with self._database.write() as connection:
+            return connection.execute(statement).rowcount > 0
 
-    def _is_running(self, job_id: str) -> bool:
+    def _used_of(self, digests: Collection[str]) -> set[str]:
+        used = select(artifacts.c.sha256).where(artifacts.c.sha256.in_(digests)).distinct()
         with self._database.read() as connection:
-            state = connection.execute(select(jobs.c.state).where(jobs.c.id == job_id)).scalar()
-        return state == "in_progress"
+            return set(connection.execute(used).scalars())
+
+    def _last_ended(self, job_id: str) -> int | None:
+        with self._database.read() as connection:
+            row = connection.execute(select(jobs.c.state, jobs.c.fence).where(jobs.c.id == job_id)).first()
+        return None if row is None else int(row.fence) - (row.state == "in_progress")

@@ -8,8 +8,8 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Collection, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from types import TracebackType
 from typing import Any, BinaryIO, Final, Self
 from uuid import uuid4
@@ -49,11 +49,15 @@ class Supervisor:
         self._limits = limits or Limits()
         self._crew = [_Crew(settings, self.store, hear) for _ in range(workers)]
         self._is_stopping = threading.Event()
-        self._thread = threading.Thread(target=self._look_after, name="limner supervisor", daemon=True)
+        self._threads = [
+            threading.Thread(target=self._look_after, name="limner supervisor", daemon=True),
+            threading.Thread(target=self._tidy, name="limner retention", daemon=True),
+        ]
 
     def start(self) -> None:
         """Start the workers."""
-        self._thread.start()
+        for thread in self._threads:
+            thread.start()
 
     def watch(self, is_watched: bool) -> None:
         """Say whether anybody wants to know of steps as they are made."""
@@ -72,8 +76,9 @@ class Supervisor:
     def stop(self) -> None:
         """Let the workers give their jobs back, and end: within ten seconds, by force if need be."""
         self.begin_stop()
-        if self._thread.is_alive():
-            self._thread.join()
+        for thread in self._threads:
+            if thread.is_alive():
+                thread.join()
         self.store.close()
 
     def pids(self) -> list[int]:
@@ -81,10 +86,10 @@ class Supervisor:
         return [crew.process.pid for crew in self._crew if crew.process is not None and crew.process.poll() is None]
 
     def _look_after(self) -> None:
-        recovered = swept = -RETENTION_S
+        recovered = -RECOVER_S
         while not self._is_stopping.is_set():
             now = time.monotonic()
-            try:
+            with _going_on():
                 if now - recovered >= RECOVER_S:
                     recovered = now
                     recover(self.store, besides={crew.name for crew in self._crew})
@@ -92,13 +97,15 @@ class Supervisor:
                         crew.end_silent()
                 for crew in self._crew:
                     crew.look()
-                if now - swept >= RETENTION_S:
-                    swept = now
-                    self.store.retention.apply(self._limits)
-            except (StoreError, OSError) as error:  # a process that cannot be started now may be later
-                _log.warning("%s", error)
             self._is_stopping.wait(LOOK_S)
         _end_all(self._crew)
+
+    def _tidy(self) -> None:
+        """Forget what is old: in a thread of its own, since deleting much takes longer than a worker may be left."""
+        while not self._is_stopping.is_set():
+            with _going_on():
+                self.store.retention.apply(self._limits, self._is_stopping.is_set)
+            self._is_stopping.wait(RETENTION_S)
 
     def __enter__(self) -> Self:
         self.start()
@@ -106,6 +113,17 @@ class Supervisor:
 
     def __exit__(self, *args: type[BaseException] | BaseException | TracebackType | None) -> None:
         self.stop()
+
+
+@contextmanager
+def _going_on() -> Iterator[None]:
+    """Say what goes wrong within; the next round may go well, and nobody else looks after workers."""
+    try:
+        yield
+    except (StoreError, OSError) as error:  # a process that cannot be started now may be later
+        _log.warning("%s", error)
+    except Exception:
+        _log.exception("looking after the workers failed")
 
 
 def recover(store: JobStore, besides: Collection[str]) -> None:

@@ -19,9 +19,7 @@ class Workspace:
     def open(self, claim: Claim) -> Path:
         """A new folder for an attempt; those of earlier ones go. Raises StoreError."""
         of_job = self._folder / claim.job_id
-        for earlier in _folders(of_job):
-            if earlier.name.isdecimal() and int(earlier.name) < claim.fence:
-                shutil.rmtree(earlier, ignore_errors=True)
+        self._drop_earlier(of_job, claim.fence)
         folder = of_job / str(claim.fence)
         try:
             folder.mkdir(parents=True)
@@ -34,11 +32,22 @@ class Workspace:
         shutil.rmtree(self._folder / claim.job_id / str(claim.fence), ignore_errors=True)
         self._drop_empty(claim.job_id)
 
-    def sweep(self, is_running: Callable[[str], bool]) -> None:
-        """Delete what killed workers left of jobs that do not run."""
+    def sweep(self, last_ended: Callable[[str], int | None]) -> None:
+        """Delete what killed workers left. ``last_ended`` gives the last fence of a job under which nobody writes any
+        more, so that an attempt that begins meanwhile keeps its folder; None for a job that is forgotten.
+        """
         for of_job in _folders(self._folder):
-            if not is_running(of_job.name):
+            last = last_ended(of_job.name)
+            if last is None:
                 shutil.rmtree(of_job, ignore_errors=True)
+                continue
+            self._drop_earlier(of_job, last + 1)
+            self._drop_empty(of_job.name)
+
+    def _drop_earlier(self, of_job: Path, fence: int) -> None:
+        for earlier in _folders(of_job):
+            if earlier.name.isdecimal() and int(earlier.name) < fence:
+                shutil.rmtree(earlier, ignore_errors=True)
 
     def _drop_empty(self, job_id: str) -> None:
         try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Collection
 from hashlib import sha256
 from pathlib import Path
 
@@ -45,10 +46,10 @@ def test_the_sweep_takes_what_is_old_and_unused(blobs: Blobs, clock: HandClock) 
     half = blobs.path(unused).with_name(".half.part")
     half.write_bytes(b"ha")
     os.utime(half, (clock.now, clock.now))
-    assert blobs.sweep(lambda digest: digest == used) == 0
+    assert blobs.sweep({used}.intersection) == 0
     clock.now += GRACE_S + 1
     young = blobs.put(b"young")
-    assert blobs.sweep(lambda digest: digest == used) == len(b"unused") + len(b"ha")
+    assert blobs.sweep({used}.intersection) == len(b"unused") + len(b"ha")
     assert [blobs.path(digest).exists() for digest in (used, unused, young)] == [True, False, True]
 
 
@@ -57,12 +58,29 @@ def test_the_sweep_lets_go_of_what_is_put_again_meanwhile(blobs: Blobs, clock: H
     digest = blobs.put(b"content")
     clock.now += GRACE_S + 1
 
-    def give_it_again(swept: str) -> bool:
+    def give_it_again(swept: Collection[str]) -> set[str]:
         blobs.put(b"content")
-        return False
+        return set()
 
     assert blobs.sweep(give_it_again) == 0
     assert blobs.path(digest).read_bytes() == b"content"
+
+
+def test_many_files_are_asked_about_in_few_questions(blobs: Blobs, clock: HandClock) -> None:
+    """A store of many files is swept with a question for hundreds of them; one that is to stop asks nothing more."""
+    for number in range(600):
+        blobs.put(str(number).encode())
+    clock.now += GRACE_S + 1
+    asked: list[int] = []
+
+    def all_are_used(digests: Collection[str]) -> Collection[str]:
+        asked.append(len(digests))
+        return digests
+
+    assert blobs.sweep(all_are_used) == 0
+    assert (len(asked), sum(asked)) == (2, 600)
+    assert blobs.sweep(all_are_used, lambda: True) == 0
+    assert len(asked) == 2
 
 
 def test_a_folder_that_cannot_be_written_is_said(tmp_path: Path, clock: HandClock) -> None:

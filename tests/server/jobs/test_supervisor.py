@@ -132,6 +132,21 @@ def test_workers_do_not_outlive_their_server(tmp_path: Path, how: signal.Signals
         server.kill()
 
 
+def test_what_nobody_foresaw_ends_no_looking_after(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An error of any kind while workers are looked after is in the log, and the next job runs."""
+    told = iter([RuntimeError("foreseen by nobody")])
+
+    def fail_once(store: JobStore, besides: object) -> None:
+        for error in told:
+            raise error
+
+    monkeypatch.setattr(supervising, "recover", fail_once)
+    with Supervisor(settings(tmp_path)) as crew:
+        (job,) = ended(crew.store, accept(crew.store, steps_then_write()))
+    assert job.state == "completed"
+    assert next(told, None) is None
+
+
 def test_ending_takes_less_than_ten_seconds(tmp_path: Path) -> None:
     """Also with a node that does not listen: its job is given back, and nothing of it is left."""
     log = tmp_path / "log"
