@@ -16,6 +16,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any, Final
 
+from limner.engine.errors import StoreError
 from limner.engine.user_path import confine
 from limner.folders import graphs_folder
 from limner.server.clients import Clients
@@ -38,6 +39,8 @@ from limner.session import Session
 
 _log = logging.getLogger("limner.server")
 
+WORK_S: Final = 2.0
+"""How soon a server that had no job yet sees one that was handed in elsewhere."""
 _THREADS: Final = "limner server"
 
 
@@ -128,6 +131,19 @@ async def _begin(service: Service, server: socket.socket, stack: AsyncExitStack)
     counts = await service.aside(service.store.history.counts)
     if counts.get("pending") or counts.get("in_progress"):
         service.crew.ensure()
+    else:
+        waiting = asyncio.ensure_future(_await_work(service))
+        stack.callback(waiting.cancel)
+
+
+async def _await_work(service: Service) -> None:
+    """Have the workers come with the first job that others put into the store: another server, ``limner jobs add``."""
+    while True:
+        with suppress(StoreError):  # requests say so
+            if await service.aside(service.store.leases.is_anything_due):
+                service.crew.ensure()
+                return
+        await asyncio.sleep(WORK_S)
 
 
 def make_service(settings: ServerSettings, guard: Guard, crew: Crew, stack: AsyncExitStack) -> Service:
