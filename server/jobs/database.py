@@ -34,8 +34,10 @@ class Database:
             self._engine = create_engine(self.url, connect_args={"timeout": BUSY_S, "isolation_level": None})
             event.listen(self._engine, "connect", _prepare)
             event.listen(self._engine, "begin", _begin)
+            self._reader = self._engine  # a transaction of SQLite sees one state in any case
         else:
             self._engine = _postgres(self.url)
+            self._reader = self._engine.execution_options(isolation_level="REPEATABLE READ")
         self._writer = self._engine.execution_options(**{_WRITES: True})
         try:
             self._prepare_tables()
@@ -58,7 +60,7 @@ class Database:
     @contextmanager
     def read(self) -> Iterator[Connection]:
         """A transaction that only reads: it sees one state, and waits for nobody. Raises StoreError."""
-        with self._said_plainly(), self._engine.begin() as connection:
+        with self._said_plainly(), self._reader.begin() as connection:
             yield connection
 
     @contextmanager

@@ -11,14 +11,15 @@ from typing import Any
 
 import pytest
 from hand_clock import HandClock
-from sqlalchemy import create_engine, event, inspect, text
+from sqlalchemy import create_engine, event, func, inspect, select, text
 
 from limner.engine.errors import InputError, StoreError
+from limner.server.jobs.database import Database
 from limner.server.jobs.job import NewJob
 from limner.server.jobs.migrations import MIGRATIONS
 from limner.server.jobs.search import Wanted
 from limner.server.jobs.store import JobStore
-from limner.server.jobs.tables import metadata
+from limner.server.jobs.tables import jobs, metadata
 
 
 def test_a_damaged_file_is_said(tmp_path: Path) -> None:
@@ -220,3 +221,16 @@ def _fill(file: Path, count: int) -> None:
         missing = "SELECT id, '{}', '{}' FROM jobs WHERE id NOT IN (SELECT job_id FROM documents)"
         database.execute(f"INSERT INTO documents {missing}")
         database.commit()
+
+
+def test_a_reader_sees_one_state(store: JobStore) -> None:
+    """What is written between two questions of one transaction is not seen by the second, on either database."""
+    database = Database(store.url)
+    with database.read() as connection:
+        count = select(func.count()).select_from(jobs)
+        assert connection.execute(count).scalar_one() == 0
+        store.queue.accept(NewJob("{}"))
+        assert connection.execute(count).scalar_one() == 0
+    with database.read() as connection:
+        assert connection.execute(count).scalar_one() == 1
+    database.close()
