@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+from pathlib import Path
 from typing import Any
 
 import PIL.Image
@@ -50,6 +51,21 @@ def test_the_form_of_a_picture(serving: Any) -> None:
         answer = await api.ask("POST", "/v1/form/picture", data=content, **PICTURE)
         assert (answer.json["name"], answer.json["graph"]) == ("sum", GRAPH)
         assert (await api.ask("GET", "/v1/jobs")).json == {"jobs": []}
+
+    serving(use)
+
+
+def test_an_uploaded_picture_with_a_graph_is_only_a_picture(serving: Any) -> None:
+    """What it carries is neither looked at nor run, right or not; its bytes are kept as they came."""
+
+    async def use(api: Any) -> None:
+        right, wrong = json.dumps({"graph": GRAPH, "keys": {}, "software": {}}), '{"graph": {"nodes": {'
+        for content in (png(right), png(wrong)):
+            answer = await api.ask("POST", "/v1/uploads", data=content, **PICTURE)
+            assert answer.status == 201
+            assert Path(answer.json["file"]).read_bytes() == content
+        assert (await api.ask("GET", "/v1/jobs")).json == {"jobs": []}
+        assert api.crew.asked == 0
 
     serving(use)
 
