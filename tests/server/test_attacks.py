@@ -474,6 +474,7 @@ def test_a_connection_that_never_finishes_its_headers_is_cut(serving: Any) -> No
 
 def test_the_log_holds_nothing_of_what_is_no_http(serving: Any, caplog: pytest.LogCaptureFixture) -> None:
     """A header that cannot be read, with a token in it, is refused, and the log says only that."""
+
     async def use(api: Any) -> None:
         async with AsyncExitStack() as stack:
             server = socket.create_server(("127.0.0.1", 0))
