@@ -18,7 +18,7 @@ def test_what_the_editor_needs_to_start_is_there(serving: Any, prefix: str) -> N
     async def use(api: Any) -> None:
         for path, expected in {
             "/users": {"storage": "server", "migrated": True},
-            "/extensions": [],
+            "/extensions": ["/extensions/limner/limner.js"],
             "/i18n": {},
             "/workflow_templates": {},
             "/global_subgraphs": {},
