@@ -52,12 +52,12 @@ def sample_family(rng: random.Random) -> Family:
     return Family(first, second, targets)
 
 
-def make_edit(rng: random.Random, family: Family, task: TaskName) -> Edit:
-    """Turn one task of a family into references, target and a freshly worded prompt."""
+def make_edit(rng: random.Random, family: Family, task: TaskName, noun: str | None = None) -> Edit:
+    """Turn one task of a family into references, target and a freshly worded prompt; ``noun`` is what it calls it."""
     target = family.targets[task]
     two = task in ("borrow_color", "borrow_background")
     references = (family.first, family.second) if two else (family.first,)
-    return Edit(task, references, target, word_edit(rng, task, family.first.objects[0], target))
+    return Edit(task, references, target, word_edit(rng, task, family.first.objects[0], target, noun))
 
 
 def sample_edit(rng: random.Random, task: TaskName | None = None) -> Edit:
@@ -66,10 +66,10 @@ def sample_edit(rng: random.Random, task: TaskName | None = None) -> Edit:
     return make_edit(rng, sample_family(rng), chosen)
 
 
-def word_edit(rng: random.Random, task: TaskName, source: Object, target: Scene) -> Caption:
-    """Say what to do with "image 1" (and "image 2")."""
+def word_edit(rng: random.Random, task: TaskName, source: Object, target: Scene, noun: str | None = None) -> Caption:
+    """Say what to do with "image 1" (and "image 2"); ``noun`` is what the object is called, by default any word."""
     result, ground = target.objects[0], target.background
-    noun = rng.choice((*words.SHAPE_WORDS[source.shape][:3], "shape", "object"))
+    noun = noun or rng.choice((*words.SHAPE_WORDS[source.shape][:3], "shape", "object"))
     known = source.shape if noun not in ("shape", "object") else None
     color, place = result.color.word, rng.choice(words.PLACE_WORDS[result.position])
     swapped = rng.choice(words.SHAPE_WORDS[result.shape])

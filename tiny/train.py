@@ -142,7 +142,13 @@ def _denoising(options: Options, steps: int) -> tuple[DenoiseTask, list[torch.op
     blocks = [transformer.transformer_blocks, transformer.single_transformer_blocks]
     matrices, rest = split_parameters(transformer, blocks)
     text_matrices, text_rest = split_parameters(encoder, [encoder.model.layers])
-    optimizers = [Muon(matrices, lr=0.015), Muon(text_matrices, lr=0.003), _adam(rest, 2e-3), _adam(text_rest, 3e-4)]
+    optimizers = [
+        Muon(matrices, lr=0.015),
+        Muon(text_matrices, lr=0.003),
+        _adam(rest, 2e-3),
+        _adam(text_rest, 3e-4),
+        _adam(module.reader.parameters(), 2e-3),
+    ]
     return task, optimizers
 
 

@@ -11,7 +11,9 @@ from transformers import PreTrainedTokenizerFast, Qwen3ForCausalLM
 
 from limner.tiny.captions import describe
 from limner.tiny.latents import Pool, members
+from limner.tiny.reading import Reader
 from limner.tiny.references import TASKS, make_edit
+from limner.tiny.scenes import Object
 from limner.tiny.text import embed, tokenize
 from limner.tiny.transformer import flow_loss, sample_times
 
@@ -19,24 +21,29 @@ NO_PROMPT = 0.08  # share of samples without a prompt, so that guidance is possi
 TWO_OBJECTS = 0.3
 ONE_REFERENCE = tuple(t for t in TASKS if not t.startswith("borrow"))
 TWO_REFERENCES = tuple(t for t in TASKS if t.startswith("borrow"))
+UNNAMED = ("object", "shape")
+MOVED_UNNAMED = 0.6  # share of moves whose prompt does not say what is moved, besides those that leave it out by chance
+READING_WEIGHT = 0.1
 SHARES = {"swap": 2, "move": 3}  # of the edits with one reference: what has to be drawn anew is learned last
 
 
 class Batch(NamedTuple):
-    """Clean tokens (B, S, C), reference tokens (B, N*S, C) and prompts."""
+    """Clean tokens (B, S, C), reference tokens (B, N*S, C), prompts, and what each of the N references shows."""
 
     clean: torch.Tensor
     references: torch.Tensor
     prompts: list[str]
+    shown: list[list[Object]]
 
 
 class Denoiser(nn.Module):
-    """Transformer and text encoder, trained together."""
+    """Transformer and text encoder, trained together, and the heads that help them."""
 
     def __init__(self, transformer: Flux2Transformer2DModel, encoder: Qwen3ForCausalLM) -> None:
         super().__init__()
         self.transformer = transformer
         self.encoder = encoder
+        self.reader = Reader(transformer)
 
 
 class DenoiseTask:
@@ -67,7 +74,11 @@ class DenoiseTask:
         with torch.autocast(device.type, torch.bfloat16):
             text = embed(self.module.encoder, ids, mask)
             tensors = (t.to(device) for t in (batch.clean, batch.references))
-            return self.flow_loss(self.module.transformer, *tensors, text, noise.to(device), times.to(device))
+            self.module.reader.forget()
+            loss = self.flow_loss(self.module.transformer, *tensors, text, noise.to(device), times.to(device))
+        if batch.shown:
+            loss = loss + READING_WEIGHT * self.module.reader.loss(batch.shown)
+        return loss
 
     def draw(self, step: int, rng: random.Random) -> Batch:
         """Draw prompts and pictures; every batch has one number of references."""
@@ -84,16 +95,18 @@ class DenoiseTask:
             rows.append(tokens)
             prompts.append("" if rng.random() < NO_PROMPT else describe(rng, scene).text)
         clean = torch.stack(rows).float()
-        return Batch(clean, clean[:, :0], prompts)
+        return Batch(clean, clean[:, :0], prompts, [])
 
     def _draw_edits(self, rng: random.Random, tasks: tuple[str, ...]) -> Batch:
-        clean, references, prompts = [], [], []
+        clean, references, prompts, shown = [], [], [], []
         shares = [SHARES.get(task, 1) for task in tasks]
         for _ in range(self.batch // 2):  # reference tokens double or triple the work of a sample
             index, task = rng.randrange(len(self.pool.family_scenes)), rng.choices(tasks, shares)[0]
-            edit = make_edit(rng, self.pool.family_scenes[index], task)  # type: ignore[arg-type]  # a TaskName
+            noun = rng.choice(UNNAMED) if task == "move" and rng.random() < MOVED_UNNAMED else None
+            edit = make_edit(rng, self.pool.family_scenes[index], task, noun)  # type: ignore[arg-type]  # a TaskName
             family = self.pool.families[index]
             clean.append(family[2 + TASKS.index(edit.task)])
             references.append(family[: len(edit.references)].flatten(0, 1))
             prompts.append("" if rng.random() < NO_PROMPT else edit.caption.text)
-        return Batch(torch.stack(clean).float(), torch.stack(references).float(), prompts)
+            shown.append([scene.objects[0] for scene in edit.references])
+        return Batch(torch.stack(clean).float(), torch.stack(references).float(), prompts, shown)
