@@ -484,7 +484,7 @@ def test_the_log_holds_nothing_of_what_is_no_http(serving: Any, caplog: pytest.L
             assert (await reader.read()).startswith(b"HTTP/1.0 400")
             writer.close()
 
-    with caplog.at_level("INFO"):
+    with caplog.at_level("INFO", "limner.server.http"):
         serving(use)
     assert [(one.levelname, one.getMessage()) for one in caplog.records if one.name == "limner.server.http"] == [
         ("INFO", "a request that cannot be read was refused")
