@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from aiohttp import ClientSession, ClientWebSocketResponse, WSMsgType
 from engine_overhead import machine, make
+from figures import Figure, at_most, table
 from load_server import NODES, Served, cpu_s, post, served
-from server_load import Figure, at_most, table
 
 from limner.comfy.as_prompt import prompt_of
 from limner.comfy.classes import Classes

@@ -17,14 +17,12 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from pydantic import Field
+from load_nodes import Add, Start
 
 from limner.engine.cache import Cache
 from limner.engine.check import check
-from limner.engine.context import Context
 from limner.engine.device import DeviceTable
 from limner.engine.executor import Executor
-from limner.engine.node import Node
 from limner.engine.plan import make_plan
 from limner.engine.registry import Registry
 from limner.engine.result import Result
@@ -32,26 +30,6 @@ from limner.engine.result import Result
 SIZES = (1_000, 10_000, 100_000)
 REPEATS = {1_000: 7, 10_000: 3, 100_000: 1}
 GOALS_US = {"checking": 30, "cold": 50, "cached": 20}
-
-
-class Start(Node):
-    """A number."""
-
-    value: int = 0
-
-    def run(self, ctx: Context) -> int:
-        """Give it."""
-        return self.value
-
-
-class Add(Node):
-    """A number and a bit more."""
-
-    amount: int = Field(default=1, ge=0)
-
-    def run(self, ctx: Context, value: int) -> int:
-        """Add."""
-        return value + self.amount
 
 
 REGISTRY = Registry([Start, Add])

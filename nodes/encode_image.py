@@ -6,11 +6,10 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from limner.engine.context import Context
-from limner.engine.errors import InputError
 from limner.engine.forecast import Forecast
 from limner.engine.node import Keep, Node
 from limner.nodes._flux2 import needs
-from limner.nodes.sizes import CELL, PictureSizes
+from limner.nodes.sizes import PictureSizes
 from limner.nodes.values import VAE, Image, Latent
 
 
@@ -34,16 +33,6 @@ class EncodeImage(Node):
 
     def run(self, ctx: Context, vae: VAE, images: Image) -> Latent:
         """Encode one picture after the other. Raises InputError where a side is too short."""
-        _, height, width, _ = images.pixels.shape
-        if min(width, height) < CELL:
-            raise InputError(f"the picture is {width}x{height}; a side has at least {CELL} pixels")
-        with ctx.hold(vae) as live:
-            import torch
+        from limner.nodes._flux2.references import encode_batch, encode_image
 
-            from limner.nodes._flux2.references import encode_image
-
-            latents = []
-            for number, pixels in enumerate(images.pixels, start=1):
-                latents.append(encode_image(live, pixels))
-                ctx.progress(number, len(images.pixels))
-            return Latent(torch.cat(latents))
+        return encode_batch(ctx, vae, images, encode_image)

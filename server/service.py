@@ -14,7 +14,8 @@ from typing import Any, Protocol, TypeVar
 from aiohttp import web
 
 from limner.server.comfy.adapter import Adapter
-from limner.server.feed import Feed, Told
+from limner.server.feed import Feed
+from limner.server.follower import Told
 from limner.server.guard import Guard
 from limner.server.jobs.job import Job
 from limner.server.jobs.store import JobStore

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -11,8 +12,26 @@ from diffusers.models.autoencoders.autoencoder_kl_flux2 import AutoencoderKLFlux
 from numpy.typing import NDArray
 from torch import Tensor
 
+from limner.engine.context import Context
+from limner.engine.errors import InputError
 from limner.nodes._flux2 import pipelines
-from limner.nodes.sizes import MAX_REFERENCE_PIXELS
+from limner.nodes.sizes import CELL, MAX_REFERENCE_PIXELS
+from limner.nodes.values import VAE, Image, Latent
+
+Encode = Callable[[AutoencoderKLFlux2, NDArray[np.uint8]], Tensor]
+
+
+def encode_batch(ctx: Context, vae: VAE, images: Image, encode: Encode) -> Latent:
+    """A batch of pictures, one after the other. Raises InputError where a side is too short."""
+    _, height, width, _ = images.pixels.shape
+    if min(width, height) < CELL:
+        raise InputError(f"the picture is {width}x{height}; a side has at least {CELL} pixels")
+    with ctx.hold(vae) as live:
+        latents = []
+        for number, picture in enumerate(images.pixels, start=1):
+            latents.append(encode(live, picture))
+            ctx.progress(number, len(images.pixels))
+        return Latent(torch.cat(latents))
 
 
 def encode_reference(vae: AutoencoderKLFlux2, image: NDArray[np.uint8]) -> Tensor:

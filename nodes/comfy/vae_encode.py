@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from limner.engine.context import Context
-from limner.engine.errors import InputError
 from limner.engine.forecast import Forecast
 from limner.engine.node import Keep, Node
 from limner.nodes._flux2 import needs
@@ -36,16 +35,6 @@ class ComfyVAEEncode(Node):
 
     def run(self, ctx: Context, pixels: Image, vae: VAE) -> Latent:
         """Encode one picture after the other. Raises InputError where a side is too short."""
-        _, height, width, _ = pixels.pixels.shape
-        if min(width, height) < CELL:
-            raise InputError(f"the picture is {width}x{height}; a side has at least {CELL} pixels")
-        with ctx.hold(vae) as live:
-            import torch
+        from limner.nodes._flux2.references import encode_batch, encode_cut
 
-            from limner.nodes._flux2.references import encode_cut
-
-            latents = []
-            for number, picture in enumerate(pixels.pixels, start=1):
-                latents.append(encode_cut(live, picture))
-                ctx.progress(number, len(pixels.pixels))
-            return Latent(torch.cat(latents))
+        return encode_batch(ctx, vae, pixels, encode_cut)

@@ -16,7 +16,7 @@ from limner.comfy.names import client_id
 from limner.server.comfy import messages as say
 from limner.server.comfy.outputs import shown, texts
 from limner.server.comfy.wording import about_model, failure_of
-from limner.server.feed import Told
+from limner.server.follower import Told
 from limner.server.jobs.job import Artifact
 
 Message = str | bytes

@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from limner.engine.errors import GraphError, LimnerError
 from limner.server.body import parse_json
 from limner.server.clients import Client
-from limner.server.feed import Follower, Told
+from limner.server.follower import Follower, Told
 from limner.server.jobs.errors import UnknownJobError
 from limner.server.jobs.job import FINAL
 from limner.server.problem import Refused

@@ -9,7 +9,8 @@ from typing import Any
 from aiohttp import ClientSession, WSMsgType
 from served import ANNA, BERT, clients
 
-from limner.server.feed import BATCH, MAX_CHANGED, RECENT, Feed, Follower, Told
+from limner.server.feed import BATCH, Feed
+from limner.server.follower import MAX_CHANGED, RECENT, Follower, Told
 from limner.server.jobs.job import Job
 from limner.server.limits import Limits
 

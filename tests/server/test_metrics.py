@@ -79,7 +79,7 @@ def test_dropped_previews_are_counted(serving) -> None:  # type: ignore[no-untyp
 
     async def use(api: Api) -> None:
         from limner.server.clients import LOCAL
-        from limner.server.feed import Follower
+        from limner.server.follower import Follower
 
         job, feed = await api.submit(), api.service.feed
         follower = Follower(LOCAL)

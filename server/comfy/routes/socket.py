@@ -27,7 +27,7 @@ from limner.server.comfy.features import features
 from limner.server.comfy.hub import HUB, Hub, remember
 from limner.server.comfy.kept import CLIENT_ID, MAX_LABEL, PREVIEWS, prompt_id
 from limner.server.comfy.telling import Message, Reader, Telling
-from limner.server.feed import Follower, Told
+from limner.server.follower import Follower, Told
 from limner.server.jobs.errors import UnknownJobError
 from limner.server.problem import Refused
 from limner.server.route import Routes

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from limner.server.comfy.telling import Message, Reader, Telling
-from limner.server.feed import Told
+from limner.server.follower import Told
 
 JOB, PROMPT = "0" * 32, "00000000-0000-0000-0000-000000000000"
 EDITOR = Reader(has_flags=True, has_metadata=True, has_text_metadata=True)
