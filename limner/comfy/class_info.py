@@ -49,7 +49,6 @@ def class_info(found: ComfyClass, classes: Classes, here: Here) -> dict[str, Any
         "python_module": MODULE,
         "search_aliases": list(cls.aliases),
         "deprecated": hasattr(cls, "__deprecated__"),
-        "experimental": False,
     }
 
 

@@ -16,6 +16,8 @@ MAX_SAFE: Final = 2**53 - 1
 """The largest integer that JavaScript holds exactly. Larger ones of other clients are taken all the same."""
 AS_USUAL: Final = "as usual"
 """The choice for a setting that may be left open."""
+AUTO: Final = "auto"
+"""What stands in the place of a number that may be left open."""
 _FLOAT_STEP: Final = 0.01
 NO_JSON: Final = object()
 
@@ -53,13 +55,11 @@ def form_of(name: str, schema: Mapping[str, Any]) -> Form:
         options["placeholder"] = f"{name}, {options['placeholder']}"  # it stands where the name would
     if "default" in schema:
         options["default"] = form.show(schema["default"])
-    if tooltip := _tooltip(str(schema.get("description", "")), options.pop("open", None)):
-        options["tooltip"] = tooltip
+    if description := str(schema.get("description", "")):
+        options["tooltip"] = (
+            description.replace("Empty:", f"{AUTO}:") if options.get("default") == AUTO else description
+        )
     return Form(form.type, options, form.show, form.read)
-
-
-def _tooltip(description: str, open_value: float | None) -> str:
-    return description if open_value is None else f"{description} Here, {open_value:g} stands for empty.".lstrip()
 
 
 def _form(name: str, kind: Mapping[str, Any], is_open: bool) -> Form:
@@ -99,36 +99,39 @@ def _number(name: str, kind: Mapping[str, Any], is_open: bool) -> Form:
     step = kind.get("multipleOf", 1 if is_whole else _FLOAT_STEP)
     least = kind.get("minimum", kind["exclusiveMinimum"] + step if "exclusiveMinimum" in kind else -MAX_SAFE)
     most = kind.get("maximum", kind["exclusiveMaximum"] - step if "exclusiveMaximum" in kind else MAX_SAFE)
-    open_value = _below(kind, step if is_whole else 1) if is_open else None
-    options: dict[str, Any] = {
-        "min": max(least if open_value is None else open_value, -MAX_SAFE),
-        "max": min(most, MAX_SAFE),
-        "step": step,
-    }
-    if open_value is not None:
-        options["open"] = open_value
+    options: dict[str, Any] = {"min": max(least, -MAX_SAFE), "max": min(most, MAX_SAFE), "step": step}
     if not is_whole:
         options["round"] = False  # a value that was typed stays what it is
     if is_whole and (name == "seed" or name.endswith("_seed")):
         options["control_after_generate"] = True
 
-    def show(value: Any) -> Any:
-        return open_value if value is None else value
-
     def read(shown: Any) -> Any:
         if isinstance(shown, bool) or not isinstance(shown, (int, float)):
             return shown
-        if open_value is not None and shown == open_value:
-            return None
         return int(shown) if is_whole and isinstance(shown, float) and shown.is_integer() else shown
 
-    return Form("INT" if is_whole else "FLOAT", options, show, read)
+    form = Form("INT" if is_whole else "FLOAT", options, read=read)
+    return _open_number(form) if is_open else form
 
 
-def _below(kind: Mapping[str, Any], unit: int) -> float:
-    """A number below all that are possible, which stands for none: 0 where it can."""
-    least: float = kind.get("minimum", kind.get("exclusiveMinimum", 0))
-    return 0 if least > 0 else least - unit
+def _open_number(form: Form) -> Form:
+    """A number that may be left open: a text, for none of the editor's widgets for numbers can say that there is none.
+
+    Wires of numbers still lead to it.
+    """
+
+    def show(value: Any) -> Any:
+        return AUTO if value is None else json.dumps(value)
+
+    def read(shown: Any) -> Any:
+        if not isinstance(shown, str):
+            return form.read(shown)
+        if shown.strip().lower() in (AUTO, ""):
+            return None
+        found = parsed_json(shown)
+        return shown if found is NO_JSON else form.read(found)
+
+    return Form(form.type, {**form.options, "widgetType": "STRING"}, show, read)
 
 
 def _text(kind: Mapping[str, Any], is_open: bool) -> Form:

@@ -64,7 +64,7 @@ def test_a_prompt_is_a_graph_that_checks() -> None:
 
 def test_what_is_the_default_is_not_said() -> None:
     """A widget sends its value, touched or not; the graph stays as a person would write it."""
-    touched = {**PROMPT, "12:3": node("Denoise", **PROMPT["12:3"]["inputs"], width=0, guidance=-1, batch=1)}
+    touched = {**PROMPT, "12:3": node("Denoise", **PROMPT["12:3"]["inputs"], width="auto", guidance="auto", batch=1)}
     assert read(touched) == read(PROMPT)
     for weight, settings in ((1, {}), (1.0, {}), (True, {"weight": True}), (2, {"weight": 2})):
         prompt = {**PROMPT, "l": node("ApplyLoRA", transformer=["12:1", 1], weight=weight)}

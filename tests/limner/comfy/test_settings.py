@@ -26,8 +26,8 @@ def form(class_name: str, setting: str) -> Form:
     [
         ("Denoise", "seed", "INT", {"min": 0, "max": MAX_SAFE, "control_after_generate": True, "default": 0}),
         ("Denoise", "batch", "INT", {"min": 1, "max": 64, "step": 1, "default": 1}),
-        ("Denoise", "width", "INT", {"min": 0, "max": 8192, "step": 16, "default": 0}),
-        ("Denoise", "guidance", "FLOAT", {"min": -1, "max": 100, "default": -1, "round": False}),
+        ("Denoise", "width", "INT", {"min": 16, "max": 8192, "default": "auto", "widgetType": "STRING"}),
+        ("Denoise", "guidance", "FLOAT", {"min": 0, "max": 100, "default": "auto", "widgetType": "STRING"}),
         ("Denoise", "step_cache", ["none", "magcache", "taylorseer", "pab"], {"default": "none"}),
         ("Denoise", "compile", "BOOLEAN", {"default": False}),
         ("Denoise", "mag_ratios", "STRING", {"multiline": True, "default": ""}),
@@ -40,26 +40,26 @@ def form(class_name: str, setting: str) -> Form:
     ],
 )
 def test_a_setting_becomes_the_widget_of_its_kind(class_name: str, setting: str, kind: Any, options: Any) -> None:
-    """Ranges, steps, choices and defaults are those of the setting; an open number begins below its range."""
+    """Ranges, steps, choices and defaults are those of the setting; a number that may be left open is typed."""
     found = form(class_name, setting)
     assert found.type == kind
     assert options.items() <= found.options.items()
 
 
-def test_what_stands_for_empty_is_said() -> None:
-    """The tooltip is the setting's own, and says which number means the model's own."""
-    tooltip = str(form("Denoise", "steps").options["tooltip"])
-    assert tooltip.startswith("More is finer")
-    assert tooltip.endswith("Here, 0 stands for empty.")
+def test_an_open_number_says_so_in_words() -> None:
+    """Its widget shows what its tooltip speaks of."""
+    options = form("Denoise", "steps").options
+    assert options["default"] == "auto"
+    assert "auto: the model's own" in str(options["tooltip"])
 
 
 @pytest.mark.parametrize(
     ("class_name", "setting", "value", "shown"),
     [
-        ("Denoise", "steps", None, 0),
-        ("Denoise", "steps", 4, 4),
-        ("Denoise", "guidance", None, -1),
-        ("Denoise", "guidance", 0.0, 0.0),
+        ("Denoise", "steps", None, "auto"),
+        ("Denoise", "steps", 4, "4"),
+        ("Denoise", "guidance", 0.1, "0.1"),
+        ("Denoise", "guidance", 4, "4"),
         ("Denoise", "mag_ratios", [], ""),
         ("Denoise", "mag_ratios", [1.0, 0.5], "[1.0, 0.5]"),
         ("LoadModel", "revision", None, ""),
@@ -84,7 +84,12 @@ def test_values_are_shown_as_people_edit_them(class_name: str, setting: str, val
     [
         ("Denoise", "steps", 20.0, 20),
         ("Denoise", "steps", 20.5, 20.5),
-        ("Denoise", "steps", "20", "20"),
+        ("Denoise", "steps", " 20 ", 20),
+        ("Denoise", "steps", "20.0", 20),
+        ("Denoise", "steps", 20, 20),
+        ("Denoise", "steps", " Auto", None),
+        ("Denoise", "steps", "", None),
+        ("Denoise", "steps", "many", "many"),
         ("Denoise", "steps", True, True),
         ("Denoise", "mag_ratios", "1, 0.5", [1, 0.5]),
         ("Denoise", "mag_ratios", "one", "one"),
