@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -10,11 +10,11 @@ from limner.engine.errors import InputError, ModelError
 from limner.nodes._flux2.catalog import known_folder
 from limner.nodes._flux2.hub_file import HubFile, describe_file, fetch, here, identify_file, locate
 from limner.nodes._flux2.index import read_json
-from limner.nodes._flux2.shapes import Shapes, transformer_shapes, vae_shapes
-from limner.nodes._flux2.single_file import file_faults, find_pieces, read_bare
-from limner.nodes._flux2.single_file_names import Names, transformer_names, vae_names
+from limner.nodes._flux2.shapes import transformer_shapes, vae_shapes
+from limner.nodes._flux2.single_file import FileLayout, read_bare
+from limner.nodes._flux2.single_file_names import transformer_names, vae_names
 from limner.nodes._flux2.source import base_faults, describe_source, identify, local_folder
-from limner.nodes._flux2.text_layers import text_file_faults, text_file_tensors
+from limner.nodes._flux2.text_file import text_file_layout
 from limner.nodes._flux2.weights import Stored
 from limner.nodes.specs import Component
 
@@ -44,13 +44,19 @@ def single_file_faults(
         if file_revision is not None and not isinstance(source, HubFile):
             yield "file_revision", "is of a file on the hub, and the file is here"
         path = here(source, file_revision)
-        if path is not None and component == "text_encoder":
-            yield from (("file", fault) for fault in text_file_faults(path, _known_base(base, revision, folder)))
-        elif path is not None and config is not None:
-            names, expected = _layout(component, own_config(component, path, config))
-            yield from (("file", fault) for fault in file_faults(path, names, expected))
+        if path is not None and config is not None:
+            own = own_config(component, path, config)
+            layout = _layout(component, path, own, lambda: _known_base(base, revision, folder))
+            yield from (("file", fault) for fault in layout.faults())
     except InputError as error:
         yield "file", _line(error)
+
+
+def share_of_base(component: Component, path: Path, base: str) -> float:
+    """How much of a base's component a file holds, from 0 to 1, by its header. Raises ModelError."""
+    folder = known_folder(base, None, component)
+    own = own_config(component, path, read_json(folder / component / "config.json"))
+    return _layout(component, path, own, lambda: folder).share()
 
 
 def identify_single_file(
@@ -77,10 +83,8 @@ def single_file_tensors(component: Component, path: Path, config: Path) -> dict[
     """The tensors of a component in a file, by the names of its module. Raises ModelError where they are not exactly
     those that the configuration describes.
     """
-    if component == "text_encoder":
-        return text_file_tensors(path, config.parent)
     own = own_config(component, path, read_json(config / "config.json"))
-    return find_pieces(path, *_layout(component, own))
+    return _layout(component, path, own, lambda: config.parent).pieces()
 
 
 def own_config(component: Component, path: Path, config: dict[str, Any]) -> dict[str, Any]:
@@ -98,12 +102,16 @@ def own_config(component: Component, path: Path, config: dict[str, Any]) -> dict
     return config | {"decoder_block_out_channels": [width * widest // widths[-1] for width in widths]}
 
 
-def _layout(component: Component, config: dict[str, Any]) -> tuple[Names, Shapes]:
+def _layout(component: Component, path: Path, config: dict[str, Any], folder: Callable[[], Path]) -> FileLayout:
+    """What a file is held against. ``folder`` gives the base, whose settings say what is read of a text encoder."""
     try:
+        if component == "text_encoder":
+            return text_file_layout(path, config, folder())
         if component == "transformer":
-            return transformer_names, transformer_shapes(config)
-        return vae_names(len(config.get("block_out_channels", (0,) * 4))), vae_shapes(config)
-    except (TypeError, ValueError, AttributeError) as error:
+            return FileLayout(path, read_bare(path), transformer_names, transformer_shapes(config))
+        names = vae_names(len(config.get("block_out_channels", (0,) * 4)))
+        return FileLayout(path, read_bare(path), names, vae_shapes(config))
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise ModelError(f"the base's {component}/config.json is not usable: {error}") from error
 
 

@@ -13,7 +13,7 @@ from torch import nn
 from limner.engine.errors import ModelError
 from limner.nodes._flux2.checkpoint import Checkpoint, find_checkpoint
 from limner.nodes._flux2.index import ModelIndex, read_json
-from limner.nodes.specs import Flux2Spec, Quantizable, Transformer
+from limner.nodes.specs import Flux2Spec, Quantizable, TextEncoder, Transformer
 
 METHODS: Final = ("nf4", "fp4", "int8")
 """What is kept in safetensors with all its state; torchao's and quanto's formats are pickles, or on their way out."""
@@ -33,6 +33,12 @@ def check(specs: Sequence[Flux2Spec[Any]]) -> None:
             raise ModelError(f"{spec}: {method} is not saved", hint=f"save it unquantized, or use {', '.join(METHODS)}")
         if spec.file is not None and spec.file.endswith(".gguf"):
             raise ModelError(f"{spec}: GGUF is not saved: it is a file already", hint="use the file itself")
+        if (
+            isinstance(spec, TextEncoder)
+            and spec.file is not None
+            and "norm.weight" not in find_checkpoint(spec).tensors
+        ):
+            raise ModelError(f"{spec} ends behind its last layer, and is not saved", hint="use the file itself")
     families = {find_checkpoint(spec).index.family for spec in specs}
     if len(families) > 1:
         raise ModelError(f"components of {' and '.join(sorted(families))} make no model")

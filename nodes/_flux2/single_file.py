@@ -11,7 +11,7 @@ from typing import Final
 from limner.engine.errors import ModelError
 from limner.nodes._flux2.shapes import Shapes
 from limner.nodes._flux2.single_file_names import Names
-from limner.nodes._flux2.weights import Stored, read_tensors, shorten
+from limner.nodes._flux2.weights import Stored, read_metadata, read_tensors, shorten
 
 _PREFIXES: Final = ("model.diffusion_model.", "diffusion_model.", "first_stage_model.", "vae.")
 """What ComfyUI and trainers put before every name."""
@@ -19,8 +19,10 @@ _SCALES: Final = (".scale_weight", ".weight_scale")
 """ComfyUI's older name, and the one of BFL and newer ComfyUI: what fp8 weights are to be multiplied by."""
 _SCALED: Final = "scaled_fp8"
 """ComfyUI's mark of a file whose fp8 weights all have scales; newer ones mark each layer with ``.comfy_quant``."""
-_BESIDE: Final = (".scale_input", ".input_scale", ".comfy_quant", _SCALED)
-"""For multiplying in fp8, and marks; weights that are unpacked need neither."""
+_QUANTIZED: Final = "_quantization_metadata"
+"""The same in the header of a file."""
+_BESIDE: Final = (".scale_input", ".input_scale", ".weight_scale_2", ".comfy_quant", _SCALED)
+"""For multiplying in fp8, for 4 bits (which are refused), and marks; weights that are unpacked need none of them."""
 FLOATS: Final = ("F64", "F32", "F16", "BF16", "F8_E4M3", "F8_E5M2")
 
 
@@ -51,17 +53,33 @@ class _Found:
     """Names of fp8 weights that are marked as scaled, and have no scale."""
 
 
-def find_pieces(path: Path, names: Names, expected: Shapes) -> dict[str, Stored]:
-    """Every tensor of a module, in a file. Raises ModelError where the file is not exactly that module's weights."""
-    found = _find(read_bare(path), names, expected)
-    for fault in _faults(path, found, expected):
-        raise ModelError(fault, hint="give the base that the file was made for")
-    return dict(found.pieces)
+@dataclass(frozen=True)
+class FileLayout:
+    """What a file holds, and what it is to hold."""
 
+    path: Path
+    tensors: Mapping[str, Stored]
+    """By their bare names."""
+    names: Names
+    expected: Shapes
+    """By the names of the module."""
 
-def file_faults(path: Path, names: Names, expected: Shapes) -> Iterator[str]:
-    """Everything that makes a file not exactly a module's weights. Raises ModelError where it cannot be read."""
-    return _faults(path, _find(read_bare(path), names, expected), expected)
+    def pieces(self) -> dict[str, Stored]:
+        """Every tensor of the module. Raises ModelError where the file is not exactly that module's weights."""
+        found = _find(self)
+        for fault in _faults(self.path, found, self.expected):
+            raise ModelError(fault, hint="give the base that the file was made for")
+        return dict(found.pieces)
+
+    def faults(self) -> Iterator[str]:
+        """Everything that makes the file not exactly the module's weights."""
+        return _faults(self.path, _find(self), self.expected)
+
+    def share(self) -> float:
+        """How much of the module the file has, in the right shapes: 1 where nothing is wrong."""
+        pieces = _find(self).pieces
+        same = sum(name in pieces and pieces[name].shape == shape for name, shape in self.expected.items())
+        return same / len(self.expected)
 
 
 def read_bare(path: Path) -> dict[str, Stored]:
@@ -76,30 +94,32 @@ def read_bare(path: Path) -> dict[str, Stored]:
     return {name.removeprefix(prefix): tensor for name, tensor in tensors.items()}
 
 
-def _find(tensors: Mapping[str, Stored], names: Names, expected: Shapes) -> _Found:
+def _find(file: FileLayout) -> _Found:
     pieces: dict[str, Stored] = {}
     unknown, twice, unscaled = [], [], []
+    tensors = file.tensors
+    is_scaled = _is_scaled(file)
     for key, tensor in tensors.items():
         if key.endswith((*_SCALES, *_BESIDE)):
             continue
-        targets = [key] if key in expected else names(key)
+        targets = [key] if key in file.expected else file.names(key)
         scale = next((tensors[s] for s in _scale_names(key) if s in tensors), None)
         twice += [key for target in targets if target in pieces][:1]
         for index, target in enumerate(targets):
             pieces[target] = _piece(tensor, (index, len(targets)), target, scale)
         if not targets:
             unknown.append(key)
-        elif scale is None and _needs_scale(key, tensors):
+        elif scale is None and is_scaled and key.endswith(".weight") and tensor.dtype.startswith("F8"):
             unscaled.append(key)
     unknown += [key for key in tensors if key.endswith(_SCALES) and f"{key.rpartition('.')[0]}.weight" not in tensors]
     return _Found(pieces, unknown, twice, unscaled)
 
 
-def _needs_scale(key: str, tensors: Mapping[str, Stored]) -> bool:
-    """Whether a weight in fp8 is marked as scaled: without its scale it would be another number."""
-    layer, _, kind = key.rpartition(".")
-    is_marked = _SCALED in tensors or f"{layer}.comfy_quant" in tensors
-    return is_marked and kind == "weight" and tensors[key].dtype.startswith("F8")
+def _is_scaled(file: FileLayout) -> bool:
+    """Whether weights in fp8 are scaled: then one without its scale would be another number."""
+    if any(key.endswith((*_SCALES, ".comfy_quant", _SCALED)) for key in file.tensors):
+        return True
+    return file.path.suffix != ".gguf" and _QUANTIZED in read_metadata(file.path)
 
 
 def _scale_names(key: str) -> Iterator[str]:
@@ -142,17 +162,13 @@ def _faults(path: Path, file: _Found, expected: Shapes) -> Iterator[str]:
         yield f"{path} lacks weights: {shorten(missing)}"
     if extra := [name for name in pieces if name not in expected]:
         yield f"{path} has weights that the base has not: {shorten(extra)}"
-    if other := [_differs(name, pieces[name], expected[name]) for name in pieces if _is_other(name, pieces, expected)]:
+    plain = {name: piece for name, piece in pieces.items() if _is_readable(path, piece)}
+    if packed := [f"{name} ({pieces[name].dtype})" for name in pieces.keys() - plain.keys()]:
+        yield f"{path} is quantized in a way that is not read: {shorten(packed)}; take it in bfloat16 or fp8"
+    if other := [_differs(n, p, expected[n]) for n, p in plain.items() if n in expected and p.shape != expected[n]]:
         yield f"{path} misfits the base: {shorten(other)}"
-    if scales := [_scale_key(p) for p in pieces.values() if _has_other_scale(p)]:
+    if scales := [_scale_key(piece) for piece in plain.values() if _has_other_scale(piece)]:
         yield f"{path} has scales that are not read: {shorten(set(scales))}"
-    packed = [f"{name} ({p.dtype})" for name, p in pieces.items() if not _is_readable(path, p)]
-    if packed:
-        yield f"{path} is quantized in a way that is not read: {shorten(packed)}"
-
-
-def _is_other(name: str, pieces: Mapping[str, Stored], expected: Shapes) -> bool:
-    return name in expected and pieces[name].shape != expected[name]
 
 
 def _differs(name: str, piece: Stored, shape: tuple[int, ...]) -> str:

@@ -16,12 +16,10 @@ from torch import Tensor, nn
 
 from limner.nodes._flux2.checkpoint import Checkpoint
 from limner.nodes._flux2.gguf_file import open_gguf
-from limner.nodes._flux2.read_stored import read_stored, swapped
+from limner.nodes._flux2.read_stored import placed, read_stored, swapped
 from limner.nodes._flux2.single_file import Piece
 
 _GGML_FLOATS: Final = {"F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16}
-ALIGNMENT_BYTES: Final = 64
-"""What torch aligns its own memory to."""
 _quantizers: Any = DiffusersAutoQuantizer
 _gguf_config: Any = GGUFQuantizationConfig
 _fill: Any = model_loading_utils.load_model_dict_into_meta
@@ -58,8 +56,8 @@ def load_single_file(cls: Any, checkpoint: Checkpoint, dtype: torch.dtype, devic
     with ExitStack() as stack:
         pieces = Pieces(checkpoint, stack)
         if config is None:
-            placed = {name: _placed(tensor, dtype, device) for name, tensor in pieces.items()}
-            module.load_state_dict(placed, assign=True)
+            state = {name: placed(tensor, dtype, device) for name, tensor in pieces.items()}
+            module.load_state_dict(state, assign=True)
         else:
             _quantize(module, pieces, dtype, device, config)
     return module.eval()
@@ -75,14 +73,6 @@ def _quantize(module: Any, tensors: Mapping[str, Tensor], dtype: torch.dtype, de
     quantizer.postprocess_model(module)
     module.hf_quantizer = quantizer
     module.register_to_config(quantization_config=config)
-
-
-def _placed(tensor: Tensor, dtype: torch.dtype, device: str) -> Tensor:
-    """In its precision, on its device, and on a CPU where vectors begin: kernels round otherwise elsewhere, so what is
-    mapped from a file would be computed with differently than what was copied, and depend on the length of a header.
-    """
-    placed = tensor.to(device, dtype if tensor.is_floating_point() else None).contiguous()
-    return placed.clone() if device == "cpu" and placed.data_ptr() % ALIGNMENT_BYTES else placed
 
 
 def _gguf_tensors(checkpoint: Checkpoint) -> dict[str, Tensor]:

@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
 from limner.engine.errors import ModelError
 from limner.nodes._flux2.index import read_index, read_json
 from limner.nodes._flux2.settings import read_settings
-from limner.nodes._flux2.shapes import text_encoder_shapes
 from limner.nodes._flux2.shards import missing_files, shards, weight_files
-from limner.nodes._flux2.weights import Stored, read_folder, read_tensors, shorten
+from limner.nodes._flux2.weights import Stored, read_folder, read_tensors
 
 DEFAULT_LAYERS = 32
 """What a configuration of Mistral or Qwen3 means that says nothing: transformers leaves defaults out."""
-_FLOATS = ("F64", "F32", "F16", "BF16")
 INDEX = "model.safetensors.index.json"
 _PREFIX = r"(?:(?:model|language_model)\.)*"
 _READ = re.compile(rf"{_PREFIX}((?:layers\.(\d+)|embed_tokens|norm)\..+)", re.ASCII)
 _UNREAD = re.compile(rf"{_PREFIX}((?:lm_head|vision_tower|multi_modal_projector)\..+)", re.ASCII)
+
+
+def read_layers(folder: Path) -> tuple[int, ...]:
+    """The layers of a checkpoint's text encoder whose states are read; 0 is the embedding. Raises ModelError."""
+    return read_settings(folder, read_index(folder)).text.out_layers
 
 
 def layers_to_keep(folder: Path) -> int:
@@ -28,7 +30,7 @@ def layers_to_keep(folder: Path) -> int:
     One more than the highest that is read: what comes out of the last layer of a model passes its final norm, and what
     comes out of the others does not. Where the last layer itself is read, all are needed.
     """
-    wanted = read_settings(folder, read_index(folder)).text.out_layers
+    wanted = read_layers(folder)
     config = read_json(folder / "text_encoder" / "config.json")
     own = config.get("text_config")
     total = (own if isinstance(own, dict) else config).get("num_hidden_layers", DEFAULT_LAYERS)
@@ -51,40 +53,11 @@ def text_tensors(folder: Path) -> dict[str, Stored]:
         for key, tensor in read_tensors(path).items():
             if name := kept_name(key, layers):
                 found[name] = tensor
-            elif not _UNREAD.fullmatch(key) and not _READ.fullmatch(key):
+            elif not is_unread(key, layers):
                 raise ModelError(f"{weights} has unknown weights: {key}")
     if not found:
         raise ModelError(f"{weights} has no weights in safetensors")
     return found
-
-
-def text_file_tensors(path: Path, folder: Path) -> dict[str, Stored]:
-    """The same of a single file under transformers' names, for the model in a folder without weights. Raises ModelError
-    where the file is not exactly what that model reads, in full precision.
-    """
-    for fault in text_file_faults(path, folder):
-        raise ModelError(fault, hint="give the base that the file was made for")
-    return _read_of_file(path, layers_to_keep(folder))
-
-
-def text_file_faults(path: Path, folder: Path) -> Iterator[str]:
-    """Why a single file is not the text encoder of a model. Raises ModelError where it cannot be read."""
-    layers = layers_to_keep(folder)
-    shapes = text_encoder_shapes(read_json(folder / "text_encoder" / "config.json"))
-    expected = {name: shape for key, shape in shapes.items() if (name := kept_name(key, layers))}
-    found = _read_of_file(path, layers)
-    if missing := sorted(expected.keys() - found.keys()):
-        yield f"{path} lacks weights: {shorten(missing)}"
-    if unknown := sorted(found.keys() - expected.keys()):
-        yield f"{path} has unknown weights: {shorten(unknown)}"
-    if other := sorted(name for name in expected.keys() & found.keys() if found[name].shape != expected[name]):
-        yield f"{path} has weights of other shapes: {shorten(other)}"
-    if packed := sorted(name for name, tensor in found.items() if tensor.dtype not in _FLOATS):
-        yield f"{path} is quantized, which is not read of text encoders: {shorten(packed)}"
-
-
-def _read_of_file(path: Path, layers: int) -> dict[str, Stored]:
-    return {name: tensor for key, tensor in read_tensors(path).items() if (name := kept_name(key, layers))}
 
 
 def whole_tensors(folder: Path) -> dict[str, Stored]:
@@ -124,6 +97,17 @@ def _files(weights: Path, layers: int) -> list[Path]:
         return sorted(weights.glob("*.safetensors"))
     names = shards(weights / INDEX)
     return [weights / name for name in sorted({name for key, name in names.items() if kept_name(key, layers)})]
+
+
+def is_unread(key: str, layers: int) -> bool:
+    """Whether a tensor of a language model is known, and not among those that are read of it."""
+    return bool(_UNREAD.fullmatch(key) or _READ.fullmatch(key)) and kept_name(key, layers) is None
+
+
+def layer_of(key: str) -> int | None:
+    """Which layer a tensor belongs to."""
+    found = _READ.fullmatch(key)
+    return int(found[2]) if found is not None and found[2] is not None else None
 
 
 def kept_name(key: str, layers: int) -> str | None:

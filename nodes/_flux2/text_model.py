@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from typing import Any, Final
+from threading import Lock
+from typing import Any, ClassVar, Final
 
 import torch
 import transformers
@@ -24,10 +25,33 @@ from transformers import (
 
 from limner.engine.errors import ModelError
 from limner.nodes._flux2.checkpoint import Checkpoint
-from limner.nodes._flux2.text_layers import layers_to_keep
+from limner.nodes._flux2.read_stored import placed, read_stored
+from limner.nodes._flux2.single_file import Piece
+from limner.nodes._flux2.text_layers import layers_to_keep, read_layers
 from limner.nodes._flux2.weights import Stored
 
-_MODELS: Final[Mapping[type[PreTrainedConfig], Any]] = {MistralConfig: MistralModel, Qwen3Config: Qwen3Model}
+
+class CutMistral(MistralModel):  # type: ignore[no-untyped-call]  # its __init_subclass__ has no types
+    """Mistral's first layers and no norm: what comes out of the last is what the whole model has there, to the bit."""
+
+    def __init__(self, config: MistralConfig) -> None:
+        super().__init__(config)
+        self.norm = nn.Identity()  # type: ignore[assignment]  # called with the same one tensor
+
+
+class CutQwen3(Qwen3Model):  # type: ignore[no-untyped-call]  # likewise
+    """Qwen3's first layers, likewise."""
+
+    def __init__(self, config: Qwen3Config) -> None:
+        super().__init__(config)
+        self.norm = nn.Identity()  # type: ignore[assignment]  # likewise
+
+
+_MODELS: Final[Mapping[type[PreTrainedConfig], tuple[Any, Any]]] = {
+    MistralConfig: (MistralModel, CutMistral),
+    Qwen3Config: (Qwen3Model, CutQwen3),
+}
+"""For weights with the norm behind the layers, and for those without."""
 
 
 def text_class(checkpoint: Checkpoint) -> tuple[Any, PreTrainedConfig]:
@@ -42,12 +66,13 @@ def text_class(checkpoint: Checkpoint) -> tuple[Any, PreTrainedConfig]:
     config = whole.get_text_config()
     if type(config) not in _MODELS:
         raise ModelError(f"{checkpoint.config} is a {type(config).__name__}, and FLUX.2 reads prompts with another")
-    layers = config.num_hidden_layers = layers_to_keep(checkpoint.folder)
+    is_cut, folder = "norm.weight" not in checkpoint.tensors, checkpoint.folder
+    layers = config.num_hidden_layers = max(read_layers(folder)) if is_cut else layers_to_keep(folder)
     if getattr(config, "layer_types", None):
         config.layer_types = config.layer_types[:layers]
     if quantized := getattr(whole, "quantization_config", None):
         config.quantization_config = {**_as_dict(quantized), "llm_int8_skip_modules": _kept(checkpoint)}
-    return _MODELS[type(config)], config
+    return _MODELS[type(config)][is_cut], config
 
 
 def _whole_class(checkpoint: Checkpoint, config: PreTrainedConfig) -> Any:
@@ -65,13 +90,34 @@ def generation_config(checkpoint: Checkpoint) -> GenerationConfig:
     return GenerationConfig.from_model_config(text_class(checkpoint)[1])
 
 
+class _LazyPiece:
+    """A tensor of a single file, made when transformers indexes it: one at a time, though it asks with many threads."""
+
+    _turn: ClassVar = Lock()
+
+    def __init__(self, file: Any, piece: Piece, dtype: torch.dtype) -> None:
+        self._file, self._piece, self._dtype = file, piece, dtype
+
+    def __getitem__(self, index: Any) -> torch.Tensor:
+        with self._turn:
+            return placed(read_stored(self._file, self._piece), self._dtype, "cpu")[index]
+
+
 @contextmanager
-def lazy_tensors(tensors: Mapping[str, Stored]) -> Iterator[dict[str, Any]]:
-    """The tensors by name, none of them read yet: transformers reads one when it needs it."""
+def lazy_tensors(tensors: Mapping[str, Stored], dtype: torch.dtype) -> Iterator[dict[str, Any]]:
+    """The tensors by name, none of them read yet: transformers reads one when it needs it.
+
+    Those of a single file come in ``dtype``, multiplied by their scales.
+    """
     with ExitStack() as stack:
         paths = {tensor.path for tensor in tensors.values()}
         files = {path: stack.enter_context(safe_open(path, framework="pt")) for path in paths}
-        yield {name: files[tensor.path].get_slice(tensor.key) for name, tensor in tensors.items()}
+        yield {
+            name: _LazyPiece(files[tensor.path], tensor, dtype)
+            if isinstance(tensor, Piece)
+            else files[tensor.path].get_slice(tensor.key)
+            for name, tensor in tensors.items()
+        }
 
 
 def build_model(checkpoint: Checkpoint) -> nn.Module:
@@ -90,7 +136,7 @@ def meta_model(checkpoint: Checkpoint) -> nn.Module:
 def load_text_model(checkpoint: Checkpoint, **arguments: Any) -> tuple[transformers.PreTrainedModel, Mapping[str, Any]]:
     """The model, and what transformers says of missing and unknown weights. Raises what transformers raises."""
     cls, config = text_class(checkpoint)
-    with lazy_tensors(checkpoint.tensors) as tensors:
+    with lazy_tensors(checkpoint.tensors, arguments["dtype"]) as tensors:
         model, report = cls.from_pretrained(
             None, config=config, state_dict=tensors, output_loading_info=True, **arguments
         )

@@ -39,15 +39,20 @@ def read_folder(folder: Path) -> dict[str, Stored]:
 
 
 def read_tensors(path: Path) -> dict[str, Stored]:
-    """The tensors of a file, from its header. Raises ModelError where it is not safetensors."""
+    """The tensors of a file, from its header. Raises ModelError where it is not safetensors, or ends too early."""
+    header, here = _read_header(path)
     try:
-        return {
+        found = {
             name: Stored(path, name, entry["dtype"], tuple(map(int, entry["shape"])), _size(entry))
-            for name, entry in _read_entries(path).items()
+            for name, entry in header.items()
             if name != "__metadata__"
         }
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise _broken(path, error) from error
+    wanted = sum(tensor.size_bytes for tensor in found.values())  # tensors lie one behind another, without gaps
+    if here < wanted:
+        raise ModelError(f"{path} is cut off: {here:,} of {wanted:,} bytes are there", hint="download the file again")
+    return found
 
 
 def shorten(names: Iterable[str]) -> str:
@@ -62,11 +67,18 @@ def _size(entry: Mapping[str, Any]) -> int:
     return int(end) - int(begin)
 
 
-def _read_entries(path: Path) -> dict[str, Any]:
+def read_metadata(path: Path) -> Mapping[str, Any]:
+    """What a file's header says besides its tensors: texts by name. Raises ModelError where it is not safetensors."""
+    found = _read_header(path)[0].get("__metadata__")
+    return found if isinstance(found, dict) else {}
+
+
+def _read_header(path: Path) -> tuple[dict[str, Any], int]:
+    """The header, and how many bytes are behind it."""
     try:
         with path.open("rb") as file:
-            length = int.from_bytes(file.read(8), "little")
-            if length > min(MAX_HEADER_BYTES, path.stat().st_size):
+            length, size_bytes = int.from_bytes(file.read(8), "little"), path.stat().st_size
+            if length > min(MAX_HEADER_BYTES, size_bytes):
                 raise ValueError("its header is longer than the file")
             header = json.loads(file.read(length))
     except OSError as error:
@@ -75,7 +87,7 @@ def _read_entries(path: Path) -> dict[str, Any]:
         raise _broken(path, error) from error
     if not isinstance(header, dict):
         raise _broken(path, "its header is not a JSON object")
-    return header
+    return header, size_bytes - 8 - length
 
 
 def _broken(path: Path, reason: object) -> ModelError:

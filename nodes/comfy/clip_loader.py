@@ -11,16 +11,16 @@ from limner.engine.context import Context
 from limner.engine.forecast import Forecast
 from limner.engine.node import NO_WIRES, Node
 from limner.nodes.comfy._loading import fingerprint_of, name_faults, sources_of
-from limner.nodes.comfy.model_files import find_file, locate_model, names
+from limner.nodes.comfy.model_files import locate_model, names
 from limner.nodes.specs import TextEncoder
 
 
 class ComfyCLIPLoader(Node):
     """Name a text encoder. Nothing is loaded until a node needs it.
 
-    Files of Qwen3 (klein) in full precision are read, with the tokenizer of their model. Other names stand for the text
-    encoder of the model on the hub: ComfyUI's file for dev is cut one layer early for diffusers' bits, and fp8 is not
-    read.
+    Files of Mistral (dev) and Qwen3 (klein) are read: whole or cut behind the last layer that FLUX.2 listens to, in
+    full precision or in scaled fp8, which is unpacked to bfloat16. The tokenizer comes from their model. A known name
+    that is not in ComfyUI's folders stands for the text encoder of the model on the hub.
     """
 
     category: ClassVar[str] = "comfyui"
@@ -60,10 +60,7 @@ class ComfyCLIPLoader(Node):
         """Describe the component."""
         if self.device != "default":
             ctx.warn(f"device {self.device} is not used here: set the device of the nodes that encode")
-        spec = self._describe()
-        if spec.file is None and (path := find_file("text_encoder", self.clip_name)) is not None:
-            ctx.warn(f"{path.name} is quantized or cut, and is not read: {spec} is taken")
-        return spec
+        return self._describe()
 
     def _describe(self) -> TextEncoder:
         place = locate_model("text_encoder", self.clip_name)

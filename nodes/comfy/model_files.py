@@ -10,7 +10,7 @@ from typing import Final, Literal
 
 from limner.engine.errors import InputError, ModelError
 from limner.engine.user_path import user_path
-from limner.nodes._flux2.base import describe_single_file, identify_single_file, single_file_faults
+from limner.nodes._flux2.base import describe_single_file, identify_single_file, share_of_base, single_file_faults
 from limner.nodes._flux2.source import describe_source, identify, local_folder, source_faults
 from limner.nodes.specs import Component
 
@@ -113,10 +113,12 @@ KNOWN: Final[Mapping[Kind, Mapping[str, Place]]] = {
 
 _BASES: Final[Mapping[Kind, tuple[str, ...]]] = {
     "transformer": (DEV, KLEIN_4B, KLEIN_9B, "tiny"),
-    "text_encoder": (KLEIN_4B, KLEIN_9B, "tiny"),
+    "text_encoder": (DEV, KLEIN_4B, KLEIN_9B, "tiny"),
     "vae": (KLEIN_4B, "tiny"),
 }
 """What a file of another name may have been made from; klein's base models have the shapes of the distilled ones."""
+_CLOSE: Final = 0.5
+"""How much of a model a file has at least that was made from it, by the number of tensors."""
 
 
 def names(kind: Kind) -> list[str]:
@@ -148,8 +150,7 @@ def locate_model(component: Component, name: str) -> Place:
     known = KNOWN[component].get(PurePosixPath(name.replace("\\", "/")).name)
     path = find_file(component, name)
     if known is not None:
-        here = Place(known.source, str(path)) if path is not None else known
-        return known if is_passed_over(component, here) else here
+        return known if path is None else Place(known.source, str(path))
     if path is not None:
         return Place(_base_of(component, path), str(path))
     if PurePosixPath(name).suffix in _ENDINGS[component]:
@@ -157,13 +158,6 @@ def locate_model(component: Component, name: str) -> Place:
         raise ModelError(f"there is no file {name} in ComfyUI's folder {folders}", hint=_hint(component))
     local_folder(name)  # says what is wrong with it
     return Place(name)
-
-
-def is_passed_over(component: Component, here: Place) -> bool:
-    """Whether a file in ComfyUI's folders is not read, although its name is known: a text encoder that is quantized,
-    or that is cut behind the last layer which ComfyUI reads.
-    """
-    return component == "text_encoder" and here.file is not None and any(here.faults(component))
 
 
 def locate_lora(name: str) -> str:
@@ -177,12 +171,16 @@ def locate_lora(name: str) -> str:
 
 
 def _base_of(component: Component, path: Path) -> str:
-    """The model whose weights a file has by its header; a distilled one stands for undistilled ones, too."""
-    for base in _BASES[component]:
-        if not any(single_file_faults(component, str(path), None, base, None)):
-            return base
+    """The model whose weights a file has by its header; a distilled one stands for undistilled ones, too.
+
+    Where something is wrong with it, the model that most of it fits: what is wrong is then for the check to say.
+    """
+    shares = {base: share_of_base(component, path, base) for base in _BASES[component]}
+    base = max(shares, key=lambda name: shares[name])
+    if shares[base] >= _CLOSE:
+        return base
     raise ModelError(
-        f"{path.name} has the weights of no {component} that is known",
+        f"{path.name} has the weights of no {component.replace('_', ' ')} that is known",
         hint=f"known are those of {', '.join(_BASES[component])}",
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -103,4 +104,19 @@ def scaled_fp8(tensors: dict[str, Tensor], suffix: str, by_row: bool = False) ->
 
 def write(path: Path, tensors: dict[str, Tensor]) -> Path:
     safetensors.torch.save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, path)
+    return path
+
+
+def write_header(path: Path, shapes: dict[str, tuple[int, ...]]) -> Path:
+    """A file of bfloat16 weights with a true header, and nothing in it: a hole takes no disk."""
+    header, at = {}, 0
+    for name, shape in shapes.items():
+        dtype, itemsize = ("U8", 1) if name == "tekken_model" else ("BF16", 2)
+        size = torch.Size(shape).numel() * itemsize
+        header[name] = {"dtype": dtype, "shape": list(shape), "data_offsets": [at, at + size]}
+        at += size
+    content = json.dumps(header).encode()
+    with path.open("wb") as file:
+        file.write(len(content).to_bytes(8, "little") + content)
+        file.truncate(8 + len(content) + at)
     return path

@@ -10,12 +10,16 @@ from typing import Any
 import pytest
 import safetensors.torch
 import torch
+from single_files import write_header  # found in the folder of these tests
 
 from limner.engine.errors import InputError
 from limner.engine.user_path import CONFINE_ENV
 from limner.nodes import LoadModel
 from limner.nodes import comfy as thin
-from limner.nodes.comfy.model_files import KNOWN, MODELS_ENV, Place, find_file, locate_lora, locate_model, names
+from limner.nodes._flux2.catalog import CONFIGS
+from limner.nodes._flux2.index import read_json
+from limner.nodes._flux2.shapes import text_encoder_shapes
+from limner.nodes.comfy.model_files import DEV, KNOWN, MODELS_ENV, Place, find_file, locate_lora, locate_model, names
 from limner.nodes.specs import Quantization
 
 TINY = Path(__file__).parents[3] / "tiny"
@@ -145,24 +149,29 @@ def test_a_text_encoder_is_read_from_its_file(models: Path, new_context: Any) ->
     assert loader.forecast("cpu", {}).outputs == (spec,)
 
 
-@pytest.mark.parametrize("change", ["cut", "fp8"])
-def test_a_text_encoder_that_is_not_whole_gives_way_to_the_model(
-    models: Path, new_context: Any, change: str, monkeypatch: pytest.MonkeyPatch
+def test_a_text_encoder_of_no_known_name_is_known_by_its_header(models: Path, new_context: Any) -> None:
+    """ComfyUI's file of dev has 30 layers of 40: that is dev's text encoder, with the model's tokenizer."""
+    shapes = {
+        f"model.{name.removeprefix('model.').removeprefix('language_model.')}": shape
+        for name, shape in text_encoder_shapes(read_json(CONFIGS / "FLUX.2-dev/text_encoder/config.json")).items()
+        if not any(part in name for part in ("vision", "multi_modal", "lm_head"))
+        and not ("layers." in name and int(name.partition("layers.")[2].partition(".")[0]) >= 30)
+    }
+    write_header(models / "text_encoders" / "mine.safetensors", shapes)
+    assert list(thin.ComfyCLIPLoader(clip_name="mine.safetensors").problems()) == []
+    assert thin.ComfyCLIPLoader(clip_name="mine.safetensors").run(new_context()).source == DEV
+
+
+@pytest.mark.parametrize("name", ["qwen_3_4b.safetensors", "mine.safetensors"])
+def test_a_broken_text_encoder_is_a_fault_and_no_download(
+    models: Path, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Under a known name the model's own is taken, and said; under another it is a fault."""
+    """Whatever it is called: the model that most of it fits is known, and what it lacks is said."""
     folder = models / "text_encoders"
     tensors = safetensors.torch.load_file(folder / "te.safetensors")
-    if change == "cut":
-        del tensors["model.layers.0.self_attn.q_proj.weight"]
-    else:
-        tensors["model.layers.0.self_attn.q_proj.weight"] = tensors["model.layers.0.self_attn.q_proj.weight"].to(
-            torch.float8_e4m3fn
-        )
-    for name in ("qwen_3_4b.safetensors", "mine.safetensors"):
-        safetensors.torch.save_file(tensors, folder / name)
+    del tensors["model.layers.0.self_attn.q_proj.weight"]
+    safetensors.torch.save_file(tensors, folder / name)
     monkeypatch.setitem(KNOWN["text_encoder"], "qwen_3_4b.safetensors", Place("tiny"))  # type: ignore[arg-type]  # a dict
-    ctx = new_context()
-    assert thin.ComfyCLIPLoader(clip_name="qwen_3_4b.safetensors").run(ctx).file is None
-    assert any("is not read" in warning for warning in ctx.warnings)
-    ((setting, _),) = thin.ComfyCLIPLoader(clip_name="mine.safetensors").problems()
+    ((setting, message),) = thin.ComfyCLIPLoader(clip_name=name).problems()
     assert setting == "clip_name"
+    assert "lacks weights: layers.0.self_attn.q_proj.weight" in message
