@@ -10,8 +10,10 @@ class Limits:
     """Past each of them a request is refused, with the limit in the message."""
 
     connections: int = 1024
-    streams: int = 256
-    """Connections that follow events."""
+    streams: int = 512
+    """Connections that follow events, or wait for the end of a job."""
+    streams_of_client: int = 256
+    """Those of one client."""
     followed: int = 200
     """Jobs that one of these follows."""
     waiting: int = 20_000

@@ -33,6 +33,7 @@ from limner.server.jobs.worker import WorkerSettings
 from limner.server.limits import Limits
 from limner.server.listening import is_local, stop_on_signals, url_of
 from limner.server.service import Crew, Service
+from limner.server.streams import Streams
 from limner.server.submission import Submissions
 from limner.server.uploads import FOLDER, Uploads
 from limner.session import Session
@@ -179,4 +180,5 @@ def make_service(settings: ServerSettings, guard: Guard, crew: Crew, stack: Asyn
         threads=threads,
         checkers=checkers,
         planners=planners,
+        streams=Streams(settings.limits),
     )

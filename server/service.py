@@ -13,6 +13,7 @@ from typing import Any, Protocol, TypeVar
 
 from aiohttp import web
 
+from limner.server.clients import Client
 from limner.server.comfy.adapter import Adapter
 from limner.server.feed import Feed
 from limner.server.follower import Told
@@ -21,6 +22,7 @@ from limner.server.jobs.job import Job
 from limner.server.jobs.store import JobStore
 from limner.server.limits import Limits
 from limner.server.metrics import Metrics
+from limner.server.streams import Streams
 from limner.server.submission import Submissions
 from limner.server.uploads import Uploads
 
@@ -61,12 +63,13 @@ class Service:
     """For checking graphs: few, so that others get the interpreter too."""
     planners: Executor
     """For planning, which may take long: nobody's graph waits for that of another to be planned."""
+    streams: Streams
     metrics: Metrics = field(default_factory=Metrics)
     large: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(4))
     """Who sends much at a time."""
     models: dict[str, list[Mapping[str, Any]]] = field(default_factory=dict)
     """By worker, what it told of the models that are alive in it."""
-    streams: int = 0
+    followers: int = 0
     """Connections that follow events."""
     sockets: weakref.WeakSet[web.WebSocketResponse] = field(default_factory=weakref.WeakSet)
     """Those of them that must be told when the server ends."""
@@ -111,17 +114,18 @@ class Service:
         self.feed.tell_latest(told, said["node"])
 
     @contextmanager
-    def following(self) -> Iterator[None]:
-        """Within, somebody follows events."""
-        self.streams += 1
-        if self.streams == 1:
-            self.crew.watch(True)
-        try:
-            yield
-        finally:
-            self.streams -= 1
-            if self.streams == 0:
-                self.crew.watch(False)
+    def following(self, client: Client) -> Iterator[None]:
+        """Within, a client follows events. Raises Refused where too many do."""
+        with self.streams.held(client):
+            self.followers += 1
+            if self.followers == 1:
+                self.crew.watch(True)
+            try:
+                yield
+            finally:
+                self.followers -= 1
+                if self.followers == 0:
+                    self.crew.watch(False)
 
     async def change(self, work: Callable[[], Job]) -> Job:
         """A job as it is after a client changed it; whoever follows hears of it."""

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from http import HTTPStatus
 from typing import Annotated, Any, Final, Literal
 
@@ -77,12 +76,17 @@ class AfterHeaders(BaseModel):
     last_event_id: int | None = Field(default=None, ge=0, lt=_SEQ_LIMIT, alias="Last-Event-ID")
 
 
-@routes.add("GET", "/v1/events", status=HTTPStatus.SWITCHING_PROTOCOLS, refusals=[HTTPStatus.UPGRADE_REQUIRED])
+@routes.add(
+    "GET",
+    "/v1/events",
+    status=HTTPStatus.SWITCHING_PROTOCOLS,
+    refusals=[HTTPStatus.UPGRADE_REQUIRED, HTTPStatus.TOO_MANY_REQUESTS],
+)
 async def follow_jobs(service: Service, client: Client, request: web.Request) -> web.StreamResponse:
     """Events of any number of jobs over a WebSocket. What is said to it, and what it says, is in docs/server.md."""
     if request.headers.get("Upgrade", "").lower() != "websocket":
         raise Refused(HTTPStatus.UPGRADE_REQUIRED, "this is a WebSocket", headers={"Upgrade": "websocket"})
-    with a_stream(service):
+    with service.following(client):
         socket = web.WebSocketResponse(heartbeat=PING_S, max_msg_size=MAX_COMMAND_BYTES, compress=False)
         await socket.prepare(request)
         service.sockets.add(socket)
@@ -170,7 +174,12 @@ async def _say(socket: web.WebSocketResponse, said: dict[str, Any]) -> None:
         await socket.send_str(json.dumps(said))
 
 
-@routes.add("GET", "/v1/jobs/{job_id}/events", produces={HTTPStatus.OK: "text/event-stream"})
+@routes.add(
+    "GET",
+    "/v1/jobs/{job_id}/events",
+    produces={HTTPStatus.OK: "text/event-stream"},
+    refusals=[HTTPStatus.TOO_MANY_REQUESTS],
+)
 async def follow_job(
     service: Service, client: Client, request: web.Request, job_id: str, query: AfterQuery, headers: AfterHeaders
 ) -> web.StreamResponse:
@@ -180,7 +189,7 @@ async def follow_job(
     """
     after = query.after if headers.last_event_id is None else headers.last_event_id
     follower = Follower(client)
-    with a_stream(service), service.feed.joined(follower):
+    with service.following(client), service.feed.joined(follower):
         job = await service.feed.follow(follower, job_id, after)
         if job.state in FINAL and after >= job.last_seq:
             return web.Response(status=HTTPStatus.NO_CONTENT)
@@ -219,12 +228,3 @@ def let_go(request: web.Request) -> None:
     """Cut a connection whose client reads no more, or cannot be told more."""
     if request.transport is not None:
         request.transport.abort()
-
-
-@contextmanager
-def a_stream(service: Service) -> Iterator[None]:
-    """Count a connection that follows. Raises Refused where there are too many."""
-    if service.streams >= service.limits.streams:
-        raise Refused(HTTPStatus.SERVICE_UNAVAILABLE, "too many follow already", headers={"Retry-After": "5"})
-    with service.following():
-        yield

@@ -47,7 +47,7 @@ async def get_metrics(service: Service) -> web.Response:
         standing,
         [model for models in service.models.values() for model in models],
         now=time.time(),
-        followers=service.streams,
+        followers=service.followers,
         dropped_previews=service.feed.dropped_previews,
     )
     return web.Response(body=text.encode(), headers={"Content-Type": CONTENT_TYPE})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import nullcontext
 from http import HTTPStatus
 from typing import Annotated, Any, Final
 
@@ -63,8 +64,9 @@ async def run_template(
         raise Refused(HTTPStatus.NOT_FOUND, f"there is no template {template!r}", hint="GET /v1/templates lists them")
     asked = GraphRequest(template=template, parameters=body.root)
     submission = await service.compute(lambda: service.submissions.check(asked))
-    job = await accept(service, client, submission, 0, headers.idempotency_key)
-    ended = await _wait_for(service, job, query.timeout_s) if query.wait else None
+    with service.streams.held(client) if query.wait else nullcontext():  # refused before the job is there
+        job = await accept(service, client, submission, 0, headers.idempotency_key)
+        ended = await _wait_for(service, job, query.timeout_s) if query.wait else None
     if ended is None:
         return json_response(job_view(job), HTTPStatus.ACCEPTED, Location=job_url(job.id))
     detail = await service.aside(lambda: job_detail(service.store.history, ended.id, None))

@@ -39,6 +39,7 @@ def test_the_limits_are_those_of_the_server() -> None:
         limits.graph_nodes,
         limits.connections,
         limits.streams,
+        limits.streams_of_client,
         limits.followed,
     ):
         assert f"{number:,}" in PAGE

@@ -7,7 +7,7 @@ import json
 from typing import Any
 
 from aiohttp import ClientSession, WSMsgType
-from served import ANNA, BERT, clients
+from served import ANNA, BERT, ROOT, STAR, clients
 
 from limner.server.feed import BATCH, Feed
 from limner.server.follower import MAX_CHANGED, RECENT, Follower, Told
@@ -195,6 +195,30 @@ def test_streams_are_bounded(serving: Any) -> None:
             assert "at most 1" in (await socket.receive_json(timeout=10))["detail"]
 
     serving(use, limits=Limits(streams=1, followed=1))
+
+
+def test_one_client_leaves_room_for_others(serving: Any) -> None:
+    """Who follows or waits for a picture holds a connection; past its own share it is refused, and others are not."""
+
+    async def use(api: Any) -> None:
+        waits = asyncio.ensure_future(api.ask("POST", "/v1/run/text_to_image?wait=1", STAR))
+        while not (jobs := (await api.ask("GET", "/v1/queue")).json["jobs"]):
+            await asyncio.sleep(0.02)
+        for ask in (("GET", f"/v1/jobs/{jobs[0]['id']}/events"), ("POST", "/v1/run/text_to_image?wait=1", STAR)):
+            refused = await api.ask(*ask)
+            assert (refused.status, refused.headers["Retry-After"]) == (429, "5")
+        assert len((await api.ask("GET", "/v1/queue")).json["jobs"]) == 1, "what is refused leaves no job behind"
+        assert (await api.ask("POST", "/v1/run/text_to_image", STAR)).status == 202, "who does not wait holds nothing"
+        api.token = BERT
+        async with api.session.ws_connect(api.url + "/v1/events", headers={"Authorization": f"Bearer {BERT}"}):
+            api.token = ROOT
+            assert (await api.ask("GET", f"/v1/jobs/{jobs[0]['id']}/events")).status == 503, "two are all there may be"
+        api.token = ANNA
+        api.finish(api.claim())
+        assert (await waits).status == 200
+        assert (await api.ask("GET", f"/v1/jobs/{jobs[0]['id']}/events")).status == 200, "and now there is room"
+
+    serving(use, clients=clients(), token=ANNA, limits=Limits(streams=2, streams_of_client=1))
 
 
 def test_who_reads_nothing_costs_nothing(serving: Any) -> None:

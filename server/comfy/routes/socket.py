@@ -31,7 +31,7 @@ from limner.server.follower import Follower, Told
 from limner.server.jobs.errors import UnknownJobError
 from limner.server.problem import Refused
 from limner.server.route import Routes
-from limner.server.routes.events import MAX_COMMAND_BYTES, PING_S, STALLED_S, a_stream, let_go
+from limner.server.routes.events import MAX_COMMAND_BYTES, PING_S, STALLED_S, let_go
 from limner.server.service import Service
 
 routes = Routes()
@@ -51,14 +51,19 @@ class SocketQuery(BaseModel):
     client_id: str = Field(default="", alias="clientId", max_length=MAX_LABEL)
 
 
-@routes.add("GET", "/ws", status=HTTPStatus.SWITCHING_PROTOCOLS, refusals=[HTTPStatus.UPGRADE_REQUIRED])
+@routes.add(
+    "GET",
+    "/ws",
+    status=HTTPStatus.SWITCHING_PROTOCOLS,
+    refusals=[HTTPStatus.UPGRADE_REQUIRED, HTTPStatus.TOO_MANY_REQUESTS],
+)
 async def follow_own_jobs(
     service: Service, client: Client, request: web.Request, query: SocketQuery
 ) -> web.StreamResponse:
     """The socket of ComfyUI's clients."""
     if request.headers.get("Upgrade", "").lower() != "websocket":
         raise Refused(HTTPStatus.UPGRADE_REQUIRED, "this is a WebSocket", headers={"Upgrade": "websocket"})
-    with a_stream(service):
+    with service.following(client):
         socket = web.WebSocketResponse(heartbeat=PING_S, max_msg_size=MAX_COMMAND_BYTES, compress=False)
         await socket.prepare(request)
         service.sockets.add(socket)

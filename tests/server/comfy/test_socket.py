@@ -270,7 +270,7 @@ def test_who_reads_nothing_is_let_go(serving: Any, monkeypatch: pytest.MonkeyPat
             claim = api.claim()
             names = [f"node-with-quite-a-long-name-of-its-own-{number}" for number in range(500)]
             async with asyncio.timeout(30):
-                while api.service.streams:
+                while api.service.followers:
                     change = {"state": "finished"}
                     nodes = [("nodes", dict.fromkeys(names, change))] * 20
                     await asyncio.to_thread(api.service.store.leases.record, claim, nodes)
