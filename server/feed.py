@@ -16,6 +16,7 @@ from typing import Any, Final, TypeVar
 
 from limner.engine.errors import StoreError
 from limner.server.follower import Follower, Told, Track, as_told
+from limner.server.jobs.complaints import Complaints
 from limner.server.jobs.errors import UnknownJobError
 from limner.server.jobs.history import MAX_PAGE, History
 from limner.server.jobs.job import FINAL, Job, JobEvent
@@ -146,13 +147,14 @@ class Feed:
 
     async def run(self) -> None:
         """Look at the store for as long as somebody wants to know."""
+        complaints = Complaints(_log)
         while True:
             rest_s = REST_S
             try:
                 if (self._followers or self._waiters) and await self._look():
                     rest_s = LOOK_S
             except StoreError as error:
-                _log.warning("%s", error)
+                complaints.warn(str(error))
             except Exception:  # whoever follows must not be left alone for good
                 _log.exception("looking at the jobs failed")
             with suppress(TimeoutError):

@@ -32,6 +32,7 @@ from limner.server.jobs import retention
 from limner.server.jobs.worker import WorkerSettings
 from limner.server.limits import Limits
 from limner.server.listening import is_local, stop_on_signals, url_of
+from limner.server.readiness import Readiness
 from limner.server.service import Crew, Service
 from limner.server.streams import Streams
 from limner.server.submission import Submissions
@@ -126,8 +127,8 @@ async def _serve(
 
 async def _begin(service: Service, server: socket.socket, stack: AsyncExitStack) -> None:
     """Answer until ``stack`` ends, and have workers go on with what waits."""
-    looking = asyncio.ensure_future(service.feed.run())
-    stack.callback(looking.cancel)
+    for work in (service.feed.run(), service.readiness.run()):
+        stack.callback(asyncio.ensure_future(work).cancel)
     await listen(service, server, stack)
     counts = await service.aside(service.store.history.counts)
     if counts.get("pending") or counts.get("in_progress"):
@@ -181,4 +182,5 @@ def make_service(settings: ServerSettings, guard: Guard, crew: Crew, stack: Asyn
         checkers=checkers,
         planners=planners,
         streams=Streams(settings.limits),
+        readiness=Readiness(store, aside),
     )

@@ -22,6 +22,7 @@ from limner.server.jobs.job import Job
 from limner.server.jobs.store import JobStore
 from limner.server.limits import Limits
 from limner.server.metrics import Metrics
+from limner.server.readiness import Readiness
 from limner.server.streams import Streams
 from limner.server.submission import Submissions
 from limner.server.uploads import Uploads
@@ -64,6 +65,7 @@ class Service:
     planners: Executor
     """For planning, which may take long: nobody's graph waits for that of another to be planned."""
     streams: Streams
+    readiness: Readiness
     metrics: Metrics = field(default_factory=Metrics)
     large: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(4))
     """Who sends much at a time."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import tempfile
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, suppress
 from hashlib import file_digest, sha256
@@ -18,6 +19,7 @@ from limner.server.jobs.clock import Clock
 
 GRACE_S: Final = 3600.0
 """A file that no job refers to is kept for this long: its job may be about to."""
+_PROBE_BYTES: Final = 1 << 16
 _BATCH: Final = 500
 """Files that are asked about at a time."""
 
@@ -65,6 +67,13 @@ class Blobs:
                 self._touch(digest)
                 self._flush_names(digest)
         return digest
+
+    def probe(self) -> None:
+        """Write as much as a small picture has, and take it back."""
+        with self._said_plainly():
+            self._folder.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=self._folder) as file:
+                file.write(bytes(_PROBE_BYTES))
 
     def sweep(
         self, used_of: Callable[[Collection[str]], Collection[str]], is_stopping: Callable[[], bool] = lambda: False

@@ -23,7 +23,8 @@ _WRITES: Final = "limner_writes"
 class Database:
     """Connections to one database. Blocking, for threads: SQLite has no other way, and a worker needs none.
 
-    What the database says of a full disk, a damaged file or a server that is gone becomes a StoreError.
+    What the database says of a full disk, a damaged file or a server that is gone becomes a StoreError; so does a file
+    that was deleted or replaced since, into which SQLite would go on to write what nobody will find.
     """
 
     def __init__(self, url: str) -> None:
@@ -39,8 +40,10 @@ class Database:
             self._engine = _postgres(self.url)
             self._reader = self._engine.execution_options(isolation_level="REPEATABLE READ")
         self._writer = self._engine.execution_options(**{_WRITES: True})
+        self._identity: tuple[int, int] | None = None
         try:
             self._prepare_tables()
+            self._identity = self._find_identity()
         except BaseException:
             self.close()
             raise
@@ -60,18 +63,37 @@ class Database:
     @contextmanager
     def read(self) -> Iterator[Connection]:
         """A transaction that only reads: it sees one state, and waits for nobody. Raises StoreError."""
+        self._refuse_other_file()
         with self._said_plainly(), self._reader.begin() as connection:
             yield connection
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
         """A transaction: whole and durable when the block ends well, otherwise undone. Raises StoreError."""
+        self._refuse_other_file()
         with self._said_plainly(), self._writer.begin() as connection:
             yield connection
 
     def close(self) -> None:
         """Let the connections go."""
         self._engine.dispose()
+
+    def _refuse_other_file(self) -> None:
+        if self._identity is not None and self._find_identity() != self._identity:
+            raise StoreError(
+                f"the job store {self._where} was deleted or replaced while it was in use",
+                hint="put that file back, or start again to begin with what is there now",
+            )
+
+    def _find_identity(self) -> tuple[int, int] | None:
+        """Which file it is, whatever it is called; None where there is none."""
+        if not self.is_sqlite:
+            return None
+        try:
+            found = Path(str(self.url.database)).stat()
+        except OSError:
+            return None
+        return found.st_dev, found.st_ino
 
     @contextmanager
     def _said_plainly(self) -> Iterator[None]:

@@ -34,6 +34,11 @@ class Queue:
         self._clock = clock
         self._ids = Ids(clock)
 
+    def probe(self) -> None:
+        """Write what is there already."""
+        with self._database.write() as connection:
+            connection.execute(update(queue).values(is_paused=queue.c.is_paused))
+
     def accept(self, new: NewJob) -> Job:
         """Take a job in. When this is back, the job outlives the process and the machine's power.
 

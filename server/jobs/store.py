@@ -54,6 +54,11 @@ class JobStore:
         """The database, where it is one file."""
         return Path(str(self._database.url.database)) if self._database.is_sqlite else None
 
+    def probe(self) -> None:
+        """Write a little where jobs are kept, and where their results are. Raises StoreError where one cannot be."""
+        self.queue.probe()
+        self.blobs.probe()
+
     def close(self) -> None:
         """Let the connections go."""
         self._database.close()

@@ -15,6 +15,7 @@ from typing import Any, BinaryIO, Final, Self
 from uuid import uuid4
 
 from limner.engine.errors import StoreError
+from limner.server.jobs.complaints import Complaints
 from limner.server.jobs.live import read_frames
 from limner.server.jobs.retention import Limits
 from limner.server.jobs.store import JobStore
@@ -86,10 +87,10 @@ class Supervisor:
         return [crew.process.pid for crew in self._crew if crew.process is not None and crew.process.poll() is None]
 
     def _look_after(self) -> None:
-        recovered = -RECOVER_S
+        recovered, complaints = -RECOVER_S, Complaints(_log)
         while not self._is_stopping.is_set():
             now = time.monotonic()
-            with _going_on():
+            with _going_on(complaints):
                 if now - recovered >= RECOVER_S:
                     recovered = now
                     recover(self.store, besides={crew.name for crew in self._crew})
@@ -102,8 +103,9 @@ class Supervisor:
 
     def _tidy(self) -> None:
         """Forget what is old: in a thread of its own, since deleting much takes longer than a worker may be left."""
+        complaints = Complaints(_log)
         while not self._is_stopping.is_set():
-            with _going_on():
+            with _going_on(complaints):
                 self.store.retention.apply(self._limits, self._is_stopping.is_set)
             self._is_stopping.wait(RETENTION_S)
 
@@ -116,12 +118,12 @@ class Supervisor:
 
 
 @contextmanager
-def _going_on() -> Iterator[None]:
+def _going_on(complaints: Complaints) -> Iterator[None]:
     """Say what goes wrong within; the next round may go well, and nobody else looks after workers."""
     try:
         yield
     except (StoreError, OSError) as error:  # a process that cannot be started now may be later
-        _log.warning("%s", error)
+        complaints.warn(str(error))
     except Exception:
         _log.exception("looking after the workers failed")
 

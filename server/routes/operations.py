@@ -10,6 +10,7 @@ from typing import Any
 from aiohttp import web
 from pydantic import BaseModel, ConfigDict
 
+from limner.server.problem import Refused
 from limner.server.prometheus import CONTENT_TYPE
 from limner.server.route import Routes
 from limner.server.service import Service
@@ -32,10 +33,12 @@ async def is_alive() -> web.Response:
     return web.Response(text="alive\n")
 
 
-@routes.add("GET", "/readyz", produces={HTTPStatus.OK: "text/plain"})
+@routes.add("GET", "/readyz", produces={HTTPStatus.OK: "text/plain"}, refusals=[HTTPStatus.SERVICE_UNAVAILABLE])
 async def is_ready(service: Service) -> web.Response:
-    """Whether jobs can be handed in. Needs no token."""
-    await service.aside(service.store.history.is_paused)
+    """Whether jobs can be handed in and kept, which is tried by writing. Needs no token."""
+    if not await service.readiness.is_ready():
+        detail = "no job can be taken in now: the server's log says why"
+        raise Refused(HTTPStatus.SERVICE_UNAVAILABLE, detail, headers={"Retry-After": "5"})
     return web.Response(text="ready\n")
 
 

@@ -63,6 +63,23 @@ def _set_pages(store: JobStore, count: int) -> None:
         connection.exec_driver_sql(f"PRAGMA max_page_count = {count}")
 
 
+def test_a_file_that_is_gone_or_another_is_said(tmp_path: Path) -> None:
+    """A store whose file was moved away or replaced takes nothing in, which nobody would find; put back, it goes on."""
+    with JobStore(tmp_path) as store:
+        store.queue.accept(NewJob("{}"))
+        (tmp_path / "jobs.db").rename(tmp_path / "aside.db")
+        for replaced in (False, True):
+            if replaced:
+                (tmp_path / "jobs.db").write_bytes(b"")
+            with pytest.raises(StoreError, match="deleted or replaced"):
+                store.queue.accept(NewJob("{}"))
+            with pytest.raises(StoreError, match="deleted or replaced"):
+                store.history.page()
+        (tmp_path / "aside.db").rename(tmp_path / "jobs.db")
+        store.queue.accept(NewJob("{}"))
+        assert store.history.counts() == {"pending": 2}
+
+
 def test_a_folder_that_cannot_be_is_said(tmp_path: Path) -> None:
     """A store in the place of a file is refused in words."""
     (tmp_path / "file").write_text("")
