@@ -52,7 +52,7 @@ def test_a_full_disk_is_noticed_and_that_it_is_over(
     serving: Any, at_once: None, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Where nothing more can be written the server is not ready; when there is room again, it is."""
-    caplog.set_level(logging.INFO)
+    caplog.set_level(logging.INFO, "limner.server")
 
     async def use(api: Any) -> None:
         assert (await api.ask("GET", "/readyz")).status == 200
