@@ -18,6 +18,7 @@ from limner.nodes.load_image import LoadImage
 from limner.nodes.load_mask import LoadMask
 from limner.nodes.load_model import LoadModel
 from limner.nodes.load_reference_images import LoadReferenceImages
+from limner.nodes.load_text_encoder import LoadTextEncoder
 from limner.nodes.load_transformer import LoadTransformer
 from limner.nodes.load_vae import LoadVAE
 from limner.nodes.number import Number
@@ -38,6 +39,7 @@ from limner.nodes.vae_decode import VAEDecode
 NODES: tuple[type[Node], ...] = (
     LoadModel,
     LoadTransformer,
+    LoadTextEncoder,
     LoadVAE,
     Quantize,
     SaveModel,
@@ -86,6 +88,7 @@ __all__ = [
     "LoadMask",
     "LoadModel",
     "LoadReferenceImages",
+    "LoadTextEncoder",
     "LoadTransformer",
     "LoadVAE",
     "Number",

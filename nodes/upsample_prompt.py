@@ -47,8 +47,8 @@ class UpsamplePrompt(Node):
 
     def run(self, ctx: Context, text_encoder: TextEncoder, references: References | None = None) -> str:
         """Write the prompt. Stops within a token when cancelled. Raises ModelError for a text encoder that cannot."""
+        _check(text_encoder)
         spec = TextGenerator.of(text_encoder)
-        _check(spec)
         for message in odd_prompt(self.prompt):
             ctx.warn(message)
         with ctx.hold(spec) as live:
@@ -69,10 +69,10 @@ class UpsamplePrompt(Node):
             )
 
 
-def _check(spec: TextGenerator) -> None:
+def _check(spec: TextEncoder) -> None:
     """Raise ModelError for a text encoder that cannot write, before it is downloaded where that is known."""
     try:
-        fault = writing_fault(known(spec))
+        fault = writing_fault(spec, known(TextGenerator.of(spec)))
     except ModelError:
         return  # nothing is known of it yet: loading will tell
     if fault is not None:

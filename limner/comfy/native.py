@@ -21,6 +21,11 @@ _LOADERS: Final[Mapping[str, tuple[str, Component]]] = {
     "ComfyCLIPLoader": ("clip_name", "text_encoder"),
     "ComfyVAELoader": ("vae_name", "vae"),
 }
+_OF_FILES: Final[Mapping[Component, str]] = {
+    "transformer": "LoadTransformer",
+    "text_encoder": "LoadTextEncoder",
+    "vae": "LoadVAE",
+}
 _OF_SAMPLERS: Final = frozenset(
     f"Comfy{name}"
     for name in (
@@ -141,11 +146,8 @@ def _replace_loaders(graph: NativeGraph, reasons: dict[str, str]) -> None:
         except LimnerError as error:
             reasons[node_id] = error.message
             continue
-        if place.file is not None and component == "text_encoder":
-            reasons[node_id] = "its file is read by no node of ours"
-        elif place.file is not None:
-            kind = "LoadTransformer" if component == "transformer" else "LoadVAE"
-            graph.put(node_id, kind, {"file": place.file, "base": place.source})
+        if place.file is not None:
+            graph.put(node_id, _OF_FILES[component], {"file": place.file, "base": place.source})
         elif name in KNOWN["vae"] and (models := _released(graph)):
             graph.replace_wires({node_id: f"{models[0]}.vae"})  # all of them have the same
         else:

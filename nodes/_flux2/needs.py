@@ -45,7 +45,7 @@ def write_prompt(spec: TextEncoder, device: str) -> Forecast:
     """Writing a prompt. Raises GraphError for a text encoder that cannot, ModelError."""
     generator = TextGenerator.of(spec)
     component = known(generator)
-    if (fault := writing_fault(component)) is not None:
+    if (fault := writing_fault(spec, component)) is not None:
         raise GraphError([fault])
     working = writing_bytes(component, component.itemsize(generator, device))
     return Forecast(

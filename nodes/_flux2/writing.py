@@ -9,6 +9,7 @@ from typing import Final
 from limner.engine.errors import Fault
 from limner.nodes._flux2 import activations
 from limner.nodes._flux2.known import KnownComponent
+from limner.nodes.specs import TextEncoder
 
 MAX_READ_TOKENS: Final = 2048
 """What the stock pipeline pads a conversation to, and cuts it at."""
@@ -16,12 +17,17 @@ MAX_NEW_TOKENS: Final = 512
 DEV: Final = "black-forest-labs/FLUX.2-dev"
 
 
-def writing_fault(component: KnownComponent) -> Fault | None:
-    """Why a text encoder cannot write, with the input that it is wired to; None where it can. Raises ModelError."""
+def writing_fault(spec: TextEncoder, component: KnownComponent) -> Fault | None:
+    """Why a text encoder cannot write, with the input that it is wired to; None where it can. Raises ModelError.
+
+    ``component`` is what is known of the whole of it.
+    """
     hint = f"wire the text encoder of {DEV}, whatever model draws"
     path = ("wires", "text_encoder")
     if component.index.family != "dev":
         return Fault("text_encoder: klein upsamples no prompts: only the text encoder of dev was made to", path, hint)
+    if spec.file is not None:
+        return Fault("text_encoder: a single file only reads: it has no head", path, hint)
     if "text_config" not in component.config:
         return Fault("text_encoder: was saved without its head, and only reads", path, hint)
     return None

@@ -11,6 +11,7 @@ from limner.comfy.native import to_native
 from limner.engine.document import Document, NodeDocument
 from limner.engine.offload import Offload
 from limner.engine.registry import Registry
+from limner.nodes.comfy.model_files import MODELS_ENV
 from limner.session import Session
 
 SESSION = Session(registry=Registry.installed())
@@ -155,3 +156,22 @@ def test_a_lora_behind_the_cache_stays_with_its_sampler() -> None:
     )
     assert any("behind the cache" in line for line in stayed)
     assert {"ComfyLoraLoaderModelOnly", "LoadModel"} <= {node.type for node in document.nodes.values()}
+
+
+def test_files_are_loaded_by_our_nodes_for_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the model that each was made from as its base."""
+    weights = Path(__file__).parents[3] / "tiny" / "weights"
+    for folder, component in (("unet", "transformer"), ("clip", "text_encoder"), ("vae", "vae")):
+        (tmp_path / folder).mkdir()
+        (source,) = (weights / component).glob("*.safetensors")
+        (tmp_path / folder / "mine.safetensors").symlink_to(source)
+    monkeypatch.setenv(MODELS_ENV, str(tmp_path))
+    document, stayed = rewritten(
+        unet={"settings": {"unet_name": "mine.safetensors"}},
+        clip={"settings": {"clip_name": "mine.safetensors"}},
+        vae={"settings": {"vae_name": "mine.safetensors"}},
+    )
+    assert stayed == []
+    for type_name, folder in (("LoadTransformer", "unet"), ("LoadTextEncoder", "clip"), ("LoadVAE", "vae")):
+        file = str(tmp_path / folder / "mine.safetensors")
+        assert by_type(document, type_name).settings == {"file": file, "base": "tiny"}

@@ -18,7 +18,7 @@ from torch import Tensor
 from limner.engine.errors import ModelError
 from limner.engine.offload import Offload
 from limner.engine.testing import FakeContext
-from limner.nodes import LoadModel, Quantize
+from limner.nodes import LoadModel, LoadTextEncoder, Quantize, UpsamplePrompt
 from limner.nodes._flux2 import text_model
 from limner.nodes._flux2.base import single_file_faults, single_file_tensors
 from limner.nodes._flux2.catalog import CONFIGS
@@ -27,7 +27,7 @@ from limner.nodes._flux2.read_stored import read_stored
 from limner.nodes._flux2.save import check
 from limner.nodes._flux2.shapes import text_encoder_shapes
 from limner.nodes._flux2.text import encode_prompt
-from limner.nodes.specs import TextEncoder
+from limner.nodes.values import TextEncoder
 
 from single_files import scaled_fp8, write, write_header  # isort: skip  # found in the folder of these tests
 
@@ -78,7 +78,9 @@ def in_fp8(weights: Weights, suffix: str) -> Weights:
 
 
 def spec_of(folder: Path, file: Path | None = None, dtype: Any = "float32") -> TextEncoder:
-    return TextEncoder(str(folder), dtype=dtype, file=None if file is None else str(file))
+    if file is None:
+        return LoadModel(source=str(folder), dtype=dtype).run(FakeContext()).text_encoder
+    return LoadTextEncoder(file=str(file), base=str(folder), dtype=dtype).run(FakeContext())
 
 
 def states(spec: TextEncoder, offload: Offload | None = None) -> tuple[Tensor, ...]:
@@ -221,7 +223,7 @@ def test_what_is_wrong_is_said_before_anything_is_loaded(base: Any, tmp_path: Pa
     """With the file, the tensor and, where there is one, a way out; and a load says the same."""
     folder = base("klein")
     file = write(tmp_path / "te.safetensors", change(weights_of(folder)))
-    found = [message for _, message in single_file_faults("text_encoder", str(file), None, str(folder), None)]
+    found = [message for _, message in LoadTextEncoder(file=str(file), base=str(folder)).problems()]
     assert any(message.startswith(str(file)) and re.search(said, message) for message in found), found
     with pytest.raises(ModelError):
         Flux2Loader().load(spec_of(folder, file), "cpu")
@@ -255,7 +257,32 @@ def test_a_model_without_its_norm_is_not_saved(base: Any, tmp_path: Path) -> Non
     file = write(tmp_path / "te.safetensors", cut(weights_of(folder)))
     with pytest.raises(ModelError, match="ends behind its last layer"):
         check([spec_of(folder, file)])
-    check([LoadModel(source=str(folder)).run(FakeContext()).text_encoder])
+    check([spec_of(folder)])
+
+
+def test_it_reads_and_does_not_write(base: Any, tmp_path: Path) -> None:
+    """What is not there is said, and not taken from the base, which would be a download."""
+    folder = base("dev")
+    spec = spec_of(folder, write(tmp_path / "te.safetensors", cut(weights_of(folder))))
+    with pytest.raises(ModelError, match="a single file only reads"):
+        UpsamplePrompt(prompt="a cat").run(FakeContext(), spec)
+
+
+def test_the_node_says_what_is_wrong_and_what_it_read(base: Any, tmp_path: Path) -> None:
+    """Faults at their settings, another key where file or base are others, and both in a picture's story."""
+    folder = base("klein")
+    file = write(tmp_path / "te.safetensors", weights_of(folder))
+    node = LoadTextEncoder(file=str(file), base=str(folder))
+    assert list(node.problems()) == []
+    assert node.sources().keys() == {str(file), str(folder)}
+    assert node.forecast("cpu", {}).outputs == (node.run(FakeContext()),)
+    before = node.fingerprint()
+    write(file, weights_of(folder) | {"model.norm.weight": torch.zeros(16)})
+    assert node.fingerprint() != before
+    assert [name for name, _ in LoadTextEncoder(file="/nowhere.safetensors", base="/none").problems()] == [
+        "base",
+        "file",
+    ]
 
 
 COMFY_DEV_LAYERS, COMFY_QWEN_LAYERS = 30, 36

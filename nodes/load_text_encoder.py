@@ -1,0 +1,70 @@
+"""Naming a text encoder that is one file."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from typing import Any, ClassVar
+
+from pydantic import Field
+
+from limner.engine.context import Context
+from limner.engine.forecast import Forecast
+from limner.engine.node import Node
+from limner.nodes._flux2.base import describe_single_file, identify_single_file, single_file_faults
+from limner.nodes.specs import Dtype
+from limner.nodes.values import TextEncoder
+
+
+class LoadTextEncoder(Node):
+    """Name a text encoder in one .safetensors file, such as ComfyUI's, also in scaled fp8.
+
+    It may be whole, or end behind the last layer that FLUX.2 listens to.
+    ``base`` is the model that it belongs to: it gives configuration, tokenizer and which layers are read, and none of
+    its weights is read or downloaded. Nothing is loaded until a node needs it. Weights that are not exactly those of
+    the base's text encoder are a fault, found in the header. It reads prompts and writes none.
+    """
+
+    category: ClassVar[str] = "model"
+    aliases: ClassVar[tuple[str, ...]] = ("CLIPLoader", "load text encoder file", "Mistral", "Qwen3")
+    advanced: ClassVar[frozenset[str]] = frozenset({"revision", "file_revision", "dtype"})
+
+    file: str = Field(min_length=1, description="A .safetensors file, or one on the hub: owner/name/file.safetensors.")
+    base: str = Field(
+        min_length=1,
+        description="The model that it belongs to: tiny, a folder in diffusers layout, or a hub id such as "
+        "black-forest-labs/FLUX.2-dev.",
+    )
+    revision: str | None = Field(default=None, min_length=1, description="Branch, tag or commit of a base on the hub.")
+    file_revision: str | None = Field(
+        default=None, min_length=1, description="Branch, tag or commit of a file on the hub."
+    )
+    dtype: Dtype = Field(
+        default="auto",
+        description="Precision of the weights. auto: as stored, bfloat16 for fp8; on a CPU, float32 for files of up to "
+        "1 GB.",
+    )
+
+    def problems(self, wired: Collection[str] = ()) -> Iterator[tuple[str, str]]:
+        """A base that is no model, and weights that are not its text encoder's."""
+        return single_file_faults("text_encoder", self.file, self.file_revision, self.base, self.revision)
+
+    def fingerprint(self) -> str:
+        """What the file and the base hold. Raises InputError."""
+        return identify_single_file("text_encoder", self.file, self.file_revision, self.base, self.revision)
+
+    def sources(self) -> Mapping[str, str]:
+        """The file, and the base: commits on the hub, or hashes. Raises InputError."""
+        return describe_single_file("text_encoder", self.file, self.file_revision, self.base, self.revision)
+
+    def forecast(self, device: str, inputs: Mapping[str, Any]) -> Forecast:
+        """The spec. Raises InputError."""
+        return Forecast((self._describe(),))
+
+    def run(self, ctx: Context) -> TextEncoder:
+        """Describe the text encoder."""
+        return self._describe()
+
+    def _describe(self) -> TextEncoder:
+        return TextEncoder(
+            self.base, self.revision, self.dtype, self.fingerprint(), file=self.file, file_revision=self.file_revision
+        )
