@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import nullcontext
 from http import HTTPStatus
-from typing import Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from aiohttp import web
 from pydantic import BaseModel, ValidationError
@@ -12,6 +13,9 @@ from pydantic import BaseModel, ValidationError
 from limner.engine.document import plain_json, read_json, shape_fault
 from limner.engine.errors import Fault, GraphError
 from limner.server.problem import Refused
+
+if TYPE_CHECKING:
+    from limner.server.service import Service
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -23,20 +27,30 @@ BODY_TIMEOUT_S: Final = 30.0
 """How long a body may take to arrive."""
 
 
-async def read_body(request: web.Request, large: asyncio.Semaphore) -> Any:
-    """The JSON that a request holds; an empty object where it holds nothing. Raises Refused.
-
-    Few large ones are read at a time: ``large`` lets them in.
-    """
+async def read_body(service: Service, request: web.Request) -> Any:
+    """The JSON that a request holds; an empty object where it holds nothing. Raises Refused."""
     if request.content_type in _OF_FORMS or (request.can_read_body and request.content_type != "application/json"):
         raise Refused(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "send application/json")
-    is_small = request.content_length is not None and request.content_length <= _SMALL_BYTES
-    if is_small and "Content-Encoding" not in request.headers:
-        content = await read_bytes(request, MAX_JSON_BYTES)
-    else:
-        async with large:
-            content = await read_bytes(request, MAX_JSON_BYTES)
-    return parse_json(content) if content else {}
+    return await parsed(service, await read_content(service, request, MAX_JSON_BYTES))
+
+
+async def read_content(service: Service, request: web.Request, limit: int) -> bytes:
+    """The whole body; few large ones are read at a time, and small ones wait for none. Raises Refused."""
+    async with nullcontext() if is_small(request) else service.large:
+        return await read_bytes(request, limit)
+
+
+async def parsed(service: Service, content: bytes) -> Any:
+    """The JSON of a body, as ``parse_json`` gives it; a large one is parsed in a thread. An empty body is ``{}``."""
+    if not content.strip():
+        return {}
+    return parse_json(content) if len(content) <= _SMALL_BYTES else await service.compute(lambda: parse_json(content))
+
+
+def is_small(request: web.Request) -> bool:
+    """Whether a request says that its body is small."""
+    length = request.content_length
+    return length is not None and length <= _SMALL_BYTES and "Content-Encoding" not in request.headers
 
 
 async def read_bytes(request: web.Request, limit: int) -> bytes:

@@ -25,7 +25,7 @@ Run = Callable[..., Awaitable[Any]]
 PATTERNS: Final[Mapping[str, str]] = {
     "job_id": "[0-9a-f]{32}",
     "sha256": "[0-9a-f]{64}",
-    "prompt_id": r"[^/\s]{1,200}",
+    "prompt_id": r"[^/]{1,1000}",
     "template": r"[^/\s]{1,200}",
     "type_name": r"\w{1,200}",
     "class_name": r"[^/]{1,200}",
@@ -95,9 +95,9 @@ class Route:
         if (model := self.model("headers")) is not None:
             arguments["headers"] = read_strings(model, _headers(model, request), "headers")
         if (model := self.model("body")) is not None:
-            arguments["body"] = read_model(model, await read_body(request, service.large))
+            arguments["body"] = read_model(model, await read_body(service, request))
         elif request.method == "POST" and self.takes is None:
-            await read_body(request, service.large)  # which refuses what a page of others could send
+            await read_body(service, request)  # which refuses what a page of others could send
         return _response(await self.run(**arguments), self.status)
 
 

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from limner.comfy.class_info import Here, inputs_of
 from limner.comfy.classes import Classes, ComfyClass, socket
-from limner.comfy.names import client_id
+from limner.comfy.names import MAX_ID, client_id
 from limner.comfy.prompt import NO_OUTPUTS, UNKNOWN_TYPE
 from limner.comfy.prompt_nodes import BAD_LINK, is_link
 from limner.engine.errors import Fault
@@ -39,13 +39,15 @@ TYPES: Final[Mapping[str, tuple[str, str]]] = {
     "extra_forbidden": ("unknown_input", "Unknown input"),
 }
 """By the kind of a fault, the protocol's type and message."""
-_OUR_ID: Final = re.compile(r"[\w-]*-x[0-9a-f]*-[\w-]*")
+_ID: Final = re.compile(r"[\w-]+")
 _WORD: Final = re.compile(r"(?<![\w.:-])[A-Z]\w+(?![\w.:-])")
 MAX_FAULTS: Final = 1000
 MAX_TRACED: Final = 100
 """Nodes whose dependent outputs are looked for, and how many of each are told."""
 MAX_SHOWN: Final = 1000
 """Characters of a value that is told again."""
+MAX_SAID: Final = 2000
+"""Characters of a fault in words: a cycle may lead through all nodes."""
 
 
 def refusal(
@@ -99,9 +101,13 @@ def _title(node: Any) -> Any:
 
 def _said(fault: Fault, classes: Classes) -> str:
     """A fault in words, with the client's ids and names in place of ours."""
-    text = fault.message + (f" ({fault.hint})" if fault.hint else "")
+    text = _cut(fault.message) + (f" ({_cut(fault.hint)})" if fault.hint else "")
     text = _WORD.sub(lambda found: classes.names.classes.get(found[0], found[0]), text)
-    return _OUR_ID.sub(lambda found: client_id(found[0]), text) if "-x" in text else text
+    return _ID.sub(lambda found: client_id(found[0]), text) if "-x" in text else text
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= MAX_SAID else f"{text[:MAX_SAID]}..."
 
 
 class _Told:
@@ -164,7 +170,7 @@ class _Dependents:
     """Which outputs of a prompt need a node: for a message, so of very many nodes not for all."""
 
     def __init__(self, nodes: Mapping[str, Any], outputs: Iterable[str]) -> None:
-        self._outputs = list(outputs)
+        self._outputs = [output for output in outputs if len(output) <= MAX_ID]  # others are faults themselves
         self._left = MAX_TRACED
         self._followers: dict[str, list[str]] = {}
         for name, node in nodes.items():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Final
@@ -11,7 +12,7 @@ from typing import Final
 from aiohttp import BodyPartReader, MultipartReader, web
 from aiohttp.http_exceptions import HttpProcessingError
 
-from limner.server.body import BODY_TIMEOUT_S
+from limner.server.body import BODY_TIMEOUT_S, is_small
 from limner.server.comfy.said import refuse_other_sites
 from limner.server.problem import Refused
 from limner.server.service import Service
@@ -39,7 +40,7 @@ async def read_form(service: Service, request: web.Request) -> FileForm:
     if request.content_type != "multipart/form-data":
         raise Refused(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, f"send multipart/form-data with the file as {FILE}")
     try:
-        async with service.large, asyncio.timeout(BODY_TIMEOUT_S):
+        async with nullcontext() if is_small(request) else service.large, asyncio.timeout(BODY_TIMEOUT_S):
             return await _read(await request.multipart(), service.limits.upload_bytes)
     except TimeoutError:
         raise Refused(HTTPStatus.REQUEST_TIMEOUT, "the form did not arrive in time") from None

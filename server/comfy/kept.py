@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any, Final
 from uuid import UUID
 
@@ -46,7 +46,7 @@ class Kept:
     @property
     def notes(self) -> dict[str, Any]:
         """The job's notes."""
-        return {NOTES: asdict(self)}
+        return {NOTES: {one.name: getattr(self, one.name) for one in fields(self)}}  # a copy would take long
 
     @property
     def labels(self) -> dict[str, str]:

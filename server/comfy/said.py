@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from aiohttp import web
 
-from limner.server.body import MAX_JSON_BYTES, parse_json, read_bytes
+from limner.server.body import MAX_JSON_BYTES, parsed, read_content
 from limner.server.problem import Refused
 from limner.server.service import Service
 
@@ -27,15 +27,8 @@ async def read_said(service: Service, request: web.Request) -> dict[str, Any]:
 
 async def read_json_said(service: Service, request: web.Request) -> Any:
     """The JSON that a request holds; an empty object where it holds nothing. Raises Refused."""
-    content = await read_content(service, request, MAX_JSON_BYTES)
-    return parse_json(content) if content.strip() else {}
-
-
-async def read_content(service: Service, request: web.Request, limit: int) -> bytes:
-    """The body, whatever it is called. Raises Refused."""
     refuse_other_sites(request)
-    async with service.large:
-        return await read_bytes(request, limit)
+    return await parsed(service, await read_content(service, request, MAX_JSON_BYTES))
 
 
 def refuse_other_sites(request: web.Request) -> None:

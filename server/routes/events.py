@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from http import HTTPStatus
 from typing import Annotated, Any, Final, Literal
 
@@ -94,7 +95,8 @@ async def follow_jobs(service: Service, client: Client, request: web.Request) ->
         with service.feed.joined(follower):
             sending = asyncio.ensure_future(_send(service, follower, request, socket))
             try:
-                await _hear(service, follower, socket)
+                with answered(request):
+                    await _hear(service, follower, socket)
             finally:
                 sending.cancel()
                 with suppress(asyncio.CancelledError, ConnectionError):
@@ -228,3 +230,14 @@ def let_go(request: web.Request) -> None:
     """Cut a connection whose client reads no more, or cannot be told more."""
     if request.transport is not None:
         request.transport.abort()
+
+
+@contextmanager
+def answered(request: web.Request) -> Iterator[None]:
+    """Within, a client is answered as it speaks: one that goes meanwhile is no failure, one that reads nothing goes."""
+    try:
+        yield
+    except ConnectionError:
+        return
+    except (TimeoutError, LimnerError):
+        let_go(request)

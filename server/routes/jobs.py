@@ -100,7 +100,7 @@ async def accept(service: Service, client: Client, submission: Submission, prior
     if priority > 0 and not client.is_admin:
         raise Refused(HTTPStatus.FORBIDDEN, "a priority above 0 needs the right admin")
     document = await service.compute(lambda: submission.document)
-    graph = document.to_json()
+    graph = await service.compute(document.to_json)
     new = NewJob(graph, document.name, client.name, priority, key, submission.notes, submission.labels)
 
     def work() -> Job:

@@ -9,10 +9,11 @@ from typing import Final
 from aiohttp import web
 from pydantic import BaseModel
 
+from limner.server.body import read_content
 from limner.server.clients import Client
 from limner.server.comfy.own_files import MAX_FILE_BYTES
 from limner.server.comfy.routes.editor import STYLE_NAME, style_of
-from limner.server.comfy.said import ANYTHING, read_content, refuse_other_sites
+from limner.server.comfy.said import ANYTHING, refuse_other_sites
 from limner.server.problem import Refused
 from limner.server.route import Routes
 from limner.server.service import Service
@@ -83,6 +84,7 @@ async def write_file(
     service: Service, client: Client, request: web.Request, query: WriteQuery, user_file: str
 ) -> web.StreamResponse:
     """Keep a file: the body is its content."""
+    refuse_other_sites(request)
     content = await read_content(service, request, MAX_FILE_BYTES)
     files = service.comfy.files(client)
     await service.aside(lambda: files.write(user_file, content, overwrite=query.overwrite))

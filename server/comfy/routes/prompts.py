@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from http import HTTPStatus
 
 from aiohttp import web
@@ -12,7 +13,8 @@ from limner.server.clients import Client
 from limner.server.comfy.hub import HUB
 from limner.server.comfy.said import ANYTHING, read_json_said
 from limner.server.comfy.submit import PromptRefused, PromptRequest, of_request, refused, submit
-from limner.server.problem import Refused
+from limner.server.problem import Refused, answer_to
+from limner.server.request_log import REQUEST_ID
 from limner.server.route import Routes
 from limner.server.service import Service
 
@@ -32,9 +34,17 @@ async def post_prompt(service: Service, client: Client, request: web.Request) ->
         return web.json_response(await submit(service, client, await _read(service, request)))
     except PromptRefused as error:
         return web.json_response(error.answer, status=error.status)
-    except Refused as error:
-        said = refused("refused", error.detail, error.hint or "", error.status)
-        return web.json_response(said.answer, status=error.status, headers=error.headers)
+    except Exception as error:  # also of a full disk clients read in this form alone
+        return _in_form(answer_to(error, request[REQUEST_ID]))
+
+
+def _in_form(answer: web.Response) -> web.Response:
+    """What our own API would answer, as the protocol says it."""
+    problem, status = json.loads(answer.text or "{}"), HTTPStatus(answer.status)
+    kind = "failed" if status >= HTTPStatus.INTERNAL_SERVER_ERROR else "refused"
+    said = refused(kind, problem["detail"], problem.get("hint", ""), status)
+    kept = {name: value for name, value in answer.headers.items() if name == "Retry-After"}
+    return web.json_response(said.answer, status=status, headers=kept)
 
 
 async def _read(service: Service, request: web.Request) -> PromptRequest:

@@ -31,7 +31,7 @@ from limner.server.follower import Follower, Told
 from limner.server.jobs.errors import UnknownJobError
 from limner.server.problem import Refused
 from limner.server.route import Routes
-from limner.server.routes.events import MAX_COMMAND_BYTES, PING_S, STALLED_S, let_go
+from limner.server.routes.events import MAX_COMMAND_BYTES, PING_S, STALLED_S, answered, let_go
 from limner.server.service import Service
 
 routes = Routes()
@@ -72,7 +72,8 @@ async def follow_own_jobs(
         with service.feed.joined(follower):
             telling = asyncio.ensure_future(_until_stalled(listener, request))
             try:
-                await listener.hear()
+                with answered(request):
+                    await listener.hear()
             finally:
                 telling.cancel()
                 with suppress(asyncio.CancelledError, ConnectionError):

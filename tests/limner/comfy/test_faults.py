@@ -9,7 +9,7 @@ import pytest
 
 from limner.comfy.class_info import Here
 from limner.comfy.classes import Classes
-from limner.comfy.faults import MAX_FAULTS, MAX_TRACED, refusal
+from limner.comfy.faults import MAX_FAULTS, MAX_SAID, MAX_TRACED, refusal
 from limner.comfy.prompt import graph_of
 from limner.engine.check import check
 from limner.engine.errors import Fault, GraphError
@@ -150,3 +150,27 @@ def test_very_many_faults_are_told_in_bounded_words() -> None:
     assert len(answer["node_errors"]) == MAX_FAULTS
     traced = [one for one in answer["node_errors"].values() if one["dependent_outputs"]]
     assert len(traced) == MAX_TRACED
+
+
+@pytest.mark.parametrize("value", ["-x-" * 2000, "a" * 6000 + "-x"])
+def test_a_long_value_is_said_in_bounded_words(value: str) -> None:
+    """What a client sends is not told again at any length; also not the hint that quotes it."""
+    answer = refused(prompt_with(**{"3_1": denoise(device=value), "2": node("TextEncode", text_encoder=["1", 0])}))
+    (error,) = answer["node_errors"]["3:1"]["errors"]
+    assert len(error["details"]) < 2 * MAX_SAID + 100
+
+
+def test_a_long_cycle_is_said_in_bounded_words() -> None:
+    """Its path, as far as that can be read."""
+    scaled = {str(i): node("ImageScaleToTotalPixels", image=[str((i + 1) % 2000), 0]) for i in range(2000)}
+    answer = refused({**scaled, "p": node("PreviewImage", images=["0", 0])})
+    (error,) = (one for found in answer["node_errors"].values() for one in found["errors"])
+    assert error["type"] == "dependency_cycle"
+    assert len(error["details"]) < 2 * MAX_SAID + 100
+
+
+def test_ids_of_any_length_are_not_multiplied() -> None:
+    """An output whose id is too long is a fault of its own, and not told with every node that it needs."""
+    long = {f"{number}{'x' * 5000}": node("PreviewImage", images=["4", 0]) for number in range(20)}
+    answer = refused(prompt_with() | {"3:1": denoise(steps=-2)} | long)
+    assert answer["node_errors"]["3:1"]["dependent_outputs"] == ["5"]

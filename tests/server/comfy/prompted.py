@@ -33,7 +33,7 @@ async def post(api: Any, body: Any, path: str = "/prompt", **headers: str) -> An
         answer = Answer(response.status, response.headers, await response.read())
     assert answer.headers["X-Content-Type-Options"] == "nosniff"
     assert b"Traceback" not in answer.body
-    if answer.status in (400, 413, 429):
+    if answer.status in (400, 413, 429, 500, 503, 507):
         assert set(answer.json) == {"error", "node_errors"}
         assert set(answer.json["error"]) == {"type", "message", "details", "extra_info"}
     return answer

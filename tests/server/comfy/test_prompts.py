@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import json
+import threading
 from typing import Any
+from urllib.parse import quote
 from uuid import UUID, uuid4
 
 import pytest
@@ -12,7 +15,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from prompted import node, post, star
 from served import ANNA, BERT, clients
+from yarl import URL
 
+from limner.engine.errors import StoreError
+from limner.server import body as bodies
 from limner.server.limits import Limits
 
 WORKFLOW = {"extra_pnginfo": {"workflow": {"id": "w-1", "nodes": []}}}
@@ -69,6 +75,19 @@ def test_a_clients_own_id_is_told(serving: Any) -> None:
         (job,) = api.service.store.history.page().jobs
         assert api.service.store.history.notes(job.id)["comfy"]["extra_data"] == {"x": 1}
         assert api.service.store.search.labels([job.id])[job.id]["prompt"] == own
+
+    serving(use)
+
+
+@pytest.mark.parametrize("own", ["a/b c", "..", "?x#y", "\u2603", "%2e", "\n", " "])
+def test_any_text_is_an_id(serving: Any, own: str) -> None:
+    """A job is found by the id that its client chose, whatever stands in it."""
+
+    async def use(api: Any) -> None:
+        assert (await post(api, {"prompt": star(), "prompt_id": own})).json["prompt_id"] == own
+        place = URL(f"{api.url}/jobs/{quote(own, safe='')}", encoded=True)
+        async with api.session.get(place) as response:
+            assert (await response.json())["id"] == own
 
     serving(use)
 
@@ -188,6 +207,53 @@ def test_limits_hold_for_prompts_too(serving: Any) -> None:
         assert answer.json["error"]["type"] == "refused"
 
     serving(use, limits=Limits(nodes=10, waiting=1))
+
+
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [(OSError(errno.ENOSPC, "full"), 507), (StoreError("locked"), 503), (RuntimeError("secret"), 500)],
+)
+def test_failures_are_said_in_the_same_form(
+    serving: Any, monkeypatch: pytest.MonkeyPatch, error: Exception, status: int
+) -> None:
+    """A full disk, a store that cannot be used, and what nobody foresaw: clients read nothing but this form."""
+
+    async def use(api: Any) -> None:
+        def fail(new: Any) -> None:
+            raise error
+
+        monkeypatch.setattr(api.service.store.queue, "accept", fail)
+        answer = await post(api, {"prompt": star()})
+        assert (answer.status, answer.json["error"]["type"], answer.json["node_errors"]) == (status, "failed", {})
+        assert "secret" not in answer.json["error"]["message"]
+
+    serving(use)
+
+
+def test_small_prompts_wait_for_no_large_ones(serving: Any) -> None:
+    """However slowly others send theirs."""
+
+    async def use(api: Any) -> None:
+        while not api.service.large.locked():
+            await api.service.large.acquire()
+        async with asyncio.timeout(20):
+            assert (await post(api, {"prompt": star()})).status == 200
+            assert (await api.ask("POST", "/interrupt", {})).status == 200
+
+    serving(use)
+
+
+def test_large_prompts_are_read_in_a_thread(serving: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """So that others are answered meanwhile."""
+    places: list[threading.Thread] = []
+    parse = bodies.parse_json
+    monkeypatch.setattr(bodies, "parse_json", lambda said: (places.append(threading.current_thread()), parse(said))[1])
+
+    async def use(api: Any) -> None:
+        assert (await post(api, {"prompt": star(), "extra_data": {"x": "y" * 300_000}})).status == 200
+        assert places == [one for one in places if one is not threading.current_thread()] != []
+
+    serving(use)
 
 
 def test_tokens_and_origins_are_asked_for(serving: Any) -> None:

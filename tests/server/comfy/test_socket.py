@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 import pytest
@@ -234,6 +234,33 @@ def test_previews_are_told_as_they_come(serving: Any) -> None:
                 said = await socket.socket.receive(timeout=10)
             assert said.data[:4] == b"\0\0\0\4"
             assert said.data.endswith(b"picture")
+
+    serving(use)
+
+
+@pytest.mark.parametrize("path", ["/ws", "/v1/events"])
+def test_who_goes_while_it_is_answered_is_no_failure(
+    serving: Any, path: str, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither one that is gone before the answer nor one that never reads it is an error of the server's."""
+    for place in ("comfy.routes.socket", "routes.events"):
+        monkeypatch.setattr(f"limner.server.{place}.STALLED_S", 0.2)
+
+    async def use(api: Any) -> None:
+        for _ in range(20):
+            async with api.session.ws_connect(api.url + path) as socket:
+                for _ in range(50):
+                    await socket.send_json(FLAGS)
+                socket._response.connection.transport.abort()
+        async with ClientSession(read_bufsize=1024) as lazy, lazy.ws_connect(api.url + path) as socket:
+            async with asyncio.timeout(60):
+                with suppress(ConnectionError):
+                    while api.service.followers:
+                        await socket.send_str('{"type":"feature_flags","data":{}}' + " " * 1000)
+        async with asyncio.timeout(30):
+            while api.service.followers:
+                await asyncio.sleep(0.05)
+        assert "a request failed" not in caplog.text
 
     serving(use)
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from queued import accept
-from served import ANNA, BERT, clients
+from served import ANNA, BERT, ROOT, clients
 
 from limner.server.comfy.kept import prompt_id
 
@@ -113,7 +113,7 @@ def test_nobody_ends_anothers_jobs(serving: Any) -> None:
         runs, waits = await accept(api, client="anna"), await accept(api, client="anna")
         api.claim()
         ids = [prompt_id(job.id, {}) for job in (runs, waits)]
-        for token in (BERT, "token-of-root"):
+        for token in (BERT, ROOT):
             api.token = token
             await api.ask("POST", "/queue", {"clear": True})
             await api.ask("POST", "/interrupt", {})
@@ -125,6 +125,20 @@ def test_nobody_ends_anothers_jobs(serving: Any) -> None:
         api.token = ANNA
         await api.ask("POST", "/jobs/cancel", {"job_ids": ids})
         assert (state(api, runs), state(api, waits)) == (("in_progress", "cancel"), ("cancelled", None))
+
+    serving(use, clients=clients())
+
+
+def test_an_admin_means_its_own_job(serving: Any) -> None:
+    """An id that another client gave to a job, even that of an admin's job, never stands for the admin's own."""
+
+    async def use(api: Any) -> None:
+        own, named = await accept(api, client="root"), await accept(api, client="root", prompt_id="mine")
+        false = [await accept(api, client="anna", prompt_id=name) for name in (prompt_id(own.id, {}), "mine")]
+        api.token = ROOT
+        for name in (prompt_id(own.id, {}), "mine"):
+            await api.ask("POST", "/queue", {"delete": [name]})
+        assert [state(api, job)[0] for job in (own, named, *false)] == ["cancelled"] * 2 + ["pending"] * 2
 
     serving(use, clients=clients())
 
