@@ -119,6 +119,8 @@ class Port:
     is_many: bool = False
     same_as: str | None = None
     """For an output declared as a type variable: the input whose type it takes on, whatever is wired there."""
+    also_as: tuple[str, ...] = ()
+    """The other inputs of that variable: the output may have the type of any of them."""
 
     @property
     def label(self) -> str:
@@ -164,7 +166,10 @@ class NodeType:
                 f"{node.__name__}: an async run cannot be on_device: async nodes take no turns",
                 hint="write def run, or split off the part that waits into a node of its own",
             )
-        variables = {hint: inputs[name] for name, hint in hints.items() if name in inputs and isinstance(hint, TypeVar)}
+        variables: dict[Any, list[Port]] = {}
+        for name, hint in hints.items():
+            if name in inputs and isinstance(hint, TypeVar):
+                variables.setdefault(hint, []).append(inputs[name])
         return cls(node.__name__, node, inputs, _output_ports(node, hints["return"], variables), is_async)
 
     @property
@@ -250,12 +255,12 @@ def _input_port(node: type[Node], parameter: inspect.Parameter, hints: Mapping[s
     return Port(parameter.name, hint, is_optional=parameter.default is not parameter.empty, is_many=is_many)
 
 
-def _output_ports(node: type[Node], hint: Any, variables: Mapping[Any, Port]) -> tuple[Port, ...]:
+def _output_ports(node: type[Node], hint: Any, variables: Mapping[Any, Sequence[Port]]) -> tuple[Port, ...]:
     if hint is type(None) or hint is None:
         return ()
     if isinstance(hint, TypeVar) and hint in variables:
-        source = variables[hint]
-        return (Port(source.name, source.type, same_as=source.name),)
+        *others, source = variables[hint]
+        return (Port(source.name, source.type, same_as=source.name, also_as=tuple(port.name for port in others)),)
     if isinstance(hint, type) and issubclass(hint, tuple) and hasattr(hint, "_fields"):
         fields = typing.get_type_hints(hint)
         if odd := [f"{name}: {fields[name]}" for name in hint._fields if not _is_wire_type(fields[name])]:

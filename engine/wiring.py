@@ -37,7 +37,7 @@ class Wiring:
     """Nodes whose own faults are reported already: wires from them are not faults as well."""
     findings: Findings
     _givers: dict[type, str | None] = field(default_factory=dict)
-    _output_types: dict[tuple[str, int], type | None] = field(default_factory=dict)
+    _output_types: dict[tuple[str, int], tuple[type, ...]] = field(default_factory=dict)
 
     def of(self, node_id: str, node_type: NodeType, node: NodeDocument) -> list[DrawnWire]:
         """The wires of one node, without those that have a fault."""
@@ -87,37 +87,56 @@ class Wiring:
         except KeyError:
             self.no_such_output(path, source, output, source_type)
             return None
-        found = self._output_type(source, index)
-        if found is not None and not fits(found, port.type):
-            message = f"{port.name}: takes {port.type.__name__}, but {wire} gives {found.__name__}"
-            self.findings.add(message, path, self._giver(port), "wire_type")
-            return None
+        found = self._output_types.get((source, index)) or self._types_of(source, index)
+        for kind in found:
+            if not fits(kind, port.type):
+                self._misfit(path, port, wire, kind, source_type.outputs[index] if len(found) > 1 else None)
+                return None
         return source, index
 
-    def _output_type(self, source: str, index: int) -> type | None:
-        """The class that an output gives; None where a fault that is reported elsewhere leaves it open.
+    def _misfit(self, path: Place, port: Port, wire: str, wrong: type, undecided: Port | None) -> None:
+        """Note that an output gives something else; ``undecided`` is one that has the type of one of several inputs."""
+        verb, hint = "gives", self._giver(port)
+        if undecided is not None:
+            verb = "may give"
+            if undecided.also_as:
+                names = " and ".join([*undecided.also_as, undecided.same_as or ""])
+                hint = f"wire {port.type.__name__} to both {names} of {wire.partition('.')[0]}"
+        message = f"{port.name}: takes {port.type.__name__}, but {wire} {verb} {wrong.__name__}"
+        self.findings.add(message, path, hint, "wire_type")
 
-        An output that has the type of an input is followed to what is wired there, however long the chain.
+    def _types_of(self, source: str, index: int) -> tuple[type, ...]:
+        """The classes that an output may give; none where a fault that is reported elsewhere leaves it open.
+
+        An output that has the type of inputs is followed to what is wired there, however long the chain. Several are
+        possible where one of several inputs is given on.
         """
-        trail: dict[tuple[str, int], type] = {}
-        found: type | None = None
-        while (source, index) not in trail:
-            if (source, index) in self._output_types:
-                found = self._output_types[source, index]
-                break
-            port = self.types[source].outputs[index]
-            trail[source, index] = port.type
-            if port.same_as is None:
-                found = port.type
-                break
-            wire = self.expansion.nodes[source].wires.get(port.same_as)
-            if not isinstance(wire, str) or (step := self._find_output(wire)) is None:
-                break
-            source, index = step
-        for output, bound in reversed(trail.items()):
-            found = found if found is not None and fits(found, bound) else None
-            self._output_types[output] = found
-        return found
+        waiting, begun = [(source, index)], set[tuple[str, int]]()
+        while waiting:
+            output = waiting[-1]
+            steps = self._steps(output)
+            ahead = [step for step in steps if step not in self._output_types and step not in begun]
+            if ahead and output not in self._output_types:
+                begun.add(output)
+                waiting += ahead
+                continue
+            waiting.pop()
+            if output not in self._output_types:
+                port = self.types[output[0]].outputs[output[1]]
+                found = [one for step in steps for one in self._output_types.get(step, ())]
+                kinds = [port.type] if port.same_as is None else [one for one in found if fits(one, port.type)]
+                self._output_types[output] = tuple(dict.fromkeys(kinds))
+        return self._output_types[source, index]
+
+    def _steps(self, output: tuple[str, int]) -> list[tuple[str, int]]:
+        """The outputs whose type one takes on: what is wired to the inputs that it is the same as."""
+        source, index = output
+        port = self.types[source].outputs[index]
+        if port.same_as is None:
+            return []
+        wires = (self.expansion.nodes[source].wires.get(name) for name in (*port.also_as, port.same_as))
+        found = (self._find_output(wire) for wire in wires if isinstance(wire, str))
+        return [step for step in found if step is not None]
 
     def _find_output(self, wire: str) -> tuple[str, int] | None:
         source, _, output = self.expansion.resolve(wire).partition(".")

@@ -330,7 +330,14 @@ class Same(Node):
         return value
 
 
-SAME = Registry([*NODES, Numbered, Wanting, Same])
+class Either(Node):
+    """Gives one of two values."""
+
+    def run(self, ctx: Context, one: N, other: N) -> N:
+        return one
+
+
+SAME = Registry([*NODES, Numbered, Wanting, Same, Either])
 
 
 def same(source: str, length: int) -> dict[str, Any]:
@@ -347,6 +354,44 @@ def test_a_type_flows_through_a_type_variable(length: int) -> None:
         check(same("Start", length), SAME)
     (fault,) = caught.value.faults
     assert str(fault).startswith(f"number: takes Number, but s{length - 1} gives int @ nodes.wanting.wires.number")
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "fits"),
+    [("Numbered", "Numbered", True), ("Numbered", "Start", False), ("Start", "Numbered", False)],
+)
+def test_what_is_one_of_two_must_fit_either_way(one: str, other: str, fits: bool) -> None:
+    """Also behind nodes that only pass it on; the hint names the inputs of the node that chooses."""
+    nodes = {"one": node(one), "other": node(other), "either": node("Either", {"one": "one", "other": "other"})}
+    for wire, between in (("either", {}), ("same", {"same": node("Same", {"value": "either"})})):
+        raw = graph(nodes | between | {"wanting": node("Wanting", {"number": wire})})
+        if fits:
+            assert check(raw, SAME)
+            continue
+        with pytest.raises(GraphError) as caught:
+            check(raw, SAME)
+        (fault,) = caught.value.faults
+        assert str(fault).startswith(f"number: takes Number, but {wire} may give int @ nodes.wanting.wires.number")
+        giver = "one" if one == "Numbered" else "other"
+        assert fault.hint == (f"{giver} gives Number" if between else "wire Number to both one and other of either")
+
+
+def test_one_of_two_may_be_anything_where_everything_is_taken() -> None:
+    """Different classes are no fault by themselves."""
+    nodes = {
+        "one": node("Numbered"),
+        "other": node("Start"),
+        "either": node("Either", {"one": "one", "other": "other"}),
+    }
+    assert check(graph(nodes | {"add": node("Add", {"value": "either"})}), SAME)
+
+
+@pytest.mark.parametrize("length", [1, 3000])
+def test_a_ladder_of_choices_is_followed_once(length: int) -> None:
+    """Each rung chooses between the rung before, twice: as many ways as powers of two, and as many steps as rungs."""
+    rungs = {f"s{i}": node("Either", dict.fromkeys(("one", "other"), f"s{i - 1}" if i else "a")) for i in range(length)}
+    raw = graph({"a": node("Numbered"), **rungs, "wanting": node("Wanting", {"number": f"s{length - 1}"})})
+    assert check(raw, SAME)
 
 
 @pytest.mark.parametrize("wire", ["word", "gone", "s0", "source.odd"])
