@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+from bisect import bisect_right
 from collections.abc import Sequence
 from contextlib import suppress
-from typing import Any
+from itertools import accumulate
+from typing import Any, Final
 
 from limner.comfy.as_prompt import prompt_of
 from limner.comfy.classes import Classes
@@ -23,6 +25,10 @@ from limner.server.jobs.search import Failure
 from limner.server.jobs.store import JobStore
 
 Entry = dict[str, Any]
+
+MAX_TOLD: Final = 32 << 20
+"""Characters of graphs and notes that one answer is made of. Past that the latest jobs are told whole, and of the
+others no graph and nothing that came with it."""
 
 
 class Entries:
@@ -77,9 +83,17 @@ class Entries:
 
     def _kept(self) -> dict[str, Kept]:
         """What was handed in; of a job that came by another way, its graph as a prompt."""
-        notes = self._store.search.notes(self._ids)
-        found = {job_id: kept for job_id in self._ids if (kept := Kept.of(notes.get(job_id, {}))) is not None}
-        return {job_id: found.get(job_id) or Kept(self._prompt(job_id)) for job_id in self._ids}
+        told = self._told_whole()
+        notes = self._store.search.notes(told)
+        whole = {job_id: Kept.of(notes.get(job_id, {})) or Kept(self._prompt(job_id)) for job_id in told}
+        return dict.fromkeys(self._ids, Kept()) | whole
+
+    def _told_whole(self) -> list[str]:
+        """As many as one answer can hold, at least one."""
+        sizes = self._store.search.sizes(self._ids)
+        latest = sorted(self._ids, reverse=True)
+        totals = list(accumulate(sizes.get(job_id, 0) for job_id in latest))
+        return latest[: max(1, bisect_right(totals, MAX_TOLD))]
 
     def _prompt(self, job_id: str) -> dict[str, Any]:
         try:

@@ -21,6 +21,8 @@ _NOTHING: Final = (
     '{"type":"executed","data":{"node":%(node)s,"display_node":%(node)s,"output":{},"prompt_id":%(prompt)s}}'
 )
 """What is said of each node of a large graph is not put together field by field."""
+_STATES: Final = 1000
+"""Nodes that one message tells of."""
 _JPEG: Final = 1
 _PICTURE, _TEXT, _PICTURE_WITH_METADATA = 1, 3, 4
 """Kinds of binary frames."""
@@ -68,14 +70,15 @@ def progress(prompt_id: str, node: str, step: int, total: int) -> str:
     return message("progress", value=step, max=total, prompt_id=prompt_id, node=node)
 
 
-def progress_state(prompt_id: str, nodes: Mapping[str, tuple[NodeState, int, int]]) -> str:
-    """How far nodes are: those that changed."""
+def progress_state(prompt_id: str, nodes: Mapping[str, tuple[NodeState, int, int]]) -> list[str]:
+    """How far nodes are: those that changed. Of very many in several messages, for clients that take none of 1 MiB."""
     own = _quoted(prompt_id)
-    found = ",".join(
+    states = [
         _STATE % {"node": _quoted(node), "value": value, "max": total, "state": state, "prompt": own}
         for node, (state, value, total) in nodes.items()
-    )
-    return f'{{"type":"progress_state","data":{{"prompt_id":{own},"nodes":{{{found}}}}}}}'
+    ]
+    parts = (",".join(states[begin : begin + _STATES]) for begin in range(0, len(states), _STATES))
+    return [f'{{"type":"progress_state","data":{{"prompt_id":{own},"nodes":{{{part}}}}}}}' for part in parts]
 
 
 def gave_nothing(prompt_id: str, nodes: Iterable[str]) -> list[str]:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
+from threading import Lock
 from typing import Any, Final
 
 from limner.engine.write import write_atomically
@@ -19,6 +21,7 @@ MAX_BYTES: Final = 512 << 20
 MAX_NAME: Final = 400
 _MAX_PART_BYTES: Final = 200
 _UNFINISHED: Final = ".part"
+_changing: Final = Lock()  # room is counted, and folders come and go: one at a time
 
 
 @dataclass(frozen=True)
@@ -37,31 +40,31 @@ class OwnFiles:
 
     def write(self, name: str, content: bytes, *, overwrite: bool) -> None:
         """Keep a file, whole or not at all."""
-        path = self._path(name)
-        if path.is_dir():
-            raise Refused(HTTPStatus.CONFLICT, f"{name} is a folder")
-        if path.exists() and not overwrite:
-            raise Refused(HTTPStatus.CONFLICT, f"there is a file {name} already")
-        self._check_room(len(content), is_new=not path.exists())
-        try:
-            write_atomically(path, content)
-        except (FileExistsError, NotADirectoryError):
-            raise Refused(HTTPStatus.CONFLICT, f"{name} is below what is no folder") from None
+        with _changing:
+            path = self._free(name, overwrite=overwrite)
+            self._check_room(len(content), is_new=not path.exists())
+            try:
+                write_atomically(path, content)
+            except (FileExistsError, NotADirectoryError):
+                raise Refused(HTTPStatus.CONFLICT, f"{name} is below what is no folder") from None
 
     def delete(self, name: str) -> None:
-        """Forget a file."""
-        self._existing(name).unlink(missing_ok=True)
+        """Forget a file, and folders that it was alone in."""
+        with _changing:
+            path = self._existing(name)
+            path.unlink(missing_ok=True)
+            self._tidy(path.parent)
 
     def move(self, name: str, to: str, *, overwrite: bool) -> None:
-        """Give a file another name."""
-        source, target = self._existing(name), self._path(to)
-        if target.is_dir() or (target.exists() and not overwrite):
-            raise Refused(HTTPStatus.CONFLICT, f"there is a file {to} already")
-        try:
-            target.parent.mkdir(parents=True, exist_ok=True)
-            source.replace(target)
-        except (FileExistsError, NotADirectoryError):
-            raise Refused(HTTPStatus.CONFLICT, f"{to} is below what is no folder") from None
+        """Give a file another name. Folders come with their first file, and go with their last."""
+        with _changing:
+            source, target = self._existing(name), self._free(to, overwrite=overwrite)
+            try:
+                target.parent.mkdir(parents=True, exist_ok=True)
+                source.replace(target)
+            except (FileExistsError, NotADirectoryError):
+                raise Refused(HTTPStatus.CONFLICT, f"{to} is below what is no folder") from None
+            self._tidy(source.parent)
 
     def names(self, folder: str, *, deep: bool) -> list[str]:
         """The files in a folder, by their names below it; with ``deep`` also those in folders in it."""
@@ -100,6 +103,23 @@ class OwnFiles:
         if not path.is_file():
             raise Refused(HTTPStatus.NOT_FOUND, f"there is no file {name}")
         return path
+
+    def _free(self, name: str, *, overwrite: bool) -> Path:
+        """Where a file may be put."""
+        path = self._path(name)
+        if path.is_dir():
+            raise Refused(HTTPStatus.CONFLICT, f"{name} is a folder")
+        if path.exists() and not overwrite:
+            raise Refused(HTTPStatus.CONFLICT, f"there is a file {name} already")
+        return path
+
+    def _tidy(self, folder: Path) -> None:
+        """Forget folders that hold nothing any more, from this one upwards."""
+        root = self._root()
+        with suppress(OSError):  # something is in it
+            while folder != root:
+                folder.rmdir()
+                folder = folder.parent
 
     def _path(self, name: str) -> Path:
         """Where a file of this name is, or would be; by its real place, so that no link leads out."""

@@ -217,7 +217,7 @@ class Telling:
             found.append(say.executing(self.prompt_id, running))
         found += [say.progress(self.prompt_id, node, *so_far) for node, so_far in self._steps.items()]
         if self._changed:
-            found.append(say.progress_state(self.prompt_id, self._changed))
+            found += say.progress_state(self.prompt_id, self._changed)
         self._gave.update(self._outputs)
         if self._reader.has_flags:  # editors count the nodes that are done; scripts would take this for a result
             ended = (node for node, change in self._changed.items() if change[0] == "finished")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
@@ -19,6 +19,14 @@ HIDDEN: Final = "hidden"
 """The label of jobs that their client took off its lists. They are kept for as long as others."""
 
 
+_SORTED_BY: Final[Mapping[str, Sequence[ColumnElement[Any]]]] = {
+    "created": (),
+    "finished": (jobs.c.finished,),
+    "duration": (jobs.c.finished - jobs.c.started,),
+}
+"""Before their ids, which are in the order in which jobs came."""
+
+
 @dataclass(frozen=True, slots=True)
 class Wanted:
     """Which jobs, and in which order. Those that were hidden are in no list."""
@@ -29,7 +37,7 @@ class Wanted:
     """In which states; in any, where none is given."""
     label: tuple[str, str] | None = None
     """A name and the value that it has."""
-    sort_by: Literal["created", "duration"] = "created"
+    sort_by: Literal["created", "finished", "duration"] = "created"
     is_descending: bool = True
 
 
@@ -51,8 +59,8 @@ class Search:
 
     def page(self, wanted: Wanted, offset: int = 0, limit: int = MAX_PAGE) -> list[Job]:
         """The jobs from the ``offset``-th on, from 0."""
-        columns: list[ColumnElement[Any]] = [jobs.c.finished - jobs.c.started] if wanted.sort_by == "duration" else []
-        order = [column.desc() if wanted.is_descending else column.asc() for column in (*columns, jobs.c.id)]
+        columns = (*_SORTED_BY[wanted.sort_by], jobs.c.id)
+        order = [column.desc() if wanted.is_descending else column.asc() for column in columns]
         found = _narrowed(select(*JOB_COLUMNS), wanted).order_by(*order).offset(offset).limit(limit)
         with self._database.read() as connection:
             return [as_job(row) for row in connection.execute(found).mappings()]
@@ -81,6 +89,18 @@ class Search:
                     fields: Mapping[str, Any] = {name: value for name, value in row.items() if name != "job_id"}
                     found[row["job_id"]].append(Artifact(**fields))
         return found
+
+    def sizes(self, job_ids: Collection[str]) -> dict[str, int]:
+        """By job, how many characters its graph and its notes have."""
+        size = func.length(documents.c.graph) + func.length(documents.c.notes)
+        with self._database.read() as connection:
+            return {
+                job_id: found
+                for part in in_parts(job_ids, MAX_PAGE)
+                for job_id, found in connection.execute(
+                    select(documents.c.job_id, size).where(documents.c.job_id.in_(part))
+                )
+            }
 
     def notes(self, job_ids: Collection[str]) -> dict[str, Mapping[str, Any]]:
         """By job, what its client noted."""

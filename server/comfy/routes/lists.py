@@ -66,15 +66,16 @@ async def list_queue(service: Service, client: Client) -> web.StreamResponse:
 
 @routes.add("GET", "/history")
 async def list_history(service: Service, client: Client, query: HistoryQuery) -> web.StreamResponse:
-    """What has ended, the latest last."""
+    """What has ended, the last to end last."""
     classes, search = service.comfy.classes, service.store.search
     limit = min(MAX_ENTRIES if query.max_items is None else query.max_items, MAX_PAGE)
 
     def read() -> dict[str, Any]:
         if query.offset < 0:
-            found = search.page(Wanted(client.sees, FINAL), limit=limit)[::-1]
+            found = search.page(Wanted(client.sees, FINAL, sort_by="finished"), limit=limit)[::-1]
         else:
-            found = search.page(Wanted(client.sees, FINAL, is_descending=False), query.offset, limit)
+            ended = Wanted(client.sees, FINAL, sort_by="finished", is_descending=False)
+            found = search.page(ended, query.offset, limit)
         return Entries(service.store, found, classes).history()
 
     return await _answer(service, read)
@@ -159,6 +160,15 @@ def known_job(service: Service, client: Client, prompt_id: str) -> Job:
 
 
 async def _answer(service: Service, read: Callable[[], dict[str, Any]]) -> web.Response:
-    """What was read, as JSON; long lists are written in a thread too."""
-    text = await service.aside(lambda: json.dumps(read()))
+    """What was read, as JSON. Graphs of others may be large: few are written at a time."""
+    text = await service.compute(lambda: as_text(read()))
     return web.Response(text=text, content_type="application/json")
+
+
+def as_text(found: Any, levels: int = 2) -> str:
+    """As JSON, part by part: while one part is written, which is one call, no other thread runs."""
+    if levels and isinstance(found, dict):
+        return f"{{{','.join(f'{json.dumps(name)}:{as_text(one, levels - 1)}' for name, one in found.items())}}}"
+    if levels and isinstance(found, list):
+        return f"[{','.join(as_text(one, levels - 1) for one in found)}]"
+    return json.dumps(found)

@@ -77,6 +77,25 @@ def test_a_file_is_replaced_only_where_that_was_said(serving: Any) -> None:
     serving(use)
 
 
+def test_folders_go_with_their_last_file(serving: Any) -> None:
+    """Nothing is left of a file that was deleted or moved, however deep it was; so folders are as few as files."""
+
+    async def use(api: Any) -> None:
+        folder = api.service.comfy.files(LOCAL).folder
+        assert (await write(api, "a/b/c/d.json")).status == 200
+        assert (await write(api, "a/e.json")).status == 200
+        for number in range(3):
+            source = "a/b/c/d.json" if number == 0 else f"{number - 1}/x/y"
+            assert (await api.ask("POST", at(source, f"/move/{quote(f'{number}/x/y', safe='')}"))).status == 200
+        found = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*"))
+        assert found == ["2", "2/x", "2/x/y", "a", "a/e.json"]
+        assert (await api.ask("DELETE", at("2/x/y"))).status == 204
+        assert (await api.ask("DELETE", at("a/e.json"))).status == 204
+        assert list(folder.iterdir()) == []
+
+    serving(use)
+
+
 OUT = [
     "../x.json",
     "a/../../x.json",

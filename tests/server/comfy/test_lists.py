@@ -51,6 +51,40 @@ def test_the_history_is_read_in_parts(serving: Any) -> None:
     serving(use)
 
 
+def test_the_last_to_end_is_the_latest(serving: Any) -> None:
+    """Scripts ask for one entry of the history after a job: the one that ended last, whenever it was handed in."""
+
+    async def use(api: Any) -> None:
+        early, late = await accept(api, prompt_id="early"), await accept(api, prompt_id="late")
+        api.service.store.queue.move(late.id, 0)
+        for job in (late, early):
+            claim = api.claim()
+            assert claim.job_id == job.id
+            api.finish(claim)
+        assert list((await api.ask("GET", "/history?max_items=1")).json) == ["early"]
+        assert list((await api.ask("GET", "/history?max_items=1&offset=0")).json) == ["late"]
+
+    serving(use)
+
+
+def test_an_answer_holds_so_much(serving: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of lists that are too large only the latest jobs are told whole, all the same every job; one always is."""
+
+    async def use(api: Any) -> None:
+        for number in range(4):
+            await accept(api, prompt_id=f"p{number}", extra_data={"x": "x" * 1000})
+            api.finish(api.claim())
+        for most, whole in ((4000, ["p1", "p2", "p3"]), (10, ["p3"])):
+            monkeypatch.setattr("limner.server.comfy.entries.MAX_TOLD", most)
+            found = (await api.ask("GET", "/history")).json
+            assert list(found) == ["p0", "p1", "p2", "p3"]
+            assert [name for name, entry in found.items() if entry["prompt"][2] == PROMPT] == whole
+            assert all(entry["outputs"] for entry in found.values())
+            assert (await api.ask("GET", "/history/p0")).json["p0"]["prompt"][2] == PROMPT
+
+    serving(use)
+
+
 def test_the_history_says_what_was_made(serving: Any) -> None:
     """Pictures by the client's ids, texts that nobody took, and the messages that the socket said."""
 
