@@ -259,7 +259,7 @@ def test_what_nodes_say_goes_to_those_who_read_it() -> None:
 def test_no_message_is_larger_than_clients_take() -> None:
     """Who comes back to a job of 20,000 nodes is told of all of them, in messages below 1 MiB."""
     names = [f"some:node-{number}" for number in range(20_000)]
-    said = telling(EDITOR).tell([event("started"), nodes(**dict.fromkeys(names, {"state": "finished"}))])
+    said = telling(EDITOR).tell([event("started"), nodes(**{name: {"state": "finished"} for name in names})])
     told = [data["nodes"] for kind, data in texts(said) if kind == "progress_state"]
     assert [name for part in told for name in part] == names
     assert max(map(len, said)) < 1 << 20
