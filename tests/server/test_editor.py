@@ -148,3 +148,15 @@ def test_the_panel(browser: Any, url: str) -> None:
         panel.get_by_text("It fits.").wait_for()
         panel.get_by_role("region", name="Timeline").wait_for()
         assert panel.get_by_role("heading").all_inner_texts() == ["Memory", "Plan", "Timeline"]
+
+
+def test_the_total_is_right_after_a_reload(browser: Any, url: str) -> None:
+    """Where the page is loaded again in the middle of a run, what is done is counted among all nodes of the graph."""
+    with editing(browser, url) as page:
+        page.evaluate(f"{STEPS}.value = 500")
+        page.evaluate("app.queuePrompt(0)")
+        page.wait_for_function("document.title.startsWith('[40%][')")
+        page.reload()
+        page.wait_for_function("document.title.startsWith('[40%][')")
+        page.evaluate("app.api.interrupt(null)")
+        page.wait_for_function("!document.title.startsWith('[')")

@@ -4,6 +4,7 @@ import { app } from "/scripts/app.js";
 import { ask } from "./ask.js";
 import { openOurs, saveGraph } from "./files.js";
 import { Panel } from "./panel.js";
+import { countAllNodes } from "./total.js";
 
 const FIRST = "/templates/text_to_image.json";
 const paintings = ask("/v1/editor/colors").then(({ colors }) => colors);
@@ -54,6 +55,7 @@ app.registerExtension({
   },
   afterConfigureGraph: () => paint().catch(complain),
   setup() {
+    countAllNodes(app, complain);
     const panel = new Panel(app);
     app.extensionManager.registerSidebarTab({
       id: "limner", icon: "pi pi-server", title: "Limner", tooltip: "Limner: memory, plan, timeline", type: "custom",
