@@ -16,7 +16,7 @@ from limner.engine.document import parse
 from limner.engine.errors import GraphError
 from limner.server.comfy import messages as say
 from limner.server.comfy.kept import CLIENT_ID, WORKFLOW_ID, Kept, prompt_id
-from limner.server.comfy.outputs import shown, texts
+from limner.server.comfy.outputs import Shown, shown, texts
 from limner.server.comfy.wording import failure_of
 from limner.server.jobs.errors import UnknownJobError
 from limner.server.jobs.job import Artifact, Job
@@ -115,7 +115,7 @@ class Entries:
         about = {"client_id": self._labels[job.id].get(CLIENT_ID, ""), "create_time": say.as_ms(job.created)}
         return [kept.number, self._prompt_id(job), kept.prompt, {**kept.extra_data, **about}, list(kept.outputs)]
 
-    def _outputs(self, job: Job, artifacts: Sequence[Artifact]) -> dict[str, dict[str, list[Any]]]:
+    def _outputs(self, job: Job, artifacts: Sequence[Artifact]) -> dict[str, Shown]:
         found = shown(job.id, artifacts)
         for artifact in artifacts:
             if artifact.name == VALUES_NAME and artifact.node is None:

@@ -11,12 +11,14 @@ from limner.comfy.names import client_id
 from limner.server.jobs.job import Artifact
 from limner.server.views import PICTURES
 
+Shown = dict[str, list[Any]]
+"""What a node shows: ``images`` and ``files`` by name, ``text``."""
 _JOB: Final = re.compile("[0-9a-f]{32}")
 
 
-def shown(job_id: str, artifacts: Iterable[Artifact]) -> dict[str, dict[str, list[Any]]]:
+def shown(job_id: str, artifacts: Iterable[Artifact]) -> dict[str, Shown]:
     """By the client's id of a node, its pictures and other files."""
-    found: dict[str, dict[str, list[Any]]] = {}
+    found: dict[str, Shown] = {}
     for artifact in artifacts:
         if artifact.node is not None:
             kind = "images" if PurePosixPath(artifact.name).suffix.lower() in PICTURES else "files"
