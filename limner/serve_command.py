@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -47,6 +48,15 @@ def serve(
         typer.Option("--files", metavar="FOLDER", help="Graphs may name the files in it: pictures, models, LoRAs."),
     ] = None,
     comfy_models: ComfyModelsOption = None,
+    hub: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--hub",
+            metavar="PATTERN",
+            help="What graphs may name on the hub: owner/name, owner/*, * or none. Otherwise everything, or FLUX.2 "
+            "alone where a client lacks the right admin.",
+        ),
+    ] = None,
     workers: Annotated[int, typer.Option(min=0, max=64, help="Jobs that run at a time; 0 only takes them in.")] = 1,
     device: DeviceOption = "auto",
     memory: MemoryOption = None,
@@ -99,6 +109,7 @@ def serve(
         ),
         workers=workers,
         files=(*(_existing(path) for path in files or ()), *use_comfy_models(comfy_models)),
+        hub=_hub(hub, clients),
         kept=retention.Limits(age_s=None if keep_days is None else keep_days * 86400),
     )
     with listen(host, port, has_token=clients is not None) as server:
@@ -131,6 +142,15 @@ def _cache(cache_dir: Path | None) -> Path:
     from limner.folders import cache_folder
 
     return (cache_dir or cache_folder()).expanduser().absolute()
+
+
+def _hub(patterns: list[str] | None, clients: Clients | None) -> tuple[str, ...] | None:
+    from limner.nodes._flux2.hub_right import FLUX2, HUB_ENV, read_patterns
+
+    if patterns:
+        return read_patterns(patterns)
+    is_said = clients is None or clients.are_admins or HUB_ENV in os.environ
+    return None if is_said else FLUX2
 
 
 def _existing(path: Path) -> Path:

@@ -47,6 +47,11 @@ class Clients:
         """One client, who may do everything."""
         return cls([(_digest(token.get_secret_value()), LOCAL)])
 
+    @property
+    def are_admins(self) -> bool:
+        """Whether each may do everything."""
+        return all(client.is_admin for _, client in self._by_digest)
+
     def find(self, token: str) -> Client | None:
         """Whose token this is. The time it takes tells nothing, not even how much of a token was right."""
         given, found = _digest(token), None

@@ -19,6 +19,7 @@ from typing import Any, Final
 from limner.engine.errors import StoreError
 from limner.engine.user_path import confine
 from limner.folders import graphs_folder
+from limner.nodes._flux2.hub_right import allow_hub
 from limner.server.clients import Clients
 from limner.server.comfy.adapter import Adapter
 from limner.server.connections import listen
@@ -54,6 +55,8 @@ class ServerSettings:
     workers: int = 1
     files: tuple[Path, ...] = ()
     """Folders that graphs may name files of."""
+    hub: tuple[str, ...] | None = None
+    """Patterns of what they may name on the hub; None for what the environment says, else everything."""
     limits: Limits = field(default_factory=Limits)
     kept: retention.Limits = field(default_factory=retention.Limits)
 
@@ -67,6 +70,8 @@ def serve(
     Raises StoreError, InputError.
     """
     _move_in(Path(settings.worker.folder), settings.files)
+    if settings.hub is not None:
+        allow_hub(settings.hub)
     asyncio.run(_serve(settings, server, clients, on_ready))
     if _is_busy():  # a thread that checks a graph cannot be stopped, and Python would wait for it
         sys.stdout.flush()

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 from limner.engine.errors import ModelError
 from limner.engine.user_path import user_path
 from limner.nodes._flux2.content import content_of, portable_content_of
+from limner.nodes._flux2.hub_right import refuse_unlisted
 from limner.nodes._flux2.weights import shorten
 
 if TYPE_CHECKING:
@@ -33,7 +34,8 @@ class HubFile:
 
 
 def locate(name: str, endings: Collection[str]) -> Path | HubFile:
-    """What a user named, without asking the network. Raises InputError where it can be neither.
+    """What a user named, without asking the network. Raises InputError where it can be neither, or may not
+    be named here.
 
     What exists here, or would lie in a folder that exists here, is a local file.
     """
@@ -44,6 +46,7 @@ def locate(name: str, endings: Collection[str]) -> Path | HubFile:
         file = found[2] or ""
         if file and (Path(file).suffix not in endings or ".." in Path(file).parts):
             raise ModelError(f"{name} is not a file that is read", hint=f"give one that ends in {_either(endings)}")
+        refuse_unlisted(found[1])
         return HubFile(found[1], file)
     if not path.exists():
         raise ModelError(f"there is no file {name}")

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from limner.engine.errors import InputError, ModelError
 from limner.engine.user_path import user_path
 from limner.nodes._flux2.content import content_of, portable_content_of
+from limner.nodes._flux2.hub_right import refuse_unlisted
 from limner.nodes._flux2.index import COMPONENTS, index_faults
 from limner.nodes.specs import Component
 
@@ -29,7 +30,10 @@ _FOLDERS_OF: dict[Component, tuple[str, ...]] = {
 
 
 def local_folder(source: str) -> Path | None:
-    """The folder of a source that needs no hub; None for a hub id. Raises ModelError where it is neither."""
+    """The folder of a source that needs no hub; None for a hub id.
+
+    Raises ModelError where it is neither, InputError for what graphs here may not name.
+    """
     if source == "tiny":
         return Path(str(resources.files("limner.tiny"))) / "weights"
     path = user_path(source)
@@ -38,6 +42,7 @@ def local_folder(source: str) -> Path | None:
     if path.exists():
         raise ModelError(f"{source} is a file", hint="give a folder in diffusers layout, a hub id, or tiny")
     if _HUB_ID.fullmatch(source):
+        refuse_unlisted(source)
         return None
     raise ModelError(f"there is no model folder {source}", hint="give a folder in diffusers layout, a hub id, or tiny")
 
