@@ -15,7 +15,16 @@ import typer
 from rich.console import Console, RenderableType
 from rich.text import Text
 
-from limner.engine.errors import Cancelled, DeviceError, GraphError, InputError, LimnerError, NodeFailed, NodeTypeError
+from limner.engine.errors import (
+    Cancelled,
+    DeviceError,
+    GraphError,
+    InputError,
+    LimnerError,
+    NodeFailed,
+    NodeTypeError,
+    StoreError,
+)
 from limner.interrupts import INTERRUPTED
 from limner.lost_output import disk_words, silence
 
@@ -30,7 +39,7 @@ err = Console(stderr=True, highlight=False, markup=False, soft_wrap=True)
 _PIPE_WIDTH = 240
 
 FAILED, WRONG_INPUT = 1, 2
-"""Exit codes: a node failed; the graph, a file or an option is wrong. ``INTERRUPTED`` is the third."""
+"""Exit codes: a node failed; the graph, a file, a store or an option is wrong. ``INTERRUPTED`` is the third."""
 
 
 def friendly(command: Callable[P, T]) -> Callable[P, T]:
@@ -111,7 +120,7 @@ def report(error: BaseException, *, is_kept: bool | None = None) -> int:
         if not isinstance(error.cause, LimnerError):
             err.print("  --debug shows where", style="dim")
         return FAILED
-    return WRONG_INPUT if isinstance(error, (InputError, DeviceError, NodeTypeError)) else FAILED
+    return WRONG_INPUT if isinstance(error, (InputError, DeviceError, NodeTypeError, StoreError)) else FAILED
 
 
 _KEPT = {

@@ -164,6 +164,19 @@ def test_backup_and_restore(limner: Any, tmp_path: Path) -> None:
     assert [one["id"] for one in limner("jobs", "list", "--json").json["jobs"]] == [job]
 
 
+@pytest.mark.parametrize("command", [["jobs", "list"], ["jobs", "work"], ["jobs", "add", "text_to_image"]])
+def test_a_store_that_cannot_be_used_is_wrong_input(limner: Any, tmp_path: Path, command: list[str]) -> None:
+    """A store that is damaged, or cannot be where it should, ends each command with exit code 2 and one line."""
+    (tmp_path / "damaged").mkdir()
+    (tmp_path / "damaged" / "jobs.db").write_bytes(b"no database at all" * 100)
+    (tmp_path / "file").write_text("")
+    for folder in ("damaged", "file/store"):
+        answer = limner(*command, "--jobs-dir", str(tmp_path / folder))
+        assert answer.code == 2
+        assert answer.stderr.startswith("✗ ")
+        assert str(tmp_path / folder) in answer.stderr
+
+
 def test_a_list_can_be_of_one_client(limner: Any, jobs_dir: Path) -> None:
     """``--client`` narrows both lists; whose a job is is shown where there are clients."""
     with JobStore(jobs_dir) as store:

@@ -58,6 +58,15 @@ def test_an_idle_server_is_small(tmp_path: Path) -> None:
     assert int(ran.stdout.split()[1]) < 120
 
 
+def test_a_store_that_cannot_be_used_ends_it(tmp_path: Path) -> None:
+    """Where the jobs that it kept cannot be read, it does not begin; one line says so, with exit code 2."""
+    (tmp_path / "jobs.db").write_bytes(b"no database at all" * 100)
+    command = [sys.executable, "-m", "limner", "serve", "--port", "0", "--data", str(tmp_path)]
+    ran = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert (ran.returncode, ran.stdout) == (2, "")
+    assert f"✗ the job store {tmp_path}/jobs.db is damaged" in ran.stderr
+
+
 def test_a_prompt_becomes_a_picture(tmp_path: Path) -> None:
     """One request gives the picture; a second server on the same folder still has it, and the models are told."""
     with served(tmp_path) as (process, url):
