@@ -121,12 +121,9 @@ def show_job(
     from limner.jobs_follow import follow
     from limner.jobs_tables import job_data, job_page
 
-    if follows and server:
-        raise InputError("--follow is for jobs of this machine", hint="Job.events of limner.client follows others")
-    if follows:
-        with open_store(jobs_dir, store_url) as store:
-            raise typer.Exit(follow(store, job_id, as_json=as_json))
     with open_jobs(server, token_file, jobs_dir, store_url) as jobs:
+        if follows:
+            raise typer.Exit(follow(jobs, job_id, as_json=as_json))
         whole = jobs.find(job_id)
     if as_json:
         print(json.dumps(job_data(whole)))

@@ -3,52 +3,34 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Iterator
 from dataclasses import asdict
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from rich.text import Text
 
+from limner.jobs_source import Happening, Jobs
 from limner.terminal import FAILED, out, printable
 
-if TYPE_CHECKING:
-    from limner.server.jobs import JobEvent, JobStore
-
-LOOK_S: Final = 0.2
 _STYLES: Final = {"failed": "red", "completed": "green", "cancelled": "yellow", "skipped": "yellow"}
 
 
-def follow(store: JobStore, job_id: str, *, as_json: bool) -> int:
+def follow(jobs: Jobs, job_id: str, *, as_json: bool) -> int:
     """Print what happened to a job, and what happens. Gives the exit code: 0 where it completed.
 
-    Raises UnknownJobError, StoreError.
+    Raises InputError where there is none; StoreError or RemoteError.
     """
-    for event in _events(store, job_id):
+    for event in jobs.follow(job_id):
         if as_json:
             print(json.dumps(asdict(event)), flush=True)
         else:
             for line in lines_of(event):
                 out.print(line)
-    return 0 if store.history.job(job_id).state == "completed" else FAILED
+    return 0 if jobs.find(job_id).job.state == "completed" else FAILED
 
 
-def _events(store: JobStore, job_id: str) -> Iterator[JobEvent]:
-    """Events from the first on, until the job has ended and all were given."""
-    seq = 0
-    while True:
-        job = store.history.job(job_id)
-        for event in store.history.events(job_id, after=seq):
-            yield event
-            seq = event.seq
-        if seq >= job.last_seq:
-            if job.finished is not None:
-                return
-            time.sleep(LOOK_S)
-
-
-def lines_of(event: JobEvent) -> Iterator[Text]:
+def lines_of(event: Happening) -> Iterator[Text]:
     """An event for people; progress of a node is one line."""
     body = event.body
     match event.kind:
@@ -69,7 +51,7 @@ def lines_of(event: JobEvent) -> Iterator[Text]:
             yield _line(event, f"{body['status']}{why}", style=_STYLES.get(body["status"], ""))
 
 
-def _of_node(event: JobEvent, node: str, change: dict[str, Any]) -> Iterator[Text]:
+def _of_node(event: Happening, node: str, change: dict[str, Any]) -> Iterator[Text]:
     state = change.get("state")
     if state is None:
         yield _line(event, f"goes on from step {change['step']}", node)
@@ -79,7 +61,7 @@ def _of_node(event: JobEvent, node: str, change: dict[str, Any]) -> Iterator[Tex
     yield _line(event, f"{state}{took}{why}", node, _STYLES.get(state, ""))
 
 
-def _line(event: JobEvent, said: str, node: str | None = None, style: str = "") -> Text:
+def _line(event: Happening, said: str, node: str | None = None, style: str = "") -> Text:
     clock = datetime.fromtimestamp(event.time).strftime("%H:%M:%S")  # local, for people
     about = [] if node is None else [(f"{printable(node, one_line=True)}: ", "cyan")]
     return Text.assemble((f"{clock} ", "dim"), *about, (printable(said, one_line=True), style))

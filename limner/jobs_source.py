@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Final, Literal, Protocol
 
 from limner.engine.errors import InputError
 from limner.jobs_option import open_store
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
 
 State = Literal["pending", "in_progress", "completed", "failed", "cancelled"]
 Change = Literal["cancel", "retry", "pause", "resume"]
+
+LOOK_S: Final = 0.2
+"""How often a store is looked at for what happens to a job."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +46,16 @@ class Whole:
     files: Sequence[tuple[Artifact, str]]
 
 
+@dataclass(frozen=True)
+class Happening:
+    """Something that happened to a job, the ``seq``-th from 1. What the kinds mean is in docs/jobs.md."""
+
+    seq: int
+    time: float
+    kind: str
+    body: Mapping[str, Any]
+
+
 class Jobs(Protocol):
     """What the commands do with jobs. Methods raise InputError; StoreError or RemoteError where nobody answers."""
 
@@ -51,6 +65,10 @@ class Jobs(Protocol):
 
     def find(self, job_id: str) -> Whole:
         """All of one job."""
+        ...
+
+    def follow(self, job_id: str) -> Iterator[Happening]:
+        """What happened to a job from its first event on, and what happens, until it has ended."""
         ...
 
     def save(self, job_id: str, folder: Path) -> Sequence[Path]:
@@ -100,6 +118,19 @@ class LocalJobs:
         files = [(one, str(blobs.path(one.sha256))) for one in history.artifacts(job_id)]
         return Whole(history.job(job_id), history.node_runs(job_id), files)
 
+    def follow(self, job_id: str) -> Iterator[Happening]:
+        """Look into the store again and again."""
+        history, seq = self._store.history, 0
+        while True:
+            job = history.job(job_id)
+            for event in history.events(job_id, after=seq):
+                yield Happening(event.seq, event.time, event.kind, event.body)
+                seq = event.seq
+            if seq >= job.last_seq:
+                if job.finished is not None:
+                    return
+                time.sleep(LOOK_S)
+
     def save(self, job_id: str, folder: Path) -> Sequence[Path]:
         """Copy from the store's folder."""
         from limner.nodes._new_file import numbered, write_under
@@ -136,9 +167,7 @@ class RemoteJobs:
 
     def list(self, state: State | None, client: str | None, after: str | None, limit: int) -> Listing:
         """Ask the server."""
-        if client is not None:
-            raise InputError("--client is for jobs of this machine", hint="a server shows what its token may see")
-        page = self._client.jobs_page(state, after=after, limit=limit)
+        page = self._client.jobs_page(state, client=client, after=after, limit=limit)
         return Listing(page.jobs, page.next, page.is_paused)
 
     def find(self, job_id: str) -> Whole:
@@ -146,6 +175,12 @@ class RemoteJobs:
         job = self._client.job(job_id).detail()
         files = [(one, f"{self._client.url}/v1/artifacts/{one.sha256}") for one in job.artifacts]
         return Whole(job, job.nodes, files)
+
+    def follow(self, job_id: str) -> Iterator[Happening]:
+        """Be told by the server; steps that are kept nowhere are left out."""
+        for event in self._client.job(job_id).events():
+            if event.seq is not None and event.time is not None:
+                yield Happening(event.seq, event.time, event.kind, event.body)
 
     def save(self, job_id: str, folder: Path) -> Sequence[Path]:
         """Fetch them."""

@@ -123,9 +123,15 @@ class AsyncClient:
         """The jobs that wait, in the order in which they will run."""
         return self._pages("/v1/queue", {})
 
-    async def jobs_page(self, state: State | None = None, *, after: str | None = None, limit: int = PAGE) -> JobPage:
-        """Some jobs: those that follow the job ``after``. Of ``pending`` ones, in the order in which they will run."""
-        query = {"limit": str(limit)} | ({} if after is None else {"after": after})
+    async def jobs_page(
+        self, state: State | None = None, *, client: str | None = None, after: str | None = None, limit: int = PAGE
+    ) -> JobPage:
+        """Some jobs: those that follow the job ``after``. Of ``pending`` ones, in the order in which they will run.
+
+        ``client`` narrows them to those of one; another's need the right ``admin``.
+        """
+        narrowed = {"client": client, "after": after}
+        query = {"limit": str(limit)} | {name: value for name, value in narrowed.items() if value is not None}
         if state == "pending":
             return await self._http.ask(JobPage, "GET", "/v1/queue", query=query)
         return await self._http.ask(JobPage, "GET", "/v1/jobs", query=query | ({"state": state} if state else {}))

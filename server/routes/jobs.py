@@ -50,6 +50,7 @@ class JobsQuery(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     state: State | None = None
+    client: str | None = Field(default=None, max_length=64, description="Those of one; of another needs ``admin``.")
     after: str | None = Field(default=None, pattern="^[0-9a-f]{32}$", description="``next`` of the page before.")
     limit: int = Field(default=100, ge=1, le=MAX_PAGE)
 
@@ -116,14 +117,21 @@ async def accept(service: Service, client: Client, submission: Submission, prior
     return await service.change(work)
 
 
-@routes.add("GET", "/v1/jobs")
+@routes.add("GET", "/v1/jobs", refusals=[HTTPStatus.FORBIDDEN])
 async def list_jobs(service: Service, client: Client, query: JobsQuery) -> JobPage:
     """Jobs, the newest first; of an admin those of all clients."""
-    history = service.store.history
+    history, whose = service.store.history, whose_jobs(client, query.client)
     page = await service.aside(
-        lambda: history.page(state=query.state, client=client.sees, after=query.after, limit=query.limit)
+        lambda: history.page(state=query.state, client=whose, after=query.after, limit=query.limit)
     )
     return job_page(page)
+
+
+def whose_jobs(client: Client, named: str | None) -> str | None:
+    """Whose jobs a list has: None is everybody's. Raises Refused for those of another."""
+    if named is not None and client.sees not in (None, named):
+        raise Refused(HTTPStatus.FORBIDDEN, "the jobs of another client need the right admin")
+    return client.sees if named is None else named
 
 
 @routes.add("GET", "/v1/jobs/{job_id}")

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from http import HTTPStatus
+
 from pydantic import BaseModel, ConfigDict, Field
 
 from limner.server.clients import Client
 from limner.server.jobs.history import MAX_PAGE
 from limner.server.route import Routes
+from limner.server.routes.jobs import whose_jobs
 from limner.server.service import Service
 from limner.server.views import QueueView, job_page
 
@@ -19,17 +22,18 @@ class QueueQuery(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     paused: bool = Field(default=False, description="Those that are held back, instead.")
+    client: str | None = Field(default=None, max_length=64, description="Those of one; of another needs ``admin``.")
     after: str | None = Field(default=None, pattern="^[0-9a-f]{32}$", description="``next`` of the page before.")
     limit: int = Field(default=100, ge=1, le=MAX_PAGE)
 
 
-@routes.add("GET", "/v1/queue")
+@routes.add("GET", "/v1/queue", refusals=[HTTPStatus.FORBIDDEN])
 async def get_queue(service: Service, client: Client, query: QueueQuery) -> QueueView:
     """Waiting jobs in the order in which they will run; of an admin those of all clients."""
-    history = service.store.history
+    history, whose = service.store.history, whose_jobs(client, query.client)
 
     def work() -> QueueView:
-        page = history.waiting(client=client.sees, is_paused=query.paused, after=query.after, limit=query.limit)
+        page = history.waiting(client=whose, is_paused=query.paused, after=query.after, limit=query.limit)
         return QueueView(**job_page(page).model_dump(), is_paused=history.is_paused())
 
     return await service.aside(work)

@@ -193,5 +193,6 @@ def test_follow_says_how_it_ended(limner: Any, jobs_dir: Path) -> None:
     shown = limner("jobs", "show", job, "--follow")
     assert shown.code == 1
     assert shown.stdout.endswith("failed: no more \\x1b[31mink\n")
-    lines = limner("jobs", "show", job, "-f", "--json").stdout.splitlines()
-    assert [json.loads(line)["seq"] for line in lines] == [1, 2, 3]
+    events = [json.loads(line) for line in limner("jobs", "show", job, "-f", "--json").stdout.splitlines()]
+    assert [(event["seq"], event["kind"]) for event in events] == [(1, "queued"), (2, "started"), (3, "finished")]
+    assert events[0]["body"] == {"why": "accepted"}

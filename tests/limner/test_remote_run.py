@@ -22,9 +22,15 @@ QUICK = ("--set", "steps=2", "--set", "width=64", "--set", "height=64")
 
 
 @pytest.fixture(scope="module")
-def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of the server."""
+    return tmp_path_factory.mktemp("server") / "data"
+
+
+@pytest.fixture(scope="module")
+def url(data: Path) -> Iterator[str]:
     """A server of its own process, without tokens."""
-    with serving(tmp_path_factory.mktemp("server") / "data") as (url, _):
+    with serving(data) as (url, _):
         yield url
 
 
@@ -109,6 +115,27 @@ def test_jobs_of_a_server(limner: Any, tmp_path: Path) -> None:
         assert limner("jobs", command, waiting).stdout == f"{waiting} {state}\n"
     assert limner("jobs", "cancel", waiting).code == 0
     limner("jobs", "resume")
+
+
+def test_a_job_of_a_server_is_followed(limner: Any, tmp_path: Path, data: Path) -> None:
+    """``show --follow`` says what happens there until it ends, in the same words as where its store is."""
+    (tmp_path / "steps.json").write_text(json.dumps(steps(count=20, seconds=0.05, salt=8)))
+    job = limner("run", "steps.json", "--detach").stdout.strip()
+    there = limner("jobs", "show", job, "--follow")
+    assert (there.code, there.stdout.splitlines()[-1].split()[-1]) == (0, "completed")
+    for options in ((), ("--json",)):
+        here = limner("jobs", "show", job, "-f", *options, "--server", "", "--jobs-dir", str(data))
+        assert here.stdout == limner("jobs", "show", job, "-f", *options).stdout
+    wrong = limner("jobs", "show", "0" * 32, "--follow")
+    assert (wrong.code, wrong.stdout) == (2, "")
+
+
+def test_jobs_of_one_client_of_a_server(limner: Any) -> None:
+    """``list --client`` narrows what the server lists, waiting jobs too."""
+    for state in ((), ("--state", "pending")):
+        assert limner("jobs", "list", "--client", "nobody", *state, "--json").json["jobs"] == []
+    assert limner("run", "text_to_image", *QUICK).code == 0
+    assert {job["client"] for job in limner("jobs", "list", "--client", "local", "--json").json["jobs"]} == {"local"}
 
 
 @pytest.mark.parametrize("times", [1, 2])

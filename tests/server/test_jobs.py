@@ -99,6 +99,23 @@ def test_jobs_are_steered(serving: Any) -> None:
     serving(use)
 
 
+def test_a_list_can_be_of_one_client(serving: Any) -> None:
+    """An admin narrows lists to those of one client; another client may only name itself."""
+
+    async def use(api: Any) -> None:
+        ids = {}
+        for api.token in (ANNA, BERT):
+            ids[api.token] = await api.submit()
+        for path in ("/v1/jobs", "/v1/queue"):
+            for api.token, whose, found in ((ROOT, "anna", ANNA), (ROOT, "bert", BERT), (BERT, "bert", BERT)):
+                jobs = (await api.ask("GET", f"{path}?client={whose}")).json["jobs"]
+                assert [job["id"] for job in jobs] == [ids[found]]
+            for whose in ("anna", "nobody"):
+                assert (await api.ask("GET", f"{path}?client={whose}")).status == 403
+
+    serving(use, clients=clients())
+
+
 def test_others_see_nothing(serving: Any) -> None:
     """Another client's job looks like one that does not exist, in every route; an admin sees it."""
 
