@@ -35,6 +35,8 @@ class PromptSize:
     tokens: int
     prompts: int = 1
     """Two where there is a negative one."""
+    width: int | None = None
+    """Of each token, for all layers that are read; None where it is not known."""
 
 
 def skipped_steps(steps: int, strength: float) -> int:

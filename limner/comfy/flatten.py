@@ -2,15 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 from limner.comfy.classes import Classes
 from limner.comfy.subgraphs import Instance, Literal, Origin, instances, origin
 from limner.comfy.widgets import Widgets
-from limner.comfy.workflow import BYPASSED, MUTED, NOTES, PRIMITIVE, REROUTE, WorkflowNode, read_workflow
+from limner.comfy.workflow import (
+    BYPASSED,
+    GETTER,
+    MUTED,
+    NOTES,
+    PRIMITIVE,
+    REROUTE,
+    SETTER,
+    WorkflowNode,
+    read_workflow,
+)
 from limner.engine.errors import Fault, GraphError
+
+_VIRTUAL: Final = frozenset({REROUTE, PRIMITIVE, SETTER, GETTER})
+"""What the editor only draws with."""
 
 
 @dataclass(frozen=True)
@@ -40,10 +53,11 @@ def flatten(raw: Mapping[str, Any], classes: Classes) -> Flat:
     positions: dict[str, tuple[float, float]] = {}
     left_out: list[str] = []
     for instance in used:
+        wired = {begin for begin, _ in instance.level.links.values()}
         for node in instance.level.nodes.values():
             if not _runs(node, instance):
                 continue
-            if node.type not in classes and _is_alone(node):
+            if node.type not in classes and _is_alone(node, wired):
                 left_out.append(f"{node.type} {instance.path}{node.id}")
                 continue
             name = instance.path + node.id
@@ -57,12 +71,12 @@ def flatten(raw: Mapping[str, Any], classes: Classes) -> Flat:
 
 def _runs(node: WorkflowNode, instance: Instance) -> bool:
     """Whether a node is part of the prompt."""
-    is_virtual = node.type in NOTES or node.type in (REROUTE, PRIMITIVE) or node.id in instance.children
+    is_virtual = node.type in NOTES or node.type in _VIRTUAL or node.id in instance.children
     return not is_virtual and node.mode not in (MUTED, BYPASSED)
 
 
-def _is_alone(node: WorkflowNode) -> bool:
-    return all(one.link is None for one in node.inputs) and not node.outputs
+def _is_alone(node: WorkflowNode, wired: Container[str]) -> bool:
+    return all(one.link is None for one in node.inputs) and node.id not in wired
 
 
 def _node(node: WorkflowNode, instance: Instance, classes: Classes, widgets: Widgets) -> dict[str, Any]:

@@ -8,10 +8,10 @@ from typing import Final
 from limner.engine.document import Document
 
 _SETTINGS: Final = {
-    "steps": [("ComfyFlux2Scheduler", "steps")],
-    "seed": [("ComfyRandomNoise", "noise_seed")],
+    "steps": [("ComfyFlux2Scheduler", "steps"), ("ComfyBasicScheduler", "steps"), ("ComfyKSampler", "steps")],
+    "seed": [("ComfyRandomNoise", "noise_seed"), ("ComfyKSampler", "seed")],
     "guidance": [("ComfyFluxGuidance", "guidance")],
-    "cfg": [("ComfyCFGGuider", "cfg")],
+    "cfg": [("ComfyCFGGuider", "cfg"), ("ComfyKSampler", "cfg")],
     "lora": [("ComfyLoraLoaderModelOnly", "lora_name")],
     "batch": [("ComfyEmptyFlux2LatentImage", "batch_size")],
 }
@@ -20,7 +20,12 @@ _SHARED: Final = {
     "width": [("ComfyFlux2Scheduler", "width"), ("ComfyEmptyFlux2LatentImage", "width")],
     "height": [("ComfyFlux2Scheduler", "height"), ("ComfyEmptyFlux2LatentImage", "height")],
     "megapixels": [("ComfyImageScaleToTotalPixels", "megapixels")],
-    "model": [("ComfyUNETLoader", "unet_name"), ("ComfyCLIPLoader", "clip_name"), ("ComfyVAELoader", "vae_name")],
+    "model": [
+        ("ComfyUNETLoader", "unet_name"),
+        ("ComfyUnetLoaderGGUF", "unet_name"),
+        ("ComfyCLIPLoader", "clip_name"),
+        ("ComfyVAELoader", "vae_name"),
+    ],
 }
 """One parameter for all of them."""
 _NATIVE: Final = (
@@ -39,10 +44,13 @@ _NATIVE: Final = (
 )
 """As in our templates."""
 VALUES: Final = frozenset(
-    {"ComfyPrimitiveInt", "ComfyPrimitiveBoolean", "ComfyPrimitiveStringMultiline", "Integer", "Text"}
+    {
+        *(f"ComfyPrimitive{name}" for name in ("Int", "Float", "Boolean", "String", "StringMultiline")),
+        *("Integer", "Number", "Text"),
+    }
 )
 """Nodes that are a plain value, and give it on as it is set."""
-_GUIDERS: Final = frozenset({"ComfyBasicGuider", "ComfyCFGGuider"})
+_GUIDERS: Final = frozenset({"ComfyBasicGuider", "ComfyCFGGuider", "ComfyKSampler"})
 _PASSING: Final = frozenset({"ComfyFluxGuidance", "ComfyReferenceLatent"})
 """What gives on the prompt of the conditioning that came in."""
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections import Counter, defaultdict
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import count
 from typing import Any
@@ -13,7 +13,7 @@ from limner.comfy.flatten import Flat, flatten
 from limner.comfy.import_layout import layout_of
 from limner.comfy.import_parameters import parameters_of
 from limner.comfy.names import client_id
-from limner.comfy.prompt import PromptGraph, graph_of
+from limner.comfy.prompt import UNKNOWN_TYPE, PromptGraph, graph_of, unneeded
 from limner.comfy.workflow import is_workflow
 from limner.engine.check import check
 from limner.engine.document import Document, parse
@@ -28,7 +28,7 @@ class Imported:
 
     document: Document
     left_out: tuple[str, ...]
-    """Notes and tools of the editor, by class and id."""
+    """Tools of the editor, and nodes of unknown classes that no output needs which is known: by class and id."""
     origins: Mapping[str, str]
     """By the id of a node, how the workflow calls it: ``75:74 (CLIPTextEncode)``."""
 
@@ -68,13 +68,14 @@ def import_graph(
     """
     classes = Classes(registry)
     flat = flatten(raw, classes) if is_workflow(raw) else Flat(find_prompt(raw) or {})
+    flat = _without(flat, unneeded(flat.prompt, classes))
     read = graph_of(flat.prompt, classes, pictures=pictures)
     ids = _readable(read.graph["nodes"])
     origins = {node_id: _origin(node_id, flat.prompt) for node_id in read.graph["nodes"]}
     before = Imported(Document(nodes={}), flat.left_out, origins)
     if flat.faults or read.faults:
-        raise GraphError(before.located([*flat.faults, *read.faults, *_further(read, registry)]))
-    document, faults = parse({"limner": 1, "name": name, "nodes": _renamed(read.graph["nodes"], ids)})
+        raise GraphError(before.located(_together([*flat.faults, *read.faults, *_further(read, registry)])))
+    document, faults = parse({"limner": 1, "name": name, "nodes": _renamed(_simple_loras(read.graph["nodes"]), ids)})
     if document is None or faults:
         raise GraphError(faults)
     labels = {(ids[node], setting): label for (node, setting), label in _own(flat.labels, ids).items()}
@@ -85,6 +86,26 @@ def import_graph(
         }
     )
     return Imported(document, flat.left_out, {ids[node]: origin for node, origin in origins.items()})
+
+
+def _without(flat: Flat, names: Sequence[str]) -> Flat:
+    """A prompt without some of its nodes, which are said to be left out."""
+    gone = set(names)
+    said = tuple(f"{flat.prompt[name]['class_type']} {name}" for name in names)
+    prompt = {name: node for name, node in flat.prompt.items() if name not in gone}
+    return replace(flat, prompt=prompt, left_out=(*flat.left_out, *said))
+
+
+def _together(faults: Iterable[Fault]) -> list[Fault]:
+    """One fault for all nodes of a class that nobody knows, at the first of them."""
+    faults = list(faults)
+    counts = Counter(fault.message for fault in faults if fault.kind == UNKNOWN_TYPE)
+    found: dict[object, Fault] = {}
+    for fault in faults:
+        count = counts[fault.message]
+        more = replace(fault, message=f"{fault.message}, of {count} nodes") if count > 1 else fault
+        found.setdefault(fault.message if count else fault, more)
+    return list(found.values())
 
 
 def _further(read: PromptGraph, registry: Registry) -> Iterable[Fault]:
@@ -136,6 +157,34 @@ def _renamed(nodes: Mapping[str, Any], ids: Mapping[str, str]) -> dict[str, Any]
         | {"wires": {port: _wire(wire, ids) for port, wire in node.get("wires", {}).items()}}
         for node_id, node in nodes.items()
     }
+
+
+def _simple_loras(nodes: Mapping[str, Any]) -> dict[str, Any]:
+    """LoraLoader as LoraLoaderModelOnly, which is the same: the text encoder goes past it."""
+    loaders = {name for name, node in nodes.items() if node["type"] == "ComfyLoraLoader"}
+    found = {}
+    for name, node in nodes.items():
+        wires = {port: _past(wire, loaders, nodes) for port, wire in node.get("wires", {}).items()}
+        if name in loaders:
+            settings = {key: value for key, value in node.get("settings", {}).items() if key != "strength_clip"}
+            wires = {port: wire for port, wire in wires.items() if port not in ("clip", "strength_clip")}
+            node = node | {"type": "ComfyLoraLoaderModelOnly", "settings": settings}
+        found[name] = node | {"wires": wires}
+    return found
+
+
+def _past(wire: Any, loaders: Collection[str], nodes: Mapping[str, Any]) -> Any:
+    """A wire that begins where the one of a LoraLoader's output leads to."""
+    if isinstance(wire, list):
+        return [_past(one, loaders, nodes) for one in wire]
+    for _ in loaders:
+        source, _, output = wire.partition(".")
+        if source not in loaders:
+            break
+        if output == "model":
+            return source
+        wire = nodes[source].get("wires", {}).get("clip", wire)
+    return wire
 
 
 def _saving(node: Mapping[str, Any]) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from limner.comfy.import_parameters import native_parameters_of
-from limner.comfy.native_drawing import Stays, drawing_of
+from limner.comfy.native_drawing import UNET_LOADERS, Stays, drawing_of
 from limner.comfy.native_graph import NativeGraph, source_of
 from limner.engine.document import Document, NodeDocument
 from limner.engine.errors import LimnerError
@@ -14,10 +14,16 @@ from limner.engine.expand import targets_of
 from limner.nodes.comfy.model_files import KNOWN, locate_lora, locate_model
 from limner.nodes.specs import Component
 
-_PLAIN: Final[Mapping[str, str]] = {"ComfyPrimitiveInt": "Integer", "ComfyPrimitiveStringMultiline": "Text"}
+_PLAIN: Final[Mapping[str, str]] = {
+    "ComfyPrimitiveInt": "Integer",
+    "ComfyPrimitiveFloat": "Number",
+    "ComfyPrimitiveString": "Text",
+    "ComfyPrimitiveStringMultiline": "Text",
+}
 """The same settings under another name."""
 _LOADERS: Final[Mapping[str, tuple[str, Component]]] = {
     "ComfyUNETLoader": ("unet_name", "transformer"),
+    "ComfyUnetLoaderGGUF": ("unet_name", "transformer"),
     "ComfyCLIPLoader": ("clip_name", "text_encoder"),
     "ComfyVAELoader": ("vae_name", "vae"),
 }
@@ -29,7 +35,15 @@ _OF_FILES: Final[Mapping[Component, str]] = {
 _OF_SAMPLERS: Final = frozenset(
     f"Comfy{name}"
     for name in (
-        *("BasicGuider", "CFGGuider", "CLIPTextEncode", "ConditioningZeroOut", "FluxGuidance", "FluxKVCache"),
+        *(
+            "BasicGuider",
+            "BasicScheduler",
+            "CFGGuider",
+            "CLIPTextEncode",
+            "ConditioningZeroOut",
+            "FluxGuidance",
+            "FluxKVCache",
+        ),
         *("EmptyFlux2LatentImage", "Flux2Scheduler", "GetImageSize", "KSamplerSelect", "RandomNoise"),
         *("ReferenceLatent", "VAEEncode"),
     )
@@ -47,6 +61,7 @@ def to_native(document: Document) -> tuple[Document, list[str]]:
     goals = graph.goals()
     reasons: dict[str, str] = {}
     _choose(graph, reasons)
+    reasons |= dict.fromkeys(graph.of_type("ComfyKSampler"), "Denoise shifts its schedule by the size of the picture")
     for node_id in graph.of_type("ComfySamplerCustomAdvanced"):
         try:
             drawing_of(graph, node_id).put(graph)
@@ -73,7 +88,7 @@ def _is_there(target: str, nodes: Mapping[str, NodeDocument], before: Document) 
 
 def _lines(nodes: Mapping[str, NodeDocument], reasons: Mapping[str, str]) -> list[str]:
     thin = [node_id for node_id, node in nodes.items() if node.type.startswith("Comfy")]
-    has_sampler = any(nodes[node_id].type == "ComfySamplerCustomAdvanced" for node_id in thin)
+    has_sampler = any(nodes[node_id].type in ("ComfySamplerCustomAdvanced", "ComfyKSampler") for node_id in thin)
     return [
         f"{node_id} stays {nodes[node_id].type}: {reasons.get(node_id, 'nothing of ours does the same')}"
         for node_id in thin
@@ -115,7 +130,7 @@ def _replace_lora(graph: NativeGraph, node_id: str, node: NodeDocument, reasons:
     below = source_of(graph.wire(node_id, "model"))
     while graph.nodes[below].type in ("ComfyLoraLoaderModelOnly", "ApplyLoRA"):
         below = source_of(graph.wire(below, "model") or graph.wire(below, "transformer"))
-    if graph.nodes[below].type != "ComfyUNETLoader" or node.wires.keys() != {"model"}:
+    if graph.nodes[below].type not in UNET_LOADERS or node.wires.keys() != {"model"}:
         reasons[node_id] = "its model is not plainly loaded, or its settings come by wires"
         return
     settings = {

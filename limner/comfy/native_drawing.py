@@ -13,6 +13,7 @@ from limner.nodes.comfy.values import DEFAULT_GUIDANCE
 from limner.nodes.sizes import CELL
 from limner.nodes.specs import Transformer
 
+UNET_LOADERS: Final = frozenset({"ComfyUNETLoader", "ComfyUnetLoaderGGUF"})
 _ENCODERS: Final = {BASE_4B: KLEIN_4B, BASE_9B: KLEIN_9B}
 """Models whose text encoder is that of another one."""
 
@@ -125,7 +126,7 @@ def _model(graph: NativeGraph, wire: str) -> tuple[str, str, bool]:
         transformer = transformer or ("" if is_cache else wire)
         wire = graph.wire(source_of(wire), "model")
     loader = source_of(wire)
-    if graph.nodes[loader].type != "ComfyUNETLoader":
+    if graph.nodes[loader].type not in UNET_LOADERS:
         raise Stays("its model comes from no UNETLoader")
     name = graph.value(loader, "unet_name")
     try:

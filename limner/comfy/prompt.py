@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from limner.comfy.classes import Classes
+from limner.comfy.instead import instead_of
 from limner.comfy.names import document_id
 from limner.comfy.prompt_nodes import PromptReader, Rename, is_link
-from limner.engine.errors import Fault, GraphError, suggest
+from limner.engine.errors import Fault, GraphError
 
 UNKNOWN_TYPE: Final = "unknown_type"
 NO_OUTPUTS: Final = "no_outputs"
@@ -47,6 +48,14 @@ def graph_of(
     return PromptGraph({"limner": 1, "nodes": reader.read}, faults, outputs)
 
 
+def unneeded(prompt: Mapping[str, Any], classes: Classes) -> list[str]:
+    """The nodes of classes that nobody knows, and that no output needs which is known; none where there is no such."""
+    nodes = {name: node for name, node in prompt.items() if _is_node(node)}
+    outputs = [name for name, node in nodes.items() if _is_output(node, classes)]
+    needed = set(_needed(nodes, outputs))
+    return [name for name in nodes if outputs and name not in needed and nodes[name]["class_type"] not in classes]
+
+
 def _shape(prompt: Any, classes: Classes) -> Iterator[Fault]:
     """What is no node at all, and classes that nobody knows."""
     if not isinstance(prompt, dict):
@@ -59,7 +68,7 @@ def _shape(prompt: Any, classes: Classes) -> Iterator[Fault]:
             yield Fault(message, ("nodes", _id_for_faults(name)), None, UNKNOWN_TYPE)
         elif node["class_type"] not in classes:
             hints -= 1
-            hint = suggest(node["class_type"], classes) if hints >= 0 else None
+            hint = instead_of(node["class_type"], classes) if hints >= 0 else None
             message = f"unknown node type {node['class_type'][:200]}"
             yield Fault(message, ("nodes", _id_for_faults(name), "type"), hint, UNKNOWN_TYPE)
 

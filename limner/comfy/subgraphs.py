@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 from limner.comfy.widgets import WIDGET_TYPES, is_control
-from limner.comfy.workflow import BYPASSED, MUTED, PRIMITIVE, REROUTE, Level, Slot, Workflow, WorkflowNode
+from limner.comfy.workflow import (
+    BYPASSED,
+    GETTER,
+    MUTED,
+    PRIMITIVE,
+    REROUTE,
+    SETTER,
+    Level,
+    Slot,
+    Workflow,
+    WorkflowNode,
+)
 from limner.engine.errors import Fault, GraphError
 
 MAX_NODES: Final = 20_000
@@ -117,12 +128,27 @@ def _follow(at: Instance, node_id: str, slot: int) -> tuple[Instance, str] | Ori
         return None
     if (inner := at.children.get(node_id)) is not None:
         return (inner, inner.level.given[slot]) if slot in inner.level.given else None
-    if node.mode == BYPASSED or node.type == REROUTE:
+    if node.type == GETTER:
+        return _got(at, node)
+    if node.mode == BYPASSED or node.type in (REROUTE, SETTER):
         link = _passed(node, slot)
         return None if link is None else (at, link)
     if node.type == PRIMITIVE:
         return Literal(node.values[0]) if isinstance(node.values, list) and node.values else None
     return Origin(at.path + node_id, slot)
+
+
+def _got(at: Instance, getter: WorkflowNode) -> tuple[Instance, str] | None:
+    """The link into the node that sets what another gets: on the same canvas, or on one around it."""
+    for instance in _outwards(at):
+        for node in instance.level.nodes.values():
+            if node.type == SETTER and _name(node) == _name(getter) and node.inputs and node.inputs[0].link is not None:
+                return instance, node.inputs[0].link
+    return None
+
+
+def _name(node: WorkflowNode) -> object:
+    return node.values[0] if isinstance(node.values, Sequence) and node.values else None
 
 
 def _outside(at: Instance, parent: Instance, node: WorkflowNode, slot: int) -> tuple[Instance, str] | Literal | None:
@@ -138,7 +164,7 @@ def _outside(at: Instance, parent: Instance, node: WorkflowNode, slot: int) -> t
 
 def _passed(node: WorkflowNode, slot: int) -> str | None:
     """The link that goes through a node which does nothing: into the input beside the output, or one of its type."""
-    if node.type == REROUTE and node.mode != BYPASSED:
+    if node.type in (REROUTE, SETTER) and node.mode != BYPASSED:
         return node.inputs[0].link if node.inputs else None
     wanted = node.outputs[slot].type if 0 <= slot < len(node.outputs) else ""
     beside = node.inputs[slot : slot + 1] if slot >= 0 else ()

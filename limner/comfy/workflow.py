@@ -14,6 +14,9 @@ NOTES: Final = frozenset({"Note", "MarkdownNote"})
 REROUTE: Final = "Reroute"
 PRIMITIVE: Final = "PrimitiveNode"
 """A node of the editor's own, which is only a value."""
+SETTER: Final = "SetNode"
+GETTER: Final = "GetNode"
+"""Of an extension, and in no prompt either: a wire without a line, between nodes that name the same."""
 _ROOT: Final = ""
 
 

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
-from limner.engine.errors import GraphError, ModelError
+from limner.engine.errors import Fault, GraphError, ModelError
 from limner.engine.forecast import Added, Forecast
 from limner.nodes._flux2 import activations
 from limner.nodes._flux2.activations import DenoiseSize
-from limner.nodes._flux2.known import known
+from limner.nodes._flux2.known import KnownComponent, known
 from limner.nodes._flux2.speed import PLAIN, Speed, cache_bytes, check_speed
 from limner.nodes._flux2.text_layers import layers_to_keep
 from limner.nodes._flux2.weigh import unpacked_bytes
@@ -32,7 +32,7 @@ def encode_prompt(spec: TextEncoder, max_length: int | None, device: str, *, wit
     layers = layers_to_keep(component.folder)
     working = activations.encode_prompt_bytes(component.config, layers, tokens, component.itemsize(spec, device))
     return Forecast(
-        outputs=(PromptSize(tokens, prompts),),
+        outputs=(PromptSize(tokens, prompts, _text_width(component)),),
         holds=(spec,),
         working_bytes=working + unpacked_bytes(spec, device, tokens),
         passes=prompts,
@@ -95,9 +95,11 @@ class Drawing:
 def denoise(spec: Transformer, drawing: Drawing, device: str) -> Forecast:
     """All steps of one drawing; says what each reference adds, and what one more would.
 
-    Raises ModelError, also for a way of being fast that the model has not.
+    Raises ModelError, also for a way of being fast that the model has not, and GraphError for a conditioning of another
+    model.
     """
     component = known(spec)
+    _check_width(drawing.prompt, component)
     check_speed(drawing.speed, component.index.family, component.settings.mag_ratios)
     own = component.settings.defaults
     sizes = drawing.references.sizes if drawing.references is not None else ()
@@ -140,6 +142,21 @@ def denoise(spec: Transformer, drawing: Drawing, device: str) -> Forecast:
         adds=(*adds, more),
         resolved={"steps": steps, "guidance": guidance} | _known_size(drawing, size),
     )
+
+
+def _text_width(component: KnownComponent) -> int | None:
+    """How wide the embeddings of a text encoder are."""
+    text = component.config.get("text_config", component.config)
+    hidden = text.get("hidden_size") if isinstance(text, dict) else None
+    return hidden * len(component.settings.text.out_layers) if isinstance(hidden, int) else None
+
+
+def _check_width(prompt: PromptSize | None, component: KnownComponent) -> None:
+    """Raise GraphError for a conditioning that a transformer cannot read, which a run would find out after loading."""
+    reads = component.config.get("joint_attention_dim", 15360)
+    if prompt is not None and prompt.width is not None and prompt.width != reads:
+        message = f"the conditioning is of width {prompt.width}, and this transformer reads {reads}"
+        raise GraphError([Fault(message, hint="take text encoder and transformer from the same model")])
 
 
 def refuse_early(spec: Transformer, speed: Speed) -> None:

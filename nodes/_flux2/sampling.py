@@ -37,6 +37,8 @@ class Plan:
     negative_sees_references: bool = True
     schedule_tokens: int | None = None
     """Of how many tokens the schedule is; None: of as many as the picture has."""
+    schedule_mu: float | None = None
+    """How far it is shifted towards noise; None: as far as its tokens and steps ask for."""
 
     @property
     def grid(self) -> tuple[int, int]:
@@ -207,7 +209,9 @@ def schedule(live: LiveTransformer, plan: Plan, device: str) -> tuple[Any, Tenso
     sigmas = None
     if not getattr(scheduler.config, "use_flow_sigmas", False):
         sigmas = np.linspace(1.0, 1 / plan.steps, plan.steps)
-    mu = pipelines.empirical_mu(plan.schedule_tokens or plan.grid[0] * plan.grid[1], plan.steps)
+    mu = plan.schedule_mu
+    if mu is None:
+        mu = pipelines.empirical_mu(plan.schedule_tokens or plan.grid[0] * plan.grid[1], plan.steps)
     timesteps, _ = pipelines.retrieve_timesteps(scheduler, plan.steps, device, sigmas=sigmas, mu=mu)
     return scheduler, timesteps
 

@@ -26,8 +26,9 @@ class ComfyCFGGuider(Node):
     cfg: float = Field(default=8.0, ge=0, le=100, description="How far to lead away; 1 does not.")
 
     def forecast(self, device: str, inputs: Mapping[str, Any]) -> Forecast:
-        """What is known of all of them."""
-        return Forecast((known_guider(inputs.get("model"), inputs.get("positive"), self.cfg),))
+        """What is known of all of them. Raises GraphError."""
+        model, positive, negative = (inputs.get(name) for name in ("model", "positive", "negative"))
+        return Forecast((known_guider(model, positive, self.cfg, negative),))
 
     def run(self, ctx: Context, model: AnyTransformer, positive: AnyConditioning, negative: AnyConditioning) -> Guider:
         """All together. Raises InputError where the two conditionings have different references."""

@@ -30,7 +30,9 @@ class ComfyCLIPLoader(Node):
         min_length=1,
         description="A file in ComfyUI's folder for them, one that its workflows name, or a source of LoadModel.",
     )
-    type: Literal["flux2"] = Field(default="flux2", description="What it is for. There is no other.")
+    type: Literal["flux2", "flux"] = Field(
+        default="flux2", description="What it is for. flux is the same, as in ComfyUI for these files."
+    )
     device: Literal["default", "cpu"] = Field(
         default="default", description="Where it computes. Only default: in a graph, each node has a device of its own."
     )

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any, ClassVar
 
 from limner.engine.context import Context
-from limner.engine.errors import InputError
+from limner.engine.errors import Fault, GraphError, InputError
 from limner.engine.forecast import Forecast
 from limner.engine.node import Node
 from limner.nodes._flux2.needs import UNKNOWN_REFERENCE
@@ -22,11 +22,13 @@ class ComfyReferenceLatent(Node):
     category: ClassVar[str] = "comfyui"
 
     def forecast(self, device: str, inputs: Mapping[str, Any]) -> Forecast:
-        """One reference more; one of which nothing is known counts as a megapixel."""
+        """One reference more; one of which nothing is known counts as a megapixel. Raises GraphError as ``run``."""
         known = known_conditioning(inputs.get("conditioning"))
         if "latent" in inputs:
             latent = inputs["latent"] if isinstance(inputs["latent"], PictureSizes) else UNKNOWN_REFERENCE
             before = () if known.references is None else known.references.sizes
+            if message := _fault(len(latent.sizes), len(before)):
+                raise GraphError([Fault(message)])
             known = replace(known, references=PictureSizes((*before, *latent.sizes)))
         return Forecast((known,))
 
@@ -35,8 +37,13 @@ class ComfyReferenceLatent(Node):
         before = attached(conditioning)
         if latent is None:
             return before
-        if len(latent.samples) != 1:
-            raise InputError(f"a reference is one picture, and these latents are {len(latent.samples)}")
-        if len(before.references) == MAX_REFERENCES:
-            raise InputError(f"a conditioning has {MAX_REFERENCES} references at most")
+        if message := _fault(len(latent.samples), len(before.references)):
+            raise InputError(message)
         return replace(before, references=(*before.references, latent.samples))
+
+
+def _fault(pictures: int, references: int) -> str | None:
+    """Why latents are no further reference."""
+    if pictures != 1:
+        return f"a reference is one picture, and these latents are {pictures}"
+    return f"a conditioning has {MAX_REFERENCES} references at most" if references >= MAX_REFERENCES else None

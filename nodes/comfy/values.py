@@ -17,6 +17,8 @@ T = TypeVar("T")
 
 DEFAULT_GUIDANCE = 3.5
 """What ComfyUI embeds where no FluxGuidance says it."""
+SIMPLE_MU = 2.02
+"""How far ComfyUI shifts the schedules of FLUX.2 that ask for no size, such as "simple"."""
 
 
 class AnyConditioning(ABC):  # noqa: B024  # a name for two classes, with nothing in common to implement
@@ -71,7 +73,10 @@ class Sigmas:
     """A schedule, by what it follows from: the sampler makes it as the transformer's own scheduler does."""
 
     steps: int
-    tokens: int
+    tokens: int | None = None
+    """Of how many tokens; None for one that is the same for all sizes."""
+    mu: float | None = None
+    """How far it is shifted towards noise; None: as far as steps and tokens ask for."""
 
 
 @dataclass(frozen=True)

@@ -124,13 +124,14 @@ def test_what_is_sent_to_comfyui_is_a_workflow(limner: Any, tmp_path: Path) -> N
 
 def test_what_cannot_be_mapped_stops_it_before_anything_runs(limner: Any, tmp_path: Path) -> None:
     """Each node is named as the workflow names it, and no file is written."""
-    sampler = {"class_type": "KSampler", "inputs": {"model": ["1", 0], "steps": 20}}
+    sampler = {"class_type": "KSamplerAdvanced", "inputs": {"model": ["1", 0], "steps": 20}}
     (tmp_path / "old.json").write_text(json.dumps(changed(_11=sampler)))
     for arguments in (("import", "old.json", "-o", "graph.json"), ("run", "old.json")):
         answer = limner(*arguments)
         assert answer.code == 2
-        assert "unknown node type KSampler" in answer.stderr
-        assert "11 (KSampler)" in answer.stderr
+        assert "unknown node type KSamplerAdvanced" in answer.stderr
+        assert "11 (KSamplerAdvanced)" in answer.stderr
+        assert "Flux2Scheduler" in answer.stderr
     assert not (tmp_path / "graph.json").exists()
 
 

@@ -193,20 +193,118 @@ def test_what_cannot_be_mapped_is_said_node_by_node() -> None:
     """All of it at once, with the workflow's ids and classes."""
     raw = workflow(
         [
-            node(1, "KSampler", wired("model", 1, "MODEL"), gives=["LATENT"]),
+            node(1, "KSamplerAdvanced", wired("model", 1, "MODEL"), gives=["LATENT"]),
             node(2, "KSamplerSelect", values=("dpmpp_2m",)),
-            node(3, "SamplerCustomAdvanced", wired("sampler", 3, "SAMPLER"), gives=["LATENT"]),
+            node(
+                3,
+                "SamplerCustomAdvanced",
+                wired("sampler", 3, "SAMPLER"),
+                wired("latent_image", 6, "LATENT"),
+                gives=["LATENT"],
+            ),
             node(4, "VAEDecode", wired("samples", 4, "LATENT"), gives=["IMAGE"]),
             node(5, "SaveImage", wired("images", 5, "IMAGE"), values=("x",), gives=[]),
         ],
-        [[1, 2, 0, 1, 0, "MODEL"], [3, 2, 0, 3, 2, "SAMPLER"], [4, 3, 0, 4, 0, "LATENT"], [5, 4, 0, 5, 0, "IMAGE"]],
+        [
+            [1, 2, 0, 1, 0, "MODEL"],
+            [3, 2, 0, 3, 2, "SAMPLER"],
+            [4, 3, 0, 4, 0, "LATENT"],
+            [5, 4, 0, 5, 0, "IMAGE"],
+            [6, 1, 0, 3, 4, "LATENT"],
+        ],
     )
     with pytest.raises(GraphError) as caught:
         import_graph(raw, REGISTRY)
     said = [str(fault) for fault in caught.value.faults]
-    assert any("unknown node type KSampler" in line for line in said)
+    assert any("unknown node type KSamplerAdvanced" in line for line in said)
     assert any("sampler_name" in line and "2 (KSamplerSelect)" in line for line in said)
     assert any("vae: is not wired" in line and "4 (VAEDecode)" in line for line in said)
+
+
+def test_a_wire_without_a_line_is_a_wire() -> None:
+    """What SetNode is wired to is what GetNode of the same name gives, in subgraphs too, and neither is left."""
+    get = node(3, "GetNode", values=("steps",))
+    scheduler = node(2, "Flux2Scheduler", wired("steps", 5), values=(4, 512, 256))
+    sources = [
+        node(1, "PrimitiveInt", values=(8, "fixed")),
+        node(4, "SetNode", wired("INT", 6), values=("steps",)),
+        node(9, "SetNode", wired("INT", 7), values=("other",)),
+    ]
+    plain = workflow([*sources, get, scheduler], [[6, 1, 0, 4, 0, "INT"], [5, 3, 0, 2, 0, "INT"]])
+    assert inputs_of(plain, "2")["steps"] == ["1", 0]
+    assert set(flat(plain).prompt) == {"1", "2"}
+    inner = subgraph("inner", [get, scheduler], [(5, 3, 0, 2, 0)], [])
+    assert inputs_of(workflow([*sources, node(7, "inner")], [[6, 1, 0, 4, 0, "INT"]], [inner]), "7:2")["steps"] == [
+        "1",
+        0,
+    ]
+    lost = workflow([node(3, "GetNode", values=("nothing",)), scheduler], [[5, 3, 0, 2, 0, "INT"]])
+    assert inputs_of(lost, "2")["steps"] == 4
+
+
+def test_what_only_shows_does_not_stop_a_workflow() -> None:
+    """Unknown nodes that no output needs are left out and said; one that an output needs is a fault with a way out."""
+    prompt = {
+        "1": {"class_type": "LoadImage", "inputs": {"image": "a.png"}},
+        "2": {"class_type": "SaveImage", "inputs": {"images": ["1", 0]}},
+        "3": {"class_type": "Image Comparer (rgthree)", "inputs": {"image_a": ["1", 0]}},
+        "4": {"class_type": "easy cleanGpuUsed", "inputs": {"anything": ["3", 0]}},
+    }
+    found = import_graph(prompt, REGISTRY)
+    assert found.left_out == ("Image Comparer (rgthree) 3", "easy cleanGpuUsed 4")
+    assert len(found.document.nodes) == 2
+    scaled = {"class_type": "ImageUpscaleWithModel", "inputs": {"image": ["1", 0]}}
+    with pytest.raises(GraphError) as caught:
+        import_graph(prompt | {"2": {"class_type": "SaveImage", "inputs": {"images": ["5", 0]}}, "5": scaled}, REGISTRY)
+    (fault,) = [fault for fault in caught.value.faults if "unknown node type" in fault.message]
+    assert "5 (ImageUpscaleWithModel)" in str(fault)
+    assert fault.hint is not None
+    assert "ImageScaleBy" in fault.hint
+
+
+def test_many_nodes_of_one_unknown_class_are_one_fault() -> None:
+    """With their number, so that what else is wrong is not buried."""
+    prompt = {str(i): {"class_type": "Odd", "inputs": {"on": [str(i - 1), 0]} if i else {}} for i in range(50)}
+    with pytest.raises(GraphError) as caught:
+        import_graph(prompt | {"50": {"class_type": "SaveImage", "inputs": {"images": ["49", 0]}}}, REGISTRY)
+    (fault,) = caught.value.faults
+    assert fault.message == "unknown node type Odd, of 50 nodes"
+    assert fault.hint is None
+
+
+def test_a_lora_loader_becomes_the_one_for_the_model_alone() -> None:
+    """Its text encoder goes past it, through several in a row: then all that is known of LoRAs holds."""
+    prompt: dict[str, Any] = {
+        "1": {"class_type": "UNETLoader", "inputs": {"unet_name": "tiny"}},
+        "2": {"class_type": "CLIPLoader", "inputs": {"clip_name": "tiny", "type": "flux2"}},
+        "5": {"class_type": "CLIPTextEncode", "inputs": {"clip": ["4", 1], "text": "a"}},
+        "6": {"class_type": "EmptyFlux2LatentImage", "inputs": {"width": 64, "height": 64, "batch_size": 1}},
+        "7": {
+            "class_type": "KSampler",
+            "inputs": {
+                "model": ["4", 0],
+                "positive": ["5", 0],
+                "negative": ["5", 0],
+                "latent_image": ["6", 0],
+                "cfg": 1,
+            },
+        },
+        "8": {"class_type": "VAELoader", "inputs": {"vae_name": "tiny"}},
+        "9": {"class_type": "VAEDecode", "inputs": {"samples": ["7", 0], "vae": ["8", 0]}},
+        "10": {"class_type": "SaveImage", "inputs": {"images": ["9", 0]}},
+    }
+    for name, before in (("3", ("1", "2")), ("4", ("3", "3"))):
+        wires = {"model": [before[0], 0], "clip": [before[1], 0 if before[1] == "2" else 1]}
+        inputs = {"lora_name": f"{name}.safetensors", "strength_model": 0.5, "strength_clip": 0.9, **wires}
+        prompt[name] = {"class_type": "LoraLoader", "inputs": inputs}
+    document = import_graph(prompt, REGISTRY).document
+    kinds = {node_id: one.type for node_id, one in document.nodes.items()}
+    assert "ComfyLoraLoader" not in kinds.values()
+    (encode,) = [one for one in document.nodes.values() if one.type == "ComfyCLIPTextEncode"]
+    assert kinds[str(encode.wires["clip"])] == "ComfyCLIPLoader"
+    (sampler,) = [one for one in document.nodes.values() if one.type == "ComfyKSampler"]
+    assert kinds[str(sampler.wires["model"])] == "ComfyLoraLoaderModelOnly"
+    assert {"prompt", "seed", "steps", "cfg", "lora", "lora_2", "model", "width"} <= document.parameters.keys()
 
 
 def test_a_subgraph_inside_itself_is_refused() -> None:

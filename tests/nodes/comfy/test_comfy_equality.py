@@ -202,3 +202,52 @@ def test_a_picture_in_the_latents_is_said_not_to_count(drawing: Any) -> None:
         drawn.ctx, Noise(0), guider, Sampler("euler"), sigmas, Latent(torch.ones(1, 16, 2, 2))
     )
     assert any("only the size" in warning for warning in drawn.ctx.warnings)
+
+
+@pytest.mark.parametrize("kind", ["dev", "klein-base"])
+def test_k_sampler_is_denoise_along_the_simple_schedule(
+    drawing: Any, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same steps as with a guider and BasicScheduler, and those of Denoise where that is shifted as far."""
+    drawn = drawing(kind)
+    cfg = 1.0 if kind == "dev" else 3.0
+    model, positive, negative = drawn.model.transformer, drawn.encode(), drawn.encode("")
+    latent = thin.ComfyEmptyFlux2LatentImage(width=SIZE[0], height=SIZE[1]).run(drawn.ctx)
+    node = thin.ComfyKSampler(seed=SEED, steps=STEPS, cfg=cfg)
+    found = node.run(drawn.ctx, model, positive, negative, latent)
+    guider = thin.ComfyCFGGuider(cfg=cfg).run(drawn.ctx, model, positive, negative)
+    sigmas = thin.ComfyBasicScheduler(steps=STEPS).run(drawn.ctx, model)
+    noise, euler = thin.ComfyRandomNoise(noise_seed=SEED).run(drawn.ctx), thin.ComfyKSamplerSelect().run(drawn.ctx)
+    advanced = drawn.sampler.run(drawn.ctx, noise, guider, euler, sigmas, latent)
+    assert torch.equal(found.samples, advanced.output.samples)
+    plain = native(drawn, guidance=3.5 if kind == "dev" else cfg)
+    assert not torch.equal(found.samples, plain.samples)
+    monkeypatch.setattr("limner.nodes._flux2.pipelines.empirical_mu", lambda tokens, steps: 2.02)
+    assert torch.equal(found.samples, native(drawn, guidance=3.5 if kind == "dev" else cfg).samples)
+
+
+def test_the_simple_schedule_is_shifted_by_a_constant(load_model: Any) -> None:
+    """Shares of noise after each step: e^m / (e^m + 1/t - 1) with m = 2.02, at even t, whatever the size."""
+    from limner.nodes._flux2.loader import Flux2Loader
+    from limner.nodes._flux2.sampling import Plan, schedule
+
+    live: Any = Flux2Loader().load(load_model("dev").transformer, "cpu")
+    plan = Plan(steps=5, guidance=1.0, seeds=[0], width=64, height=512, schedule_mu=2.02)
+    t = np.linspace(1, 1 / 5, 5)
+    expected = np.exp(2.02) / (np.exp(2.02) + 1 / t - 1)
+    assert np.allclose(schedule(live, plan, "cpu")[0].sigmas[:-1].numpy(), expected, atol=1e-6)
+
+
+def test_lora_loader_gives_what_the_two_nodes_for_it_give(drawing: Any, tmp_path: Any) -> None:
+    """The transformer as ApplyLoRA adapts it, and the text encoder untouched."""
+    drawn = drawing("klein")
+    with drawn.ctx.hold(drawn.model.transformer) as live:
+        path = write(tmp_path / "some.safetensors", split(random_pairs(live.model)))
+    node = thin.ComfyLoraLoader(lora_name=str(path), strength_model=0.5, strength_clip=2.0)
+    assert list(node.problems()) == []
+    adapted = node.run(drawn.ctx, drawn.model.transformer, drawn.model.text_encoder)
+    assert adapted.model == ApplyLoRA(path=str(path), weight=0.5).run(drawn.ctx, drawn.model.transformer)
+    assert adapted.clip is drawn.model.text_encoder
+    known = {"model": drawn.model.transformer, "clip": drawn.model.text_encoder}
+    assert node.forecast("cpu", known).outputs == tuple(adapted)
+    assert [setting for setting, _ in thin.ComfyLoraLoader().problems()] == ["lora_name"]

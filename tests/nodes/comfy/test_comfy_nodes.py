@@ -163,3 +163,137 @@ def test_a_switch_gives_on_one_of_two(switch: bool) -> None:
 def test_another_sampler_than_eulers_is_a_fault() -> None:
     with pytest.raises(ValueError, match="euler"):
         thin.ComfyKSamplerSelect.model_validate({"sampler_name": "dpmpp_2m"})
+
+
+@pytest.mark.parametrize(
+    ("node", "size", "scaled"),
+    [
+        (thin.ComfyImageScale(width=60, height=40), (30, 20), (60, 40)),
+        (thin.ComfyImageScale(width=60, height=0), (30, 20), (60, 40)),
+        (thin.ComfyImageScale(width=0, height=1), (300, 20), (15, 1)),
+        (thin.ComfyImageScale(width=0, height=0), (30, 20), (30, 20)),
+        (thin.ComfyImageScaleBy(scale_by=0.5), (30, 20), (15, 10)),
+        (thin.ComfyImageScaleBy(scale_by=1.5, upscale_method="lanczos"), (30, 21), (45, 32)),
+    ],
+    ids=str,
+)
+def test_pictures_are_scaled_to_a_size_or_by_a_factor(node: Any, size: Any, scaled: Any) -> None:
+    """A side of 0 follows from the other; the plan says the same size, and the pixels are Pillow's."""
+    from limner.nodes.sizes import PictureSizes
+
+    pixels = node.run(FakeContext(), picture(*size)).pixels
+    assert pixels.shape == (1, scaled[1], scaled[0], 3)
+    assert node.forecast("cpu", {"image": PictureSizes((size,))}).outputs == (PictureSizes((scaled,)),)
+    way = {"nearest-exact": PIL.Image.Resampling.NEAREST, "lanczos": PIL.Image.Resampling.LANCZOS}
+    expected = PIL.Image.fromarray(picture(*size).pixels[0]).resize(scaled, way[node.upscale_method])
+    assert np.array_equal(pixels[0], np.asarray(expected))
+
+
+def test_a_picture_is_cut_in_its_middle_before_it_is_scaled() -> None:
+    """To the new proportions, on both sides alike."""
+    wide = np.zeros((10, 30, 3), dtype=np.uint8)
+    wide[:, 10:20] = 200
+    for image, node in (
+        (wide, thin.ComfyImageScale(width=5, height=5, crop="center")),
+        (wide.transpose(1, 0, 2).copy(), thin.ComfyImageScale(width=7, height=7, crop="center")),
+    ):
+        assert (node.run(FakeContext(), Image(image[None])).pixels == 200).all()
+    stretched = thin.ComfyImageScale(width=5, height=5).run(FakeContext(), Image(wide[None])).pixels
+    assert not (stretched == 200).all()
+
+
+@pytest.mark.parametrize("node", [thin.ComfyKSampler(denoise=0.5), thin.ComfyBasicScheduler(denoise=0.5)])
+def test_less_than_all_noise_is_a_fault_that_names_inpaint(node: Any) -> None:
+    ((setting, message),) = node.problems()
+    assert setting == "denoise"
+    assert "Inpaint" in message
+
+
+def test_shared_values_are_known_before_they_run() -> None:
+    """As ours, whose thin forms they are."""
+    assert thin.ComfyPrimitiveFloat(value=2.5).known_outputs() == (2.5,)
+    assert thin.ComfyPrimitiveString(value="a").known_outputs() == ("a",)
+
+
+def planned(**nodes: Any) -> list[str]:
+    """What a plan of thin nodes refuses, before anything is loaded."""
+    plain: dict[str, Any] = {
+        "unet": {"type": "ComfyUNETLoader", "settings": {"unet_name": "tiny"}},
+        "clip": {"type": "ComfyCLIPLoader", "settings": {"clip_name": "tiny"}},
+        "vae": {"type": "ComfyVAELoader", "settings": {"vae_name": "tiny"}},
+        "text": {"type": "ComfyCLIPTextEncode", "wires": {"clip": "clip"}},
+        "latent": {"type": "ComfyEmptyFlux2LatentImage", "settings": {"width": 64, "height": 64}},
+        "draw": {
+            "type": "ComfyKSampler",
+            "settings": {"cfg": 2.0},
+            "wires": {"model": "unet", "positive": "text", "negative": "text", "latent_image": "latent"},
+        },
+        "decode": {"type": "ComfyVAEDecode", "wires": {"samples": "draw", "vae": "vae"}},
+        "save": {"type": "ComfySaveImage", "wires": {"images": "decode"}},
+    }
+    document = {"limner": 1, "nodes": {name: plain.get(name, {}) | nodes.get(name, {}) for name in plain | nodes}}
+    try:
+        Session(device="cpu").plan(document)
+    except GraphError as error:
+        return [str(fault) for fault in error.faults]
+    return []
+
+
+TWO: dict[str, Any] = {
+    "two": {"type": "ComfyEmptyFlux2LatentImage", "settings": {"width": 64, "height": 64, "batch_size": 2}}
+}
+
+
+@pytest.mark.parametrize(
+    ("nodes", "said"),
+    [
+        ({}, ""),
+        (
+            {
+                **TWO,
+                "more": {"type": "ComfyReferenceLatent", "wires": {"conditioning": "text", "latent": "two"}},
+                "draw": {"wires": {"model": "unet", "positive": "more", "negative": "text", "latent_image": "latent"}},
+            },
+            "a reference is one picture, and these latents are 2 @ nodes.more",
+        ),
+        (
+            {
+                "more": {"type": "ComfyReferenceLatent", "wires": {"conditioning": "text", "latent": "latent"}},
+                "draw": {
+                    "settings": {"cfg": 2.0},
+                    "wires": {"model": "unet", "positive": "text", "negative": "more", "latent_image": "latent"},
+                },
+            },
+            "the positive and the negative conditioning have different references @ nodes.draw",
+        ),
+        (
+            {
+                **TWO,
+                "draw": {
+                    "settings": {"seed": 2**64 - 1},
+                    "wires": {"model": "unet", "positive": "text", "negative": "text", "latent_image": "two"},
+                },
+            },
+            "go past 18446744073709551615 @ nodes.draw",
+        ),
+        (
+            {"clip": {"settings": {"clip_name": "black-forest-labs/FLUX.2-klein-4B"}}},
+            "the conditioning is of width 7680, and this transformer reads 384 @ nodes.draw",
+        ),
+        (
+            {
+                "image": {"type": "ComfyEmptyFlux2LatentImage", "settings": {"width": 4096, "height": 4096}},
+                "seen": {"type": "ComfyVAEDecode", "wires": {"samples": "image", "vae": "vae"}},
+                "large": {"type": "ComfyImageScaleBy", "settings": {"scale_by": 8}, "wires": {"image": "seen"}},
+                "save": {"type": "ComfySaveImage", "wires": {"images": "large"}},
+            },
+            "the picture would become 32768x32768; a side has 1 to 16384 pixels @ nodes.large",
+        ),
+    ],
+    ids=["sound", "batch", "references", "seeds", "encoder", "size"],
+)
+def test_what_a_run_would_refuse_is_refused_by_the_plan(nodes: Any, said: str) -> None:
+    """At its node, and with nothing loaded."""
+    found = planned(**nodes)
+    assert bool(found) == bool(said)
+    assert not said or said in found[0]
