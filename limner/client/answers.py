@@ -42,7 +42,7 @@ class NodeRun(_Answer):
     """What one node of a job did last."""
 
     node: str
-    state: Literal["cached", "running", "finished", "failed", "skipped"]
+    state: Literal["cached", "running", "finished", "failed", "skipped", "waiting"]
     type: str | None = None
     lane: str | None = None
     started: float | None = None

@@ -63,7 +63,7 @@ class NodeStates:
             case "failed":
                 self._stop(node)
                 self._changed[node] = ("error", 0, 1)
-            case "skipped":
+            case "skipped" | "waiting":
                 self._stop(node)
 
     def _stop(self, node: str) -> None:

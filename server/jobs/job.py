@@ -9,7 +9,7 @@ from typing import Any, Final, Literal, NamedTuple
 
 State = Literal["pending", "in_progress", "completed", "failed", "cancelled"]
 FINAL: Final = ("completed", "failed", "cancelled")
-NodeState = Literal["cached", "running", "finished", "failed", "skipped"]
+NodeState = Literal["cached", "running", "finished", "failed", "skipped", "waiting"]
 Wish = Literal["cancel", "pause"]
 EventKind = Literal["queued", "started", "nodes", "progress", "warning", "gave", "finished"]
 

@@ -19,7 +19,7 @@ from limner.server.jobs.database import Database
 from limner.server.jobs.errors import LeaseLostError
 from limner.server.jobs.job import Artifact, Claim, NodeRun, Wish
 from limner.server.jobs.journal import Told, append
-from limner.server.jobs.rows import storable
+from limner.server.jobs.rows import let_nodes_wait, storable
 from limner.server.jobs.tables import artifacts, documents, jobs, node_runs
 from limner.server.jobs.turns import hold_queue, note_served
 
@@ -173,8 +173,10 @@ class Leases:
                 last: Told = ("finished", {"status": "cancelled"})
             else:
                 _change(connection, claim, **_RELEASED, state="pending", is_paused=wish == "pause")
-                last = ("queued", {"why": "paused" if wish == "pause" else why})
+                last, told = ("queued", {"why": "paused" if wish == "pause" else why}), _as_waiting(told)
             _write_nodes(connection, claim.job_id, nodes)
+            if wish != "cancel":
+                let_nodes_wait(connection, claim.job_id)
             append(connection, claim.job_id, now, [*told, last])
 
     def workers(self) -> list[str]:
@@ -218,6 +220,8 @@ class Leases:
             else:
                 values |= {"state": status, "finished": now, "message": message}
                 told = ("finished", {"status": status} | ({} if message is None else {"message": message}))
+            if status is None:
+                let_nodes_wait(connection, row.id)
             connection.execute(update(jobs).where(jobs.c.id == row.id).values(**values))
             append(connection, row.id, now, [told])
 
@@ -264,6 +268,18 @@ def _write_nodes(connection: Connection, job_id: str, nodes: Iterable[NodeRun]) 
         return
     assert tuple(compiled.positiontup) == names, "the table has its columns in the order of a node's row"
     connection.exec_driver_sql(str(compiled), rows)  # SQLAlchemy's own way costs several times as much a row
+
+
+def _as_waiting(told: Sequence[Told]) -> list[Told]:
+    """What is told of a job that waits again: nodes that were stopped wait with it."""
+    return [
+        (kind, {node: _waiting_change(change) for node, change in body.items()}) if kind == "nodes" else (kind, body)
+        for kind, body in told
+    ]
+
+
+def _waiting_change(change: Mapping[str, Any]) -> Mapping[str, Any]:
+    return {"state": "waiting"} if change.get("state") == "skipped" else change
 
 
 def _write_artifacts(connection: Connection, job_id: str, given: Iterable[Artifact]) -> None:

@@ -13,8 +13,8 @@ from limner.server.jobs.errors import JobStateError
 from limner.server.jobs.ids import Ids
 from limner.server.jobs.job import FINAL, Job, NewJob, Wish
 from limner.server.jobs.journal import append, to_json
-from limner.server.jobs.rows import JOB_COLUMNS, as_job, get_job, storable
-from limner.server.jobs.tables import documents, jobs, labels, queue
+from limner.server.jobs.rows import JOB_COLUMNS, as_job, get_job, let_nodes_wait, storable
+from limner.server.jobs.tables import documents, jobs, labels, node_runs, queue
 from limner.server.jobs.turns import hold_queue, next_turn
 
 MAX_PRIORITY: Final = 1000
@@ -96,8 +96,7 @@ class Queue:
                 hold_queue(connection)
                 found = connection.execute(waiting).scalars().all()
                 for job_id in found:
-                    _change(connection, job_id, state="cancelled", finished=now, is_paused=False)
-                    append(connection, job_id, now, [("finished", {"status": "cancelled"})])
+                    _end_waiting(connection, job_id, now)
             count += len(found)
             if len(found) < _BATCH:
                 return count
@@ -112,8 +111,7 @@ class Queue:
             hold_queue(connection)
             job = get_job(connection, job_id, client, hold=True)
             if job.state == "pending" and wish == "cancel":
-                _change(connection, job_id, state="cancelled", finished=now, is_paused=False)
-                append(connection, job_id, now, [("finished", {"status": "cancelled"})])
+                _end_waiting(connection, job_id, now)
             elif job.state == "pending" and not job.is_paused:
                 _change(connection, job_id, is_paused=True)
                 append(connection, job_id, now, [("queued", {"why": "paused"})])
@@ -150,6 +148,7 @@ class Queue:
             turn = next_turn(connection, job.client, -job.priority)
             fresh = dict.fromkeys(("finished", "message", "hint", "wish", "worker", "lease_until"))
             _change(connection, job_id, state="pending", turn=turn, place=self._ids.new(), deaths=0, losses=0, **fresh)
+            let_nodes_wait(connection, job_id)
             append(connection, job_id, now, [("queued", {"why": "retried"})])
             return get_job(connection, job_id)
 
@@ -194,6 +193,14 @@ class Queue:
     def _set_paused(self, *, is_paused: bool) -> None:
         with self._database.write() as connection:
             connection.execute(update(queue).values(is_paused=is_paused))
+
+
+def _end_waiting(connection: Connection, job_id: str, now: float) -> None:
+    """Cancel a job that waits, and with it the nodes that an earlier attempt left."""
+    _change(connection, job_id, state="cancelled", finished=now, is_paused=False)
+    left = [node_runs.c.job_id == job_id, node_runs.c.state == "waiting"]
+    connection.execute(update(node_runs).where(*left).values(state="skipped", message="cancelled"))
+    append(connection, job_id, now, [("finished", {"status": "cancelled"})])
 
 
 def _waiting(connection: Connection, job_id: str, client: str | None) -> Job:

@@ -6,11 +6,11 @@ from collections.abc import Collection, Iterator
 from itertools import islice
 from typing import Final
 
-from sqlalchemy import Connection, RowMapping, select
+from sqlalchemy import Connection, RowMapping, select, update
 
 from limner.server.jobs.errors import UnknownJobError
 from limner.server.jobs.job import Job
-from limner.server.jobs.tables import jobs
+from limner.server.jobs.tables import jobs, node_runs
 
 JOB_COLUMNS: Final = (
     jobs.c.id,
@@ -63,3 +63,10 @@ def storable(text: str) -> str:
     'a\\0b'
     """
     return text.replace("\0", "\\0").encode("utf-8", "backslashreplace").decode()
+
+
+def let_nodes_wait(connection: Connection, job_id: str) -> None:
+    """Say of a job that waits again that those of its nodes wait with it that have no result."""
+    without = [node_runs.c.job_id == job_id, node_runs.c.state.in_(("running", "failed", "skipped"))]
+    fresh = dict.fromkeys(("started", "seconds", "message"))
+    connection.execute(update(node_runs).where(*without).values(state="waiting", **fresh))

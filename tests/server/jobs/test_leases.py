@@ -79,7 +79,8 @@ def test_what_is_given_back_is_next(store: JobStore) -> None:
     for client in "abc":
         store.queue.accept(NewJob("{}", client=client))
     claim = take(store)
-    store.leases.give_back(claim, "the worker ends", [("nodes", {"n": 1})], [NodeRun("n", "running")])
+    told = ("nodes", {"n": {"state": "running"}})
+    store.leases.give_back(claim, "the worker ends", [told], [NodeRun("n", "running")])
     assert store.history.job(first.id).state == "pending"
     assert take(store).job_id == first.id
 
@@ -170,3 +171,33 @@ def test_a_wish_outlives_the_worker(store: JobStore) -> None:
     store.leases.died("w", "killed")
     assert store.history.job(cancelled.id).state == "cancelled"
     assert store.history.job(paused.id).is_paused
+
+
+def test_nodes_wait_with_their_job(store: JobStore) -> None:
+    """Of a job that waits again, for whatever reason, nodes without a result wait too; those with one keep it."""
+    job = store.queue.accept(NewJob("{}"))
+    runs = [
+        NodeRun("done", "finished", "Steps", seconds=1.0),
+        NodeRun("half", "skipped", "Steps", "cpu", 5.0, step=3, total=9, message="cancelled"),
+        NodeRun("later", "skipped", message="cancelled"),
+    ]
+    changes = {run.node: {"state": run.state, "message": run.message} for run in runs}
+
+    def states() -> dict[str, tuple[str, str | None]]:
+        return {run.node: (run.state, run.message) for run in store.history.node_runs(job.id)}
+
+    waiting = {"done": ("finished", None), "half": ("waiting", None), "later": ("waiting", None)}
+    store.leases.give_back(take(store), "its worker ended", [("nodes", changes)], runs)
+    assert states() == waiting
+    told = next(event for event in store.history.events(job.id) if event.kind == "nodes").body
+    assert (told["done"]["state"], told["half"], told["later"]) == ("finished", *[{"state": "waiting"}] * 2)
+    store.leases.record(take(store), [], [NodeRun("half", "running", "Steps")])
+    store.leases.died("w", "as told")
+    assert states() == waiting
+    failed = [NodeRun("half", "failed", "Steps", message="no ink"), NodeRun("later", "skipped", message="half failed")]
+    store.leases.finish(take(store), Ending("failed", "no ink"), [], failed)
+    assert states()["later"] == ("skipped", "half failed")
+    store.queue.retry(job.id)
+    assert states() == waiting
+    store.queue.cancel(job.id)
+    assert states() == waiting | dict.fromkeys(("half", "later"), ("skipped", "cancelled"))
