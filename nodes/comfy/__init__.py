@@ -32,6 +32,7 @@ from limner.nodes.comfy.random_noise import ComfyRandomNoise
 from limner.nodes.comfy.reference_latent import ComfyReferenceLatent
 from limner.nodes.comfy.sampler_custom_advanced import ComfySamplerCustomAdvanced
 from limner.nodes.comfy.save_image import ComfySaveImage
+from limner.nodes.comfy.save_image_websocket import ComfySaveImageWebsocket
 from limner.nodes.comfy.unet_loader import ComfyUNETLoader
 from limner.nodes.comfy.unet_loader_gguf import ComfyUnetLoaderGGUF
 from limner.nodes.comfy.vae_decode import ComfyVAEDecode
@@ -67,6 +68,7 @@ NODES: tuple[type[Node], ...] = (
     ComfyKSampler,
     ComfyVAEDecode,
     ComfySaveImage,
+    ComfySaveImageWebsocket,
     ComfyComfySwitchNode,
     ComfyPrimitiveInt,
     ComfyPrimitiveFloat,
@@ -107,6 +109,7 @@ __all__ = [
     "ComfyReferenceLatent",
     "ComfySamplerCustomAdvanced",
     "ComfySaveImage",
+    "ComfySaveImageWebsocket",
     "ComfyUNETLoader",
     "ComfyUnetLoaderGGUF",
     "ComfyVAEDecode",

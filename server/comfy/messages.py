@@ -23,7 +23,7 @@ _NOTHING: Final = (
 """What is said of each node of a large graph is not put together field by field."""
 _STATES: Final = 1000
 """Nodes that one message tells of."""
-_JPEG: Final = 1
+_FORMATS: Final = {"image/jpeg": 1, "image/png": 2}
 _PICTURE, _TEXT, _PICTURE_WITH_METADATA = 1, 3, 4
 """Kinds of binary frames."""
 
@@ -128,9 +128,21 @@ def error_fields(prompt_id: str, failure: Failure) -> dict[str, Any]:
     }
 
 
-def picture(content: bytes) -> bytes:
-    """A preview in JPEG, for clients that know nothing else."""
-    return struct.pack(">II", _PICTURE, _JPEG) + content
+@dataclass(frozen=True, slots=True)
+class StoredPicture:
+    """A frame whose picture is read when it is sent."""
+
+    head: bytes
+    """What goes before it."""
+    sha256: str
+
+
+Message = str | bytes | StoredPicture
+
+
+def picture(content: bytes, media_type: str) -> bytes:
+    """A preview, for clients that know nothing else."""
+    return struct.pack(">II", _PICTURE, _FORMATS[media_type]) + content
 
 
 def picture_of(prompt_id: str, node: str, media_type: str, content: bytes) -> bytes:

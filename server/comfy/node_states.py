@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from limner.server.comfy import messages as say
+from limner.server.comfy.messages import Message
 from limner.server.comfy.outputs import Shown
 
 
@@ -34,6 +35,7 @@ class NodeStates:
         """Everything that is to be told was."""
         self._cached: list[str] = []
         self._outputs: dict[str, Shown] = {}
+        self._sent: dict[str, Sequence[Message]] = {}
         self._changed: dict[str, tuple[say.NodeState, int, int]] = {}
         self._steps: dict[str, tuple[int, int]] = {}
 
@@ -84,15 +86,20 @@ class NodeStates:
         if node not in self._gave:
             self._outputs.setdefault(node, output)
 
-    def messages(self, time_s: float, *, counts: bool, is_over: bool) -> list[str]:
+    def note_sent(self, node: str, pictures: Sequence[Message]) -> None:
+        """A node sends these: they are told to be its own."""
+        self._sent[node] = pictures
+
+    def messages(self, time_s: float, *, counts: bool, is_over: bool) -> list[Message]:
         """All that is to be told. ``counts`` says that the client counts the nodes that are done: others would take an
         empty output for a result.
         """
-        found = self._about_cached(time_s)
+        found: list[Message] = [*self._about_cached(time_s)]
+        for node, pictures in self._sent.items():
+            found += [*self._about_executing(node), *pictures]
         running = next(reversed(self._running), self._begun)
-        if running is not None and running != self._executing and not is_over:
-            self._executing = running
-            found.append(say.executing(self._prompt_id, running))
+        if running is not None and not is_over:
+            found += self._about_executing(running)
         found += [say.progress(self._prompt_id, node, *so_far) for node, so_far in self._steps.items()]
         found += say.progress_state(self._prompt_id, self._changed)
         self._gave.update(self._outputs)
@@ -102,6 +109,12 @@ class NodeStates:
         found += [say.executed(self._prompt_id, node, output) for node, output in self._outputs.items()]
         self._clear()
         return found
+
+    def _about_executing(self, node: str) -> list[str]:
+        if node == self._executing:
+            return []
+        self._executing = node
+        return [say.executing(self._prompt_id, node)]
 
     def _about_cached(self, time_s: float) -> list[str]:
         """Told once at least, since some wait for it; and before any node is."""

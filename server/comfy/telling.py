@@ -10,17 +10,20 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from limner.comfy.names import client_id
 from limner.server.comfy import messages as say
+from limner.server.comfy.messages import Message, StoredPicture
 from limner.server.comfy.node_states import NodeStates
 from limner.server.comfy.outputs import shown, texts
 from limner.server.comfy.wording import about_model, failure_of
 from limner.server.follower import Told
 from limner.server.jobs.job import Artifact
 
-Message = str | bytes
+PNG: Final = "image/png"
+SENDS: Final = "SaveImageWebsocket"
+"""The class whose pictures go over the socket: scripts take the frames that come while it is told to run."""
 
 
 @dataclass(slots=True)
@@ -125,7 +128,7 @@ class Telling:
         if self._reader.has_metadata:
             self._frames.append(say.picture_of(self.prompt_id, node, said["media_type"], content))
         elif self._reader.has_flags or self._wants_previews:
-            self._frames.append(say.picture(content))
+            self._frames.append(say.picture(content, said["media_type"]))
 
     def _say(self, node: str, text: str) -> None:
         if self._reader.has_flags:
@@ -136,6 +139,13 @@ class Telling:
             files = [Artifact(**artifact) for artifact in gift["artifacts"]]
             name = client_id(node)
             self._nodes.note_output(name, shown(self.job_id, files).get(name, {}) | texts(gift["values"]))
+            if self._nodes.types.get(name) == SENDS:
+                self._nodes.note_sent(name, [StoredPicture(self._head(name), file.sha256) for file in files])
+
+    def _head(self, node: str) -> bytes:
+        """What goes before a result of a node."""
+        has_metadata = self._reader.has_metadata
+        return say.picture_of(self.prompt_id, node, PNG, b"") if has_metadata else say.picture(b"", PNG)
 
     def _note_end(self, body: Mapping[str, Any]) -> None:
         files = [Artifact(**artifact) for artifact in body.get("artifacts", ())]

@@ -26,7 +26,8 @@ from limner.server.comfy import messages as say
 from limner.server.comfy.features import features
 from limner.server.comfy.hub import HUB, Hub, remember
 from limner.server.comfy.kept import CLIENT_ID, MAX_LABEL, PREVIEWS, prompt_id
-from limner.server.comfy.telling import Message, Reader, Telling
+from limner.server.comfy.messages import Message, StoredPicture
+from limner.server.comfy.telling import Reader, Telling
 from limner.server.follower import Follower, Told
 from limner.server.jobs.errors import UnknownJobError
 from limner.server.problem import Refused
@@ -214,4 +215,15 @@ class Listener:
         for begin in range(0, len(messages), _AT_A_TIME):
             async with asyncio.timeout(STALLED_S):
                 for one in messages[begin : begin + _AT_A_TIME]:
-                    await (self._socket.send_str(one) if isinstance(one, str) else self._socket.send_bytes(one))
+                    await self._send_one(one)
+
+    async def _send_one(self, message: Message) -> None:
+        match message:
+            case str():
+                await self._socket.send_str(message)
+            case bytes():
+                await self._socket.send_bytes(message)
+            case StoredPicture(head, sha256):
+                with suppress(FileNotFoundError):  # it was forgotten, to make room
+                    path = self._service.store.blobs.path(sha256)
+                    await self._socket.send_bytes(head + await self._service.aside(path.read_bytes))

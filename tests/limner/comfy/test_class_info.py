@@ -80,6 +80,7 @@ def test_nodes_that_save_or_show_are_outputs() -> None:
         "LimnerSaveImage",
         "PreviewImage",
         "SaveImage",
+        "SaveImageWebsocket",
         "SaveModel",
         "SaveTable",
     }

@@ -88,6 +88,28 @@ def test_a_script_gets_its_picture(tmp_path: Path) -> None:
         assert len(pictures(url, next(iter(history)))) == 1
 
 
+def test_a_script_gets_its_picture_over_the_socket(tmp_path: Path) -> None:
+    """Where a prompt has a SaveImageWebsocket, what comes while it is told to run is the picture; and every time."""
+
+    async def use(url: str) -> None:
+        prompt = star(**{"9": node("SaveImageWebsocket", images=["4", 0])})
+        async with session_of(url, "me") as socket:
+            for _ in range(2):
+                await asyncio.to_thread(ask, url, "/prompt", {"prompt": prompt, "client_id": "me"})
+                running, found = "", []
+                while running is not None:
+                    said = await socket.receive(timeout=120)
+                    if isinstance(said.data, bytes) and running == "9":
+                        found.append(said.data)
+                    elif (message := json.loads(said.data))["type"] == "executing":
+                        running = message["data"]["node"]
+                (frame,) = found
+                assert frame[:12] == b"\0\0\0\1\0\0\0\2\x89PNG"
+
+    with served(tmp_path) as (_, url):
+        asyncio.run(use(url))
+
+
 def test_a_client_of_the_registry_gets_its_picture(tmp_path: Path) -> None:
     """comfy-api-simplified, as its users call it: it queues first, connects then, and counts results and the queue."""
     simplified = pytest.importorskip("comfy_api_simplified", reason="comfy-api-simplified is not installed")

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from limner.server.comfy.telling import Message, Reader, Telling
+from limner.server.comfy.messages import Message, StoredPicture
+from limner.server.comfy.telling import Reader, Telling
 from limner.server.follower import Told
 
 JOB, PROMPT = "0" * 32, "00000000-0000-0000-0000-000000000000"
@@ -223,6 +224,20 @@ def test_another_attempt_begins_anew() -> None:
     assert [kind for kind, _ in said] == ["execution_start", "execution_cached", "progress_state"]
     assert list(said[2][1]["nodes"]) == ["a"]
     assert not one.is_over
+
+
+@pytest.mark.parametrize("reader", [Reader(), Reader(has_flags=True)])
+def test_pictures_are_sent_by_the_node_that_sends_them(reader: Reader) -> None:
+    """Scripts take the frames that come while it is told to run, also where others run already."""
+    one = telling(reader)
+    sends, loads = {"state": "running", "type": "ComfySaveImageWebsocket"}, RUNNING
+    said = one.tell(
+        [event("started"), nodes(s=sends), nodes(s={"state": "finished"}, b=loads), gave("s", artifact("s.png", "s"))]
+    )
+    place = said.index(StoredPicture(struct.pack(">II", 1, 2), "0" * 64))
+    before = [data["node"] for kind, data in texts(said[:place]) if kind == "executing"]
+    after = [data["node"] for kind, data in texts(said[place:]) if kind == "executing"]
+    assert (before, after) == (["s"], ["b"])
 
 
 @pytest.mark.parametrize(
