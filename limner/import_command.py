@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -11,14 +12,14 @@ import typer
 from limner.comfy.imported import Imported
 from limner.comfy.native import to_native
 from limner.comfy_graph import ComfyModelsOption, find_imported, use_comfy_models
-from limner.engine.document import Document
+from limner.engine.document import Document, read_json
 from limner.engine.errors import Fault, GraphError, InputError
 from limner.engine.expand import targets_of
 from limner.options import DebugOption, NodesOption, SetOption
 from limner.output_file import refuse_other_files, write_output
 from limner.request import Request, registry_with
 from limner.session import Session
-from limner.terminal import err, friendly, print_path, printable, printable_json
+from limner.terminal import err, friendly, print_path, printable, printable_json, tell_left_out
 
 
 @friendly
@@ -64,14 +65,20 @@ def import_workflow(
         print_path(out)
 
 
-def _no_workflow(name: str) -> InputError:
+def _no_workflow(name: str) -> InputError | GraphError:
+    """Why a file holds none: it is not there, it is not JSON, it is a graph already, or it is something else."""
     path = Path(name)
     if not path.exists():
         return InputError(f"there is no file {name}")
-    return InputError(
-        f"{name} holds no workflow of ComfyUI's",
-        hint="give a .json that its editor saved or exported for the API, or a PNG that it wrote",
-    )
+    hint = "give a .json that its editor saved or exported for the API, or a PNG that it wrote"
+    if path.suffix.lower() == ".json" and path.is_file():
+        try:
+            raw = read_json(path.read_bytes())
+        except GraphError as error:
+            return GraphError([replace(fault, message=f"{name}: {fault.message}") for fault in error.faults])
+        if isinstance(raw, dict) and "limner" in raw:
+            hint = f"it is a graph of Limner's: limner run {name}"
+    return InputError(f"{name} holds no workflow of ComfyUI's", hint=hint)
 
 
 def _faults(session: Session, document: Document) -> list[Fault]:
@@ -82,13 +89,19 @@ def _faults(session: Session, document: Document) -> list[Fault]:
     except GraphError as error:
         if all(f"{fault.node}.{fault.path[-1]}" in mendable for fault in error.faults):
             return list(error.faults)
-        raise
+        raise GraphError([_settable(fault) for fault in error.faults]) from error
     return []
+
+
+def _settable(fault: Fault) -> Fault:
+    """A fault of a setting with the option that changes it, where nothing better is said."""
+    if fault.hint is not None or len(fault.path) != 4 or fault.path[2] != "settings":
+        return fault
+    return replace(fault, hint=f"give another with --set {fault.node}.{fault.path[3]}=...")
 
 
 def _tell(found: Imported, later: Iterable[Fault]) -> None:
     """Say what the graph lacks, without stopping."""
-    if found.left_out:
-        err.print(printable(f"left out, as nothing is wired to it: {', '.join(found.left_out)}", one_line=True))
+    tell_left_out(found.left_out)
     for fault in later:
         err.print(printable(f"to be set before it runs: {fault}", one_line=True), style="yellow")

@@ -43,6 +43,8 @@ class Request:
     ) -> None:
         imported = find_imported(graph, session.registry) if isinstance(graph, str) else None
         self.document = session.document(graph if imported is None else imported.document)
+        self.left_out = () if imported is None else imported.left_out
+        """Of a workflow of ComfyUI's, the nodes that are not in the graph."""
         self.session = session
         self.beside = graph if isinstance(graph, str) and imported is None else None
         self.faults = list(faults)

@@ -35,7 +35,7 @@ from limner.sweep_options import (
 )
 from limner.sweep_progress import sweep_display
 from limner.tables import models_table
-from limner.terminal import err, friendly
+from limner.terminal import err, friendly, tell_left_out
 
 
 @friendly
@@ -121,6 +121,7 @@ def run(
             else:
                 plan = request.plan()
                 session.refuse_overflow(plan)
+                tell_left_out(() if quiet or as_json else request.left_out)
         if sweeping.sweep:
             is_complete = work.run(debug=debug)
             if verbose:

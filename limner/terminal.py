@@ -7,7 +7,7 @@ import logging
 import os
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import ParamSpec, TypeVar
 
@@ -193,3 +193,9 @@ def size(count: int) -> str:
             return f"{value:.0f} {unit}" if unit == "bytes" else f"{value:.1f} {unit}"
         value /= 1000
     return f"{value:.1f} TB"
+
+
+def tell_left_out(names: Sequence[str]) -> None:
+    """Say which nodes of a workflow are not in its graph."""
+    if names:
+        err.print(printable(f"left out, as no picture needs it: {', '.join(names)}", one_line=True), style="dim")

@@ -15,6 +15,9 @@ _INPAINT: Final = "masks are for our Inpaint node: docs/references.md"
 _SCALE: Final = "no upscaling model is here; ImageScale and ImageScaleBy scale with lanczos"
 _LORAS: Final = "use a LoraLoaderModelOnly for each LoRA"
 _PROMPT: Final = "use CLIPTextEncode"
+_VALUE: Final = "write what it gives into a PrimitiveInt, a PrimitiveFloat or a PrimitiveString"
+_ONE_BY_ONE: Final = "references come one by one: give each a VAEEncode and a ReferenceLatent"
+_NO_VIDEO: Final = "FLUX.2 draws pictures, and no videos"
 _CACHE: Final = "our Denoise has step_cache: limner import --native, without this node"
 
 _SAID: Final[Mapping[str, str]] = {
@@ -47,6 +50,25 @@ _SAID: Final[Mapping[str, str]] = {
     "ClownsharKSampler_Beta": _EULER,
     "FluxKontextImageScale": "use ImageScaleToTotalPixels",
     "FluxKontextMultiReferenceLatentMethod": "FLUX.2 has one way to place references: leave this node out",
+    "ImageScaleToMaxDimension": "use ImageScale with a side of 0, or ImageScaleToTotalPixels",
+    "ResizeImageMaskNode": "use ImageScale",
+    "LoadImageOutput": "use LoadImage",
+    "BatchImagesNode": _ONE_BY_ONE,
+    "ImageBatch": _ONE_BY_ONE,
+    "ResolutionSelector": _VALUE,
+    "ComfyMathExpression": _VALUE,
+    "StringConcatenate": _VALUE,
+    "StringReplace": _VALUE,
+    "RegexReplace": _VALUE,
+    "RegexExtract": _VALUE,
+    "JsonExtractString": _VALUE,
+    "TextGenerate": "our UpsamplePrompt writes prompts, with dev's text encoder",
+    "ManualSigmas": "use Flux2Scheduler",
+    "TextEncodeQwenImageEditPlus": _OTHER_MODEL,
+    "CreateVideo": _NO_VIDEO,
+    "SaveVideo": _NO_VIDEO,
+    "LoadVideo": _NO_VIDEO,
+    "GetVideoComponents": _NO_VIDEO,
     "ImageResizeKJ": "use ImageScale",
     "ImageResizeKJv2": "use ImageScale",
     "ImageResize+": "use ImageScale",

@@ -49,11 +49,16 @@ def graph_of(
 
 
 def unneeded(prompt: Mapping[str, Any], classes: Classes) -> list[str]:
-    """The nodes of classes that nobody knows, and that no output needs which is known; none where there is no such."""
+    """The nodes of classes that nobody knows, and that no output needs which is known.
+
+    None where those outputs show nothing that is computed: what is left would not be what the prompt is for.
+    """
     nodes = {name: node for name, node in prompt.items() if _is_node(node)}
-    outputs = [name for name, node in nodes.items() if _is_output(node, classes)]
-    needed = set(_needed(nodes, outputs))
-    return [name for name in nodes if outputs and name not in needed and nodes[name]["class_type"] not in classes]
+    needed = set(_needed(nodes, [name for name, node in nodes.items() if _is_output(node, classes)]))
+    found = [classes.get(nodes[name]["class_type"]) for name in needed]
+    if not any(one is not None and one.node_type.cls.on_device for one in found):
+        return []
+    return [name for name, node in nodes.items() if name not in needed and node["class_type"] not in classes]
 
 
 def _shape(prompt: Any, classes: Classes) -> Iterator[Fault]:
@@ -68,7 +73,7 @@ def _shape(prompt: Any, classes: Classes) -> Iterator[Fault]:
             yield Fault(message, ("nodes", _id_for_faults(name)), None, UNKNOWN_TYPE)
         elif node["class_type"] not in classes:
             hints -= 1
-            hint = instead_of(node["class_type"], classes) if hints >= 0 else None
+            hint = instead_of(node["class_type"], classes if hints >= 0 else ())
             message = f"unknown node type {node['class_type'][:200]}"
             yield Fault(message, ("nodes", _id_for_faults(name), "type"), hint, UNKNOWN_TYPE)
 

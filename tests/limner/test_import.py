@@ -135,6 +135,27 @@ def test_what_cannot_be_mapped_stops_it_before_anything_runs(limner: Any, tmp_pa
     assert not (tmp_path / "graph.json").exists()
 
 
+def test_a_setting_that_is_not_there_says_how_to_give_another(limner: Any, tmp_path: Path) -> None:
+    """Samplers and types of other models do not stop for good: the option that mends it is said, and does."""
+    sampler = {"class_type": "KSamplerSelect", "inputs": {"sampler_name": "dpmpp_2m"}}
+    (tmp_path / "other.json").write_text(json.dumps(changed(_8=sampler)))
+    answer = limner("import", "other.json")
+    assert answer.code == 2
+    assert "sampler_name: must be 'euler'" in answer.stderr
+    assert "--set k_sampler_select.sampler_name=..." in answer.stderr
+    assert limner("import", "other.json", "-s", "k_sampler_select.sampler_name=euler").code == 0
+
+
+def test_what_is_left_out_is_said(limner: Any, tmp_path: Path) -> None:
+    """By an import and by a run; what shows a picture elsewhere changes none."""
+    shown = {"class_type": "Image Comparer (rgthree)", "inputs": {"image_a": ["12", 0]}}
+    (tmp_path / "shown.json").write_text(json.dumps(changed(_14=shown)))
+    said = "left out, as no picture needs it: Image Comparer (rgthree) 14"
+    assert said in limner("import", "shown.json").stderr
+    assert said in limner("run", "shown.json", "-s", "model=tiny", "-s", "steps=1").stderr
+    assert limner("run", "shown.json", "-q", "-s", "model=tiny", "-s", "steps=1").stderr == ""
+
+
 def test_a_picture_that_is_not_here_is_to_be_set_later(limner: Any, tmp_path: Path) -> None:
     """What a parameter can mend does not stop an import; it is said, and a run says it again."""
     load = {"class_type": "LoadImage", "inputs": {"image": "cat.png"}}
@@ -155,9 +176,10 @@ def test_a_picture_that_is_not_here_is_to_be_set_later(limner: Any, tmp_path: Pa
     ("content", "said"),
     [
         (None, "there is no file"),
+        ("", "file.json: not JSON"),
         ("{}", "holds no workflow"),
-        ('{"limner": 1, "nodes": {}}', "holds no workflow"),
-        ("{", "holds no workflow"),
+        ('{"limner": 1, "nodes": {}}', "limner run file.json"),
+        ("{", "file.json: not JSON: Expecting property name"),
         ("[1]", "holds no workflow"),
     ],
 )

@@ -245,14 +245,16 @@ def test_a_wire_without_a_line_is_a_wire() -> None:
 def test_what_only_shows_does_not_stop_a_workflow() -> None:
     """Unknown nodes that no output needs are left out and said; one that an output needs is a fault with a way out."""
     prompt = {
-        "1": {"class_type": "LoadImage", "inputs": {"image": "a.png"}},
+        "0": {"class_type": "EmptyFlux2LatentImage", "inputs": {}},
+        "1": {"class_type": "VAEDecode", "inputs": {"samples": ["0", 0], "vae": ["9", 0]}},
+        "9": {"class_type": "VAELoader", "inputs": {"vae_name": "tiny"}},
         "2": {"class_type": "SaveImage", "inputs": {"images": ["1", 0]}},
         "3": {"class_type": "Image Comparer (rgthree)", "inputs": {"image_a": ["1", 0]}},
         "4": {"class_type": "easy cleanGpuUsed", "inputs": {"anything": ["3", 0]}},
     }
     found = import_graph(prompt, REGISTRY)
     assert found.left_out == ("Image Comparer (rgthree) 3", "easy cleanGpuUsed 4")
-    assert len(found.document.nodes) == 2
+    assert len(found.document.nodes) == 4
     scaled = {"class_type": "ImageUpscaleWithModel", "inputs": {"image": ["1", 0]}}
     with pytest.raises(GraphError) as caught:
         import_graph(prompt | {"2": {"class_type": "SaveImage", "inputs": {"images": ["5", 0]}}, "5": scaled}, REGISTRY)
@@ -260,6 +262,18 @@ def test_what_only_shows_does_not_stop_a_workflow() -> None:
     assert "5 (ImageUpscaleWithModel)" in str(fault)
     assert fault.hint is not None
     assert "ImageScaleBy" in fault.hint
+
+
+def test_what_a_workflow_is_for_is_not_left_out() -> None:
+    """Where all that is known only loads and shows, what is unknown is said, and not the rest imported."""
+    prompt = {
+        "1": {"class_type": "LoadImage", "inputs": {"image": "a.png"}},
+        "2": {"class_type": "PreviewImage", "inputs": {"images": ["1", 0]}},
+        "3": {"class_type": "CreateVideo", "inputs": {"images": ["1", 0]}},
+    }
+    with pytest.raises(GraphError) as caught:
+        import_graph(prompt, REGISTRY)
+    assert "no videos" in str(caught.value)
 
 
 def test_many_nodes_of_one_unknown_class_are_one_fault() -> None:
