@@ -243,7 +243,7 @@ def test_who_goes_while_it_is_answered_is_no_failure(
     serving: Any, path: str, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Neither one that is gone before the answer nor one that never reads it is an error of the server's."""
-    for place in ("comfy.routes.socket", "routes.events"):
+    for place in ("comfy.listener", "routes.events"):
         monkeypatch.setattr(f"limner.server.{place}.STALLED_S", 0.2)
 
     async def use(api: Any) -> None:
@@ -276,12 +276,15 @@ def test_who_reads_nothing_costs_nothing(serving: Any) -> None:
                 names = [f"node-with-a-long-name-{part}-{number}" for number in range(500)]
                 nodes = {name: {"state": "finished"} for name in names}
                 await asyncio.to_thread(api.service.store.leases.record, claim, [("nodes", nodes)])
+            for number in range(1000):
+                step = {"kind": "step", "job": claim.job_id, "node": "a", "step": number, "total": 1000}
+                api.service.hear("w", step, b"")
             async with connected(api) as socket:
                 await accept(api)
                 api.finish(api.claim())
                 assert (await socket.over())[-1] == "executing"
-            followers = api.service.feed._followers
-            assert all(len(follower._latest) == 0 for follower in followers)
+            (waits,) = (one for one in api.service.feed._followers if claim.job_id in one.cursors)
+            assert len(waits._latest) + len(waits._behind) + len(waits._changed) <= 4
             api.finish(claim)
 
     serving(use)
@@ -289,7 +292,7 @@ def test_who_reads_nothing_costs_nothing(serving: Any) -> None:
 
 def test_who_reads_nothing_is_let_go(serving: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """A socket that leaves what it is sent unread is closed, and what it held is free again."""
-    monkeypatch.setattr("limner.server.comfy.routes.socket.STALLED_S", 0.3)
+    monkeypatch.setattr("limner.server.comfy.listener.STALLED_S", 0.3)
 
     async def use(api: Any) -> None:
         async with ClientSession(read_bufsize=1024) as lazy, lazy.ws_connect(f"{api.url}/ws?clientId=lazy"):
