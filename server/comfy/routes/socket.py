@@ -1,4 +1,4 @@
-"""The socket of the protocol: a client is told of the jobs that were queued under its ``clientId``, and how many wait."""
+"""The socket of the protocol: who connects is told of the jobs queued under its ``clientId``, and of the queue."""
 
 from __future__ import annotations
 
