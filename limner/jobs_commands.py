@@ -19,7 +19,7 @@ from limner.request import Request, registry_with
 from limner.server_option import ServerOption, TokenFileOption, open_client
 from limner.session import Session
 from limner.source import read_source
-from limner.terminal import err, friendly, out, print_path, report, show
+from limner.terminal import err, friendly, out, print_path, report, show, table_width
 
 app = typer.Typer(
     no_args_is_help=True, help="Hand in graphs, which workers run one after the other, and look after them."
@@ -94,7 +94,7 @@ def list_jobs(
         print(json.dumps({"jobs": listed, "next": page.next, "is_paused": page.is_paused}))
         return
     if page.jobs:
-        show(jobs_table(page.jobs))
+        show(jobs_table(page.jobs, table_width()))
     else:
         err.print("no jobs", style="dim")
     if page.is_paused:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from rich.console import Group, RenderableType
 from rich.text import Text
@@ -19,17 +19,65 @@ if TYPE_CHECKING:
 _STYLES = {"completed": "green", "failed": "red", "in_progress": "cyan"}
 
 
-def jobs_table(jobs: Iterable[Job]) -> RenderableType:
-    """One job a line."""
-    jobs = list(jobs)
-    has_clients = any(job.client for job in jobs)
-    table = table_of("job", "state", "graph", *(["client"] if has_clients else []), "handed in", "took", "")
-    for job in jobs:
-        client = [printable(job.client)] if has_clients else []
-        said = printable((job.message or "").partition("\n")[0], one_line=True)
-        name = printable(job.name, one_line=True)
-        table.add_row(Text(job.id, style="cyan"), _state(job), name, *client, _when(job.created), _took(job), said)
+def jobs_table(jobs: Iterable[Job], width: int) -> RenderableType:
+    """One job a line: what there is no room for is shortened, or left out."""
+    rows = [_row(job) for job in jobs]
+    columns = {name: [row[name] for row in rows] for name in rows[0]} if rows else {}
+    columns = {name: cells for name, cells in columns.items() if any(cells)}
+    layouts = [[name for name in columns if name not in left_out] for left_out in _LEFT_OUT]
+    chosen = next((layout for layout in layouts if _width(columns, layout, least=True) <= width), layouts[-1])
+    spare = width - _width(columns, chosen, least=True)
+    table = table_of(*(_HEADINGS.get(name, name) for name in chosen))
+    for name, column in zip(chosen, table.columns, strict=True):
+        if name in _LEAST:
+            least, whole = _of_column(columns, name, least=True), _of_column(columns, name, least=False)
+            column.width = min(whole, least + spare)
+            column.no_wrap, column.overflow = True, "ellipsis"
+            spare -= column.width - least
+        elif name != "job":
+            column.no_wrap = True
+    for row in rows:
+        table.add_row(*(row[name] for name in chosen))
     return table
+
+
+_LEFT_OUT: Final = (
+    {"time"},
+    {"date"},
+    {"date", "took"},
+    {"date", "message"},
+    {"date", "message", "took"},
+    {"date", "message", "took", "client"},
+    {"date", "message", "took", "client", "time"},
+)
+"""What a list does without, the widest terminal first. An id is whole in any: it is there to be copied."""
+_LEAST: Final = {"graph": 10, "message": 16}
+"""The columns that are shortened, and how far."""
+_HEADINGS: Final = {"date": "handed in", "time": "handed in", "message": ""}
+
+
+def _row(job: Job) -> dict[str, Text]:
+    said = (job.message or "").partition("\n")[0]
+    return {
+        "job": Text(job.id, style="cyan"),
+        "state": _state(job),
+        "graph": Text(printable(job.name, one_line=True)),
+        "client": Text(printable(job.client, one_line=True)),
+        "date": Text(_when(job.created)),
+        "time": Text(_when(job.created)[5:16]),
+        "took": Text(_took(job)),
+        "message": Text(printable(said, one_line=True)),
+    }
+
+
+def _width(columns: Mapping[str, list[Text]], layout: list[str], *, least: bool) -> int:
+    return sum(_of_column(columns, name, least=least) + 2 for name in layout) - 2
+
+
+def _of_column(columns: Mapping[str, list[Text]], name: str, *, least: bool) -> int:
+    """What a column takes, whole or as short as it may be."""
+    whole = max(len(_HEADINGS.get(name, name)), *(cell.cell_len for cell in columns[name]))
+    return min(whole, _LEAST.get(name, whole)) if least else whole
 
 
 def job_page(whole: Whole) -> RenderableType:

@@ -94,6 +94,11 @@ def show(table: RenderableType) -> None:
     console.print(table)
 
 
+def table_width() -> int:
+    """How wide a table may be that ``show`` prints."""
+    return out.width if out.is_terminal else _PIPE_WIDTH
+
+
 def print_path(path: str | Path) -> None:
     """A file as a result: in a pipe its very name, in a terminal one that does not steer it."""
     print(printable(str(path), one_line=True) if sys.stdout.isatty() else path)
