@@ -189,10 +189,13 @@ _RULES = {
     "missing": "is required",
     "int_type": "must be an integer",
     "int_from_float": "must be an integer",
+    "int_parsing": "must be an integer",
     "int_parsing_size": "is too long an integer",
     "float_type": "must be a number",
+    "float_parsing": "must be a number",
     "string_type": "must be a text",
     "bool_type": "must be true or false",
+    "bool_parsing": "must be true or false",
     "dict_type": "must be an object",
     "model_type": "must be an object",
     "model_attributes_type": "must be an object",
@@ -211,12 +214,15 @@ _RULES = {
     "too_long": "at most {max_length} entries",
     "too_short": "at least {min_length} entries",
     "literal_error": "must be {expected}",
+    "string_pattern_mismatch": "must be of the form {pattern}",
 }
 
 
 def _rule(kind: str, context: dict[str, Any], message: str) -> str:
     if kind == "json_invalid" and "recursion" in message:
         return "is nested too deeply"
+    if kind in ("string_too_short", "too_short") and context["min_length"] == 1:
+        return "must not be empty"
     if kind in _RULES:
         return _RULES[kind].format(**context)
     return message.removeprefix("Value error, ")

@@ -130,11 +130,13 @@ def read_pixels(path: Path) -> NDArray[np.uint8]:
     import numpy as np
     import PIL.Image
 
+    from limner.nodes._picture_header import why_broken
+
     try:
         with PIL.Image.open(path) as opened:
             return np.asarray(opened.convert("RGB"))
     except Exception as error:  # Pillow raises whatever broken bytes lead to
-        raise InputError(f"{path} is damaged: {error}") from error
+        raise InputError(f"{path} is damaged{why_broken(error)}", hint="save or download it again") from error
 
 
 def compare(wanted: NDArray[np.uint8], again: Sequence[Path]) -> Comparison:

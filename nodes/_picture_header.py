@@ -41,7 +41,7 @@ def opened(file: BinaryIO, name: str) -> Iterator[PIL.Image.Image]:
     except PIL.UnidentifiedImageError as error:
         raise InputError(f"{name} is no picture that can be read", hint="use PNG, JPEG or WebP") from error
     except _BROKEN as error:
-        raise InputError(f"{name} is damaged: {error}", hint="save or download it again") from error
+        raise InputError(f"{name} is damaged{why_broken(error)}", hint="save or download it again") from error
 
 
 def picture_size(file: BinaryIO, name: str) -> tuple[int, int]:
@@ -63,6 +63,13 @@ def check_reference(width: int, height: int, name: str) -> None:
         raise InputError(
             f"{name} is {width}x{height}; a reference is at most {MAX_ASPECT} times as long as wide", hint="crop it"
         )
+
+
+def why_broken(error: Exception) -> str:
+    """What of Pillow's error can be said to people: its own words are about its code."""
+    if isinstance(error, OSError) and error.strerror:
+        return f": {error.strerror}"
+    return ": it breaks off" if isinstance(error, EOFError) or "truncated" in str(error).lower() else ""
 
 
 def _too_large(name: str) -> InputError:

@@ -41,6 +41,8 @@ def read_texts(path: Path) -> PictureTexts:
     """The texts of a picture. Raises InputError that says why a file cannot be read, or is too large to be."""
     import PIL.Image
 
+    from limner.nodes._picture_header import why_broken
+
     _check_file(path)
     try:
         with warnings.catch_warnings():
@@ -56,7 +58,7 @@ def read_texts(path: Path) -> PictureTexts:
     except InputError as error:
         raise InputError(f"{path}: {error.message}") from error
     except Exception as error:  # Pillow raises whatever broken bytes lead to
-        raise InputError(f"{path} cannot be read: {getattr(error, 'strerror', None) or error}") from error
+        raise InputError(f"{path} is damaged{why_broken(error)}", hint="save or download it again") from error
 
 
 def _check_file(path: Path) -> None:

@@ -101,7 +101,7 @@ def test_a_policy_survives_its_file(written: Any, policy: Offload) -> None:
         (GROUP | {"blocks_per_group": 0}, "blocks_per_group: at least 1 @ nodes.h.offload.blocks_per_group"),
         (GROUP | {"stream": True}, "with stream, blocks come one by one: blocks_per_group is 1 @ nodes.h.offload"),
         ({"mode": "group", "stream": True, "low_cpu_mem": True, "disk": "x"}, "low_cpu_mem is for groups that wait"),
-        ({"mode": "group", "disk": ""}, "disk: at least 1 characters @ nodes.h.offload.disk"),
+        ({"mode": "group", "disk": ""}, "disk: must not be empty @ nodes.h.offload.disk"),
     ],
 )
 def test_what_would_be_ignored_or_misread_is_a_fault(written: Any, said: str) -> None:

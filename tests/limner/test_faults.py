@@ -194,7 +194,7 @@ def test_a_picture_that_cannot_be_read(limner: Any, graph_file: Any) -> None:
     whole = Path("bad.png").read_bytes()
     path = graph_file({"pictures": {"type": "LoadReferenceImages", "settings": {"files": ["bad.png"]}}})
     for content, said in (
-        (whole[:20], "files: bad.png is damaged: Truncated File Read: save or download it again @ nodes.pictures"),
+        (whole[:20], "files: bad.png is damaged: it breaks off: save or download it again @ nodes.pictures"),
         (whole[:-500], "pictures (LoadReferenceImages) failed: bad.png is damaged"),
     ):
         Path("bad.png").write_bytes(content)
