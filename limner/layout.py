@@ -11,6 +11,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
+from math import inf
 
 from limner.drawing import Drawing, Edge
 
@@ -19,6 +20,8 @@ GAP = 26.0
 _PASS_HEIGHT = 6.0
 """Of a place where a wire passes a layer."""
 _SWEEPS = 12
+_MOST_PASSES = 50_000
+"""Of all wires together. In larger graphs the longest go straight, so that drawing takes seconds and not hours."""
 
 
 @dataclass
@@ -50,9 +53,11 @@ def layout_of(drawing: Drawing, height: Callable[[str], float], ends: Callable[[
     items = {name: Item(layer[name], height(name)) for name in drawing.cards}
     places: dict[tuple[str, int, int], Item] = {}
     passing: dict[int, list[Item]] = {}
+    longest = _longest(drawing, layer)
     for number, wire in enumerate(drawing.edges):
         begin, end = ends(wire)
-        passing[number] = _passes(wire, layer, places)
+        is_short = layer[wire.target] - layer[wire.source] <= longest
+        passing[number] = _passes(wire, layer, places) if is_short else []
         chain = [items[wire.source], *passing[number], items[wire.target]]
         offsets = [begin, *[_PASS_HEIGHT / 2] * len(passing[number]), end]
         for (one, here), (other, there) in pairwise(zip(chain, offsets, strict=True)):
@@ -85,6 +90,12 @@ def _layers(drawing: Drawing) -> dict[str, int]:
         if not incoming[name] and outgoing[name]:
             layer[name] = min(layer[target] for target in outgoing[name]) - 1
     return layer
+
+
+def _longest(drawing: Drawing, layer: Mapping[str, int]) -> float:
+    """How many layers a wire may lead on and still have a place in each of them."""
+    passed = sum(layer[wire.target] - layer[wire.source] for wire in drawing.edges)
+    return inf if passed <= _MOST_PASSES else _MOST_PASSES / len(drawing.edges)
 
 
 def _passes(wire: Edge, layer: Mapping[str, int], places: dict[tuple[str, int, int], Item]) -> list[Item]:

@@ -2,49 +2,68 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from limner.comfy.as_prompt import prompt_of
+from limner.comfy.canvas_extra import extra_of
+from limner.comfy.canvas_layout import Layout
+from limner.comfy.canvas_node import CanvasNode
+from limner.comfy.canvas_places import Box, places
 from limner.comfy.class_info import Here, class_info
-from limner.comfy.classes import Classes, ComfyClass
+from limner.comfy.classes import Classes
 from limner.comfy.names import document_id
+from limner.comfy.node_size import WIDTH, height, room
 from limner.comfy.prompt_nodes import is_link
+from limner.comfy.renamed import renamed
+from limner.comfy.workflow import OWN
+from limner.drawing import Edge
 from limner.engine.document import Document
 
 VERSION: Final = 0.4
-WIDTH: Final = 320
-_GAP: Final = 80
-_ROW: Final = 26
-_TEXT_ROWS: Final = 4
-"""Rows of a widget with several lines."""
 
 
 def workflow_of(document: Document, classes: Classes) -> dict[str, Any]:
     """The workflow of a document that was checked and has no Graph nodes. Raises GraphError for what has no class.
 
-    Nodes stand where ``layout`` has them; where it does not have all of them, in columns from left to right.
+    Nodes stand where ``layout`` has them, and the others in layers from left to right. What a workflow has no place for
+    is in its ``extra``.
     """
     prompt = prompt_of(document, classes)
     info = {
         name: class_info(classes[name], classes, Here()) for name in {node["class_type"] for node in prompt.values()}
     }
     nodes = {
-        name: _Node(number, one["inputs"], classes[one["class_type"]], info[one["class_type"]])
+        document_id(name): CanvasNode(number, one["inputs"], classes[one["class_type"]], info[one["class_type"]])
         for number, (name, one) in zip(_numbers(list(prompt)), prompt.items(), strict=True)
     }
-    links = _draw_links(nodes)
-    places = _places(document, nodes)
+    edges = list(_edges(nodes))
+    links = _draw_links(nodes, edges)
+    layout = Layout(document.layout)
+    own = {name: layout.own_id(name) for name in nodes}
+    sizes = _sizes(nodes, layout)
+    boxes = {name: Box(sizes[name][0], max(sizes[name][1], room(node.contents))) for name, node in nodes.items()}
+    stands = places(boxes, edges, layout.places(nodes))
+    titles = layout.titles()
+    last = max((node.number for node in nodes.values()), default=0)
+    notes = layout.notes(last + 1)
     return {
-        "last_node_id": max((node.number for node in nodes.values()), default=0),
+        "last_node_id": last + len(notes),
         "last_link_id": len(links),
-        "nodes": [node.drawn(places[name], order) for order, (name, node) in enumerate(nodes.items())],
+        "nodes": [
+            *(
+                node.drawn(order, own[name])
+                | {"pos": list(stands[name]), "size": list(sizes[name])}
+                | ({"title": titles[name]} if name in titles else {})
+                | layout.looks(name)
+                for order, (name, node) in enumerate(nodes.items())
+            ),
+            *notes,
+        ],
         "links": links,
-        "groups": [],
+        "groups": layout.groups(),
         "config": {},
-        "extra": {},
+        "extra": {OWN: extra_of(_under(own, document), {own[name]: size for name, size in sizes.items()})},
         "version": VERSION,
     }
 
@@ -56,142 +75,34 @@ def _numbers(names: Sequence[str]) -> list[int]:
     return list(range(1, len(names) + 1))
 
 
-@dataclass
-class _Node:
-    """A node of the canvas."""
-
-    number: int
-    given: Mapping[str, Any]
-    """The inputs of the prompt."""
-    found: ComfyClass
-    info: Mapping[str, Any]
-    links: dict[str, int] = field(default_factory=dict)
-    """By input, the number of the link that leads there."""
-    followers: dict[int, list[int]] = field(default_factory=lambda: defaultdict(list))
-    """By number of the output, the links that begin there."""
-
-    @property
-    def inputs(self) -> Mapping[str, list[Any]]:
-        """All inputs of the class, in the order in which the editor shows them."""
-        return {**self.info["input"]["required"], **self.info["input"]["optional"]}
-
-    @property
-    def sockets(self) -> list[str]:
-        """The inputs that have a socket: all wires, and the settings that are wired."""
-        ports = self.found.node_type.inputs
-        plain = [name for name in self.inputs if name in ports and not ports[name].is_many]
-        return plain + [name for name, value in self.given.items() if is_link(value) and name not in plain]
-
-    @property
-    def widgets(self) -> dict[str, list[Any]]:
-        """The inputs that have a widget."""
-        return {name: config for name, config in self.inputs.items() if name not in self.found.node_type.inputs}
-
-    @property
-    def height(self) -> int:
-        """How tall the editor draws it, about."""
-        rows = max(len(self.sockets), len(self.found.node_type.outputs), 1)
-        rows += sum(_TEXT_ROWS if config[1].get("multiline") else 1 for config in self.widgets.values())
-        return _ROW * (rows + 1)
-
-    def drawn(self, place: Sequence[float], order: int) -> dict[str, Any]:
-        """The node as a workflow has it."""
-        outputs = zip(self.info["output_name"], self.info["output"], strict=True)
-        return {
-            "id": self.number,
-            "type": self.found.name,
-            "pos": list(place),
-            "size": [WIDTH, self.height],
-            "flags": {},
-            "order": order,
-            "mode": 0,
-            "inputs": [self._socket(name) for name in self.sockets],
-            "outputs": [
-                {"name": name, "type": kind, "links": self.followers.get(slot), "slot_index": slot}
-                for slot, (name, kind) in enumerate(outputs)
-            ],
-            "properties": {"Node name for S&R": self.found.name},
-            "widgets_values": self._values(),
-        }
-
-    def _socket(self, name: str) -> dict[str, Any]:
-        port = self.found.growing(name)
-        kind = self.inputs[name][0] if port is None else self.inputs[port.name][1]["template"]["input"]["required"]
-        if port is not None:
-            kind = next(iter(kind.values()))[0]
-        kind = kind if isinstance(kind, str) else "COMBO"
-        widget = {"widget": {"name": name}} if name in self.widgets else {}
-        return {"name": name, "type": kind, "link": self.links.get(name)} | widget
-
-    def _values(self) -> list[Any]:
-        out = []
-        for name, (kind, options) in self.widgets.items():
-            value = self.given.get(name)
-            out.append(_default(kind, options) if value is None or is_link(value) else value)
-            if options.get("control_after_generate"):
-                out.append("fixed")  # what is run is what the document says
-        return out
-
-
-def _default(kind: Any, options: Mapping[str, Any]) -> Any:
-    if "default" in options:
-        return options["default"]
-    return next(iter(kind), None) if isinstance(kind, list) else options.get("min", "")
-
-
-def _draw_links(nodes: Mapping[str, _Node]) -> list[list[Any]]:
-    """All wires, each noted at both of its ends."""
-    out: list[list[Any]] = []
-    for node in nodes.values():
-        for slot, name in enumerate(node.sockets):
-            value: Any = node.given.get(name)
-            if is_link(value):
-                source, output = nodes[value[0]], value[1]
-                number = len(out) + 1
-                node.links[name] = number
-                source.followers[output].append(number)
-                out.append([number, source.number, output, node.number, slot, source.info["output"][output]])
-    return out
-
-
-def _places(document: Document, nodes: Mapping[str, _Node]) -> dict[str, Sequence[float]]:
-    known = document.layout.get("positions")
-    found: dict[str, Any] = {name: known.get(document_id(name)) for name in nodes} if isinstance(known, dict) else {}
-    if found and all(_is_place(place) for place in found.values()):
-        return found
-    return _in_columns(nodes)
-
-
-def _is_place(place: Any) -> bool:
-    return isinstance(place, list) and len(place) == 2 and all(type(one) in (int, float) for one in place)
-
-
-def _in_columns(nodes: Mapping[str, _Node]) -> dict[str, Sequence[float]]:
-    """Each node to the right of all that it is wired to, those of a column below each other."""
-    column = _columns(nodes)
-    tops: dict[int, int] = defaultdict(int)
-    out: dict[str, Sequence[float]] = {}
+def _edges(nodes: Mapping[str, CanvasNode]) -> Iterator[Edge]:
+    """All wires."""
     for name, node in nodes.items():
-        at = column[name]
-        out[name] = [at * (WIDTH + _GAP), tops[at]]
-        tops[at] += node.height + _GAP
+        for slot, socket in enumerate(node.sockets):
+            value: Any = node.given.get(socket)
+            if is_link(value):
+                yield Edge(document_id(value[0]), value[1], name, slot)
+
+
+def _draw_links(nodes: Mapping[str, CanvasNode], edges: Sequence[Edge]) -> list[list[Any]]:
+    """All wires as a workflow has them, each noted at both of its ends."""
+    out: list[list[Any]] = []
+    for number, wire in enumerate(edges, start=1):
+        source, target = nodes[wire.source], nodes[wire.target]
+        target.links[target.sockets[wire.input]] = number
+        source.followers[wire.output].append(number)
+        kind = source.info["output"][wire.output]
+        out.append([number, source.number, wire.output, target.number, wire.input, kind])
     return out
 
 
-def _columns(nodes: Mapping[str, _Node]) -> dict[str, int]:
-    """The length of the longest way to each node; without recursion."""
-    sources = {name: [one[0] for one in node.given.values() if is_link(one)] for name, node in nodes.items()}
-    followers: dict[str, list[str]] = defaultdict(list)
-    for name, before in sources.items():
-        for source in before:
-            followers[source].append(name)
-    open_wires = {name: len(before) for name, before in sources.items()}
-    ready = [name for name, count in open_wires.items() if not count]
-    column = dict.fromkeys(nodes, 0)
-    for name in ready:  # which grows meanwhile
-        for follower in followers[name]:
-            column[follower] = max(column[follower], column[name] + 1)
-            open_wires[follower] -= 1
-            if not open_wires[follower]:
-                ready.append(follower)
-    return column
+def _sizes(nodes: Mapping[str, CanvasNode], layout: Layout) -> dict[str, Sequence[float]]:
+    known = layout.sizes(nodes)
+    return {name: known.get(name) or [WIDTH, height(node.contents)] for name, node in nodes.items()}
+
+
+def _under(own: Mapping[str, str], document: Document) -> Document:
+    """The document under the ids of the file that it came from."""
+    if all(name == one for name, one in own.items()) or len(set(own.values())) < len(own):
+        return document
+    return Document.model_validate(renamed(document.model_dump(), own))

@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import count
 from typing import Any
 
+from limner.comfy.canvas_graph import graph_file
 from limner.comfy.classes import Classes
 from limner.comfy.flatten import Flat, flatten
 from limner.comfy.import_layout import layout_of
 from limner.comfy.import_parameters import parameters_of
 from limner.comfy.names import client_id
+from limner.comfy.own_ids import own_ids
 from limner.comfy.prompt import UNKNOWN_TYPE, PromptGraph, graph_of, unneeded
-from limner.comfy.workflow import is_workflow
+from limner.comfy.workflow import is_ours, is_workflow
 from limner.engine.check import check
 from limner.engine.document import Document, parse
 from limner.engine.errors import Fault, GraphError
-from limner.engine.node import snake_case
 from limner.engine.registry import Registry
 
 
@@ -68,16 +68,19 @@ def import_graph(
     """
     classes = Classes(registry)
     flat = flatten(raw, classes) if is_workflow(raw) else Flat(find_prompt(raw) or {})
-    flat = _without(flat, unneeded(flat.prompt, classes))
-    read = graph_of(flat.prompt, classes, pictures=pictures)
-    ids = _readable(read.graph["nodes"])
-    origins = {node_id: _origin(node_id, flat.prompt) for node_id in read.graph["nodes"]}
+    was_ours = is_ours(raw)
+    if not was_ours:
+        flat = _without(flat, unneeded(flat.prompt, classes))
+    read = graph_of(flat.prompt, classes, targets=flat.prompt if was_ours else None, pictures=pictures)
+    nodes = read.graph["nodes"]
+    origins = {node_id: _origin(node_id, flat.prompt) for node_id in nodes}
     before = Imported(Document(nodes={}), flat.left_out, origins)
     if flat.faults or read.faults:
         raise GraphError(before.located(_together([*flat.faults, *read.faults, *_further(read, registry)])))
-    document, faults = parse({"limner": 1, "name": name, "nodes": _renamed(_simple_loras(read.graph["nodes"]), ids)})
-    if document is None or faults:
-        raise GraphError(faults)
+    if was_ours:
+        return replace(before, document=_parsed({"name": name, **graph_file(nodes, flat.prompt, raw, classes)}))
+    ids = own_ids({node_id: node["type"] for node_id, node in nodes.items()}, {})
+    document = _parsed({"limner": 1, "name": name, "nodes": _renamed(_simple_loras(nodes), ids)})
     labels = {(ids[node], setting): label for (node, setting), label in _own(flat.labels, ids).items()}
     document = document.model_copy(
         update={
@@ -108,6 +111,13 @@ def _together(faults: Iterable[Fault]) -> list[Fault]:
     return list(found.values())
 
 
+def _parsed(raw: Any) -> Document:
+    document, faults = parse(raw)
+    if document is None or faults:
+        raise GraphError(faults)
+    return document
+
+
 def _further(read: PromptGraph, registry: Registry) -> Iterable[Fault]:
     """What else is wrong, of nodes of which nothing is said yet."""
     said = {fault.node for fault in read.faults}
@@ -136,19 +146,6 @@ def _places(flat: Flat, ids: Mapping[str, str]) -> dict[str, tuple[str, tuple[fl
         for node in ids
         if client_id(node) in flat.positions
     }
-
-
-def _readable(nodes: Mapping[str, Any]) -> dict[str, str]:
-    """For each id of a prompt, a number as a rule, one that says what the node is: ``clip_text_encode_2``."""
-    taken: set[str] = set()
-    numbers: defaultdict[str, Iterator[int]] = defaultdict(lambda: count(1))
-    found = {}
-    for node_id, node in nodes.items():
-        plain = snake_case(str(node["type"]).removeprefix("Comfy"))
-        names = (plain if number == 1 else f"{plain}_{number}" for number in numbers[plain])
-        found[node_id] = next(name for name in names if name not in taken)
-        taken.add(found[node_id])
-    return found
 
 
 def _renamed(nodes: Mapping[str, Any], ids: Mapping[str, str]) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, TypeGuard
 
 from limner.engine.errors import Fault
 
@@ -17,6 +17,12 @@ PRIMITIVE: Final = "PrimitiveNode"
 SETTER: Final = "SetNode"
 GETTER: Final = "GetNode"
 """Of an extension, and in no prompt either: a wire without a line, between nodes that name the same."""
+OWN: Final = "limner"
+"""Under which name a workflow holds what is only ours."""
+NODE_ID: Final = "Limner id"
+"""The property of a node that says what our files call it."""
+FARTHEST: Final = 10_000_000
+"""Beyond which no place is meant, in pixels."""
 _ROOT: Final = ""
 
 
@@ -46,6 +52,30 @@ class WorkflowNode:
     proxies: tuple[tuple[str, str], ...]
     """Of a subgraph's node, which widgets of which inner nodes it shows."""
     position: tuple[float, float]
+    size: tuple[float, float] | None = None
+    own_id: str = ""
+    """What a file of ours calls it."""
+    looks: Mapping[str, Any] = field(default_factory=dict)
+    """Its colours, and whether it is folded."""
+
+
+@dataclass(frozen=True)
+class GroupBox:
+    """A frame around nodes."""
+
+    title: str
+    bounding: tuple[float, float, float, float]
+    color: str = ""
+
+    @classmethod
+    def of(cls, raw: Any) -> GroupBox | None:
+        """Read one; None where it is none."""
+        found = raw if isinstance(raw, dict) else {}
+        bounding = found.get("bounding")
+        if not isinstance(bounding, list) or len(bounding) != 4 or not all(map(is_number, bounding)):
+            return None
+        x, y, width, height = bounding
+        return cls(_text(found.get("title")), (x, y, width, height), _text(found.get("color")))
 
 
 @dataclass(frozen=True)
@@ -70,11 +100,19 @@ class Workflow:
     subgraphs: Mapping[str, Level]
     """By the id that nodes have as their type."""
     faults: tuple[Fault, ...]
+    groups: tuple[GroupBox, ...] = ()
+    own: Mapping[str, Any] = field(default_factory=dict)
+    """What is only ours."""
 
 
 def is_workflow(raw: Any) -> bool:
     """Whether parsed JSON is a workflow of the editor's, and no graph of ours: ours has nodes by their ids."""
     return isinstance(raw, dict) and isinstance(raw.get("nodes"), list) and "limner" not in raw
+
+
+def is_ours(raw: Any) -> bool:
+    """Whether parsed JSON is a workflow that was made of a graph of ours, and still says what that was."""
+    return is_workflow(raw) and bool(_own(raw))
 
 
 def read_workflow(raw: Mapping[str, Any]) -> Workflow:
@@ -87,7 +125,12 @@ def read_workflow(raw: Mapping[str, Any]) -> Workflow:
             subgraphs[one["id"]] = _level(one, str(one.get("name") or one["id"])[:200], faults)
         else:
             faults.append(Fault("is no subgraph", ("definitions", "subgraphs", number)))
-    return Workflow(_level(raw, _ROOT, faults), subgraphs, tuple(faults))
+    groups = tuple(filter(None, map(GroupBox.of, _list(raw.get("groups")))))
+    return Workflow(_level(raw, _ROOT, faults), subgraphs, tuple(faults), groups, _own(raw))
+
+
+def _own(raw: Mapping[str, Any]) -> dict[str, Any]:
+    return _dict(_dict(raw.get("extra")).get(OWN))
 
 
 def _level(raw: Mapping[str, Any], name: str, faults: list[Fault]) -> Level:
@@ -136,8 +179,16 @@ def _node(raw: Any) -> WorkflowNode | None:
         outputs=tuple(_slots(raw.get("outputs"))),
         values=values if isinstance(values, (list, dict)) else (),
         proxies=tuple(_proxies(properties.get("proxyWidgets"))) if isinstance(properties, dict) else (),
-        position=_position(raw.get("pos")),
+        position=_pair(raw.get("pos")) or (0, 0),
+        size=_pair(raw.get("size")),
+        own_id=_text(_dict(properties).get(NODE_ID)),
+        looks=_looks(raw),
     )
+
+
+def _looks(raw: Mapping[str, Any]) -> dict[str, Any]:
+    colors = {name: raw[name] for name in ("color", "bgcolor") if isinstance(raw.get(name), str)}
+    return colors | ({"collapsed": True} if _dict(raw.get("flags")).get("collapsed") is True else {})
 
 
 def _slots(raw: Any) -> Iterator[Slot]:
@@ -171,11 +222,16 @@ def _link(raw: Any) -> tuple[str, str, int, str, int] | None:
     return key, origin, slot, target, target_slot
 
 
-def _position(raw: Any) -> tuple[float, float]:
-    """Where the node stands: a pair, or an object with numbers as keys in old files."""
+def _pair(raw: Any) -> tuple[float, float] | None:
+    """Two numbers: a list, or an object with numbers as keys in old files."""
     pair = [raw.get("0"), raw.get("1")] if isinstance(raw, dict) else _list(raw)[:2]
-    x, y = pair if len(pair) == 2 else (0, 0)
-    return (x, y) if isinstance(x, (int, float)) and isinstance(y, (int, float)) else (0, 0)
+    x, y = pair if len(pair) == 2 else (None, None)
+    return (x, y) if is_number(x) and is_number(y) else None
+
+
+def is_number(raw: Any) -> TypeGuard[float]:
+    """Whether it is a number that can be a place on a canvas."""
+    return type(raw) in (int, float) and abs(raw) < FARTHEST
 
 
 def _id(raw: Any) -> str | None:
@@ -189,3 +245,7 @@ def _text(raw: Any) -> str:
 
 def _list(raw: Any) -> list[Any]:
     return raw if isinstance(raw, list) else []
+
+
+def _dict(raw: Any) -> dict[str, Any]:
+    return raw if isinstance(raw, dict) else {}

@@ -9,10 +9,9 @@ from typing import Any, Final
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from limner.comfy.canvas_graph import graph_of_job
 from limner.comfy.class_info import Here
 from limner.comfy.faults import refusal
-from limner.comfy.import_layout import layout_in
-from limner.comfy.names import client_id
 from limner.comfy.prompt import PromptGraph, graph_of
 from limner.comfy.switches import decided
 from limner.engine.errors import Fault, GraphError
@@ -95,9 +94,9 @@ def check_prompt(service: Service, client: Client, asked: PromptRequest) -> tupl
     read = graph_of(decided(asked.prompt), classes, targets=asked.partial_execution_targets, pictures=pictures.place)
     faults, submission = list(read.faults), None
     if read.graph["nodes"]:
-        layout = layout_in(asked.workflow, map(client_id, read.graph["nodes"]))
+        graph = {"name": NAME, **graph_of_job(read.graph["nodes"], asked.prompt, asked.workflow, classes)}
         try:
-            submission = service.submissions.check(GraphRequest(graph=read.graph | {"name": NAME, "layout": layout}))
+            submission = service.submissions.check(GraphRequest(graph=graph))
         except GraphError as error:
             known = {fault.path for fault in read.faults}
             faults += [fault for fault in error.faults if fault.path not in known]

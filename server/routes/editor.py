@@ -9,8 +9,7 @@ from aiohttp import web
 from pydantic import BaseModel, ConfigDict, Field
 
 from limner.comfy.as_workflow import workflow_of
-from limner.comfy.import_layout import layout_in
-from limner.comfy.names import client_id
+from limner.comfy.canvas_graph import graph_file
 from limner.comfy.prompt import graph_of
 from limner.comfy.switches import decided
 from limner.engine.document import Document
@@ -41,7 +40,7 @@ class Canvas(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
 
     prompt: dict[str, Any] = Field(description="As a client of ComfyUI sends it.")
-    workflow: dict[str, Any] | None = Field(default=None, description="As the editor saves it; only for the places.")
+    workflow: dict[str, Any] | None = Field(default=None, description="As the editor saves it: places, titles, notes.")
     name: str = Field(default="graph", max_length=200, pattern=r"^[^\x00-\x1f\x7f-\x9f]*$")
 
 
@@ -97,14 +96,14 @@ async def open_picture(service: Service, request: web.Request) -> WorkflowView:
 @routes.add("POST", "/v1/editor/graph")
 async def save_graph(service: Service, client: Client, body: Canvas) -> GraphText:
     """What the editor would run, as a graph file, with the places of its nodes."""
-    submission = await service.compute(lambda: _read(service, client, body))
+    submission = await service.compute(lambda: _whole(service, client, body))
     return GraphText(text=submission.checked.document.to_json())
 
 
 @routes.add("POST", "/v1/editor/plan")
 async def plan_canvas(service: Service, client: Client, body: Canvas) -> CanvasPlan:
     """What the editor would run would take on this server, and what would make it fit."""
-    submission = await service.compute(lambda: _read(service, client, body))
+    submission = await service.compute(lambda: _needed(service, client, body))
     return await service.plan(lambda: _planned(service, submission))
 
 
@@ -123,15 +122,30 @@ def _workflow(service: Service, document: Document) -> dict[str, Any]:
     return workflow_of(document, service.comfy.classes)
 
 
-def _read(service: Service, client: Client, canvas: Canvas) -> Submission:
+def _whole(service: Service, client: Client, canvas: Canvas) -> Submission:
+    """All that is on the canvas, where it is sound; else what outputs need. Raises GraphError, Refused."""
+    try:
+        return _read(service, client, canvas, canvas.prompt, list(canvas.prompt))
+    except GraphError:
+        return _read(service, client, canvas, canvas.prompt)
+
+
+def _needed(service: Service, client: Client, canvas: Canvas) -> Submission:
+    """What a run of the canvas would make. Raises GraphError, Refused."""
+    return _read(service, client, canvas, decided(canvas.prompt))
+
+
+def _read(
+    service: Service, client: Client, canvas: Canvas, prompt: dict[str, Any], targets: list[str] | None = None
+) -> Submission:
     """Raises GraphError with all that is wrong, Refused."""
-    service.submissions.refuse_large(canvas.prompt)
-    pictures = service.comfy.pictures(client)
-    read = graph_of(decided(canvas.prompt), service.comfy.classes, pictures=pictures.place)
+    service.submissions.refuse_large(prompt)
+    classes, pictures = service.comfy.classes, service.comfy.pictures(client)
+    read = graph_of(prompt, classes, targets=targets, pictures=pictures.place)
     if read.faults:
         raise GraphError(read.faults)
-    layout = layout_in(canvas.workflow, map(client_id, read.graph["nodes"]))
-    return service.submissions.check(GraphRequest(graph=read.graph | {"name": canvas.name, "layout": layout}))
+    graph = {"name": canvas.name, **graph_file(read.graph["nodes"], prompt, canvas.workflow, classes)}
+    return service.submissions.check(GraphRequest(graph=graph))
 
 
 def _planned(service: Service, submission: Submission) -> CanvasPlan:

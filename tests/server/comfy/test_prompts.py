@@ -59,7 +59,7 @@ def test_the_graph_has_the_places_of_its_nodes(serving: Any) -> None:
         layouts = [json.loads(api.service.store.history.graph(job.id)).get("layout", {}) for job in jobs]
         assert layouts[:3] == [{}, {}, {}]
         places = layouts[3]["positions"]
-        assert (places["1"], places["9"], set(places)) == ([0, 0], [100, 30.5], {"1", "9", "12-x3a-3"})
+        assert (places["1"], places["9"], set(places)) == ([10, 20], [110, 50.5], {"1", "9", "12-x3a-3"})
 
     serving(use)
 
