@@ -14,6 +14,7 @@ KNOWN: Final = frozenset({*PER_NODE, "groups", "notes", "ids"})
 """What a canvas has a place for. Everything else in a layout is carried along."""
 NOTE: Final = "MarkdownNote"
 _NOTE_SIZE: Final = (320, 160)
+_GROWN: Final = 60
 _LOOKS: Final = ("color", "bgcolor", "collapsed")
 _OWN_LOOKS: Final = {"color": "#432", "bgcolor": "#653"}
 """Of notes, which the editor gives them."""
@@ -115,7 +116,7 @@ class Before:
     def size(self, name: str, size: Sequence[float] | None) -> list[float] | None:
         """How large somebody made a node; None where it is as it was drawn of itself."""
         given = _get(self.layout.get("sizes"), name)
-        if size is None or _is_near(size, _get(self.drawn, name)):
+        if size is None or _is_as_drawn(size, _get(self.drawn, name)):
             return list(given) if _is_numbers(given, 2) else None
         return _as_before(size, given)
 
@@ -204,6 +205,13 @@ def _is_near(now: Sequence[float], before: Any) -> bool:
     if not _is_numbers(before, len(now)):
         return False
     return all(abs(one - other) <= max(0.06, 1e-6 * abs(other)) for one, other in zip(now, before, strict=True))
+
+
+def _is_as_drawn(now: Sequence[float], drawn: Any) -> bool:
+    """Whether nobody changed a size: the newer rendering makes some nodes a little taller by itself."""
+    if not _is_numbers(drawn, 2):
+        return False
+    return _is_near(now[:1], drawn[:1]) and -1 < now[1] - drawn[1] <= _GROWN
 
 
 def _is_numbers(raw: Any, count: int) -> TypeGuard[Sequence[float]]:
