@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import PurePath
 from typing import Any, ClassVar
@@ -10,11 +11,12 @@ from typing import Any, ClassVar
 from pydantic import Field
 
 from limner.engine.context import Context
-from limner.engine.errors import InputError
+from limner.engine.errors import Fault, GraphError, InputError, ModelError
 from limner.engine.forecast import Forecast
 from limner.engine.node import Node
 from limner.nodes._flux2.hub_file import HubFile, here
-from limner.nodes._flux2.lora_file import identify_lora, lora_faults, lora_source
+from limner.nodes._flux2.known import known
+from limner.nodes._flux2.lora_file import identify_lora, lora_faults, lora_misfit, lora_source
 from limner.nodes.specs import LoRA, Transformer
 
 
@@ -63,12 +65,20 @@ class ApplyLoRA(Node):
         return {self.path: identity if identity.startswith("hub:") else f"sha256:{identity}"}
 
     def forecast(self, device: str, inputs: Mapping[str, Any]) -> Forecast:
-        """The transformer with the LoRA. Raises InputError where the file cannot be read."""
+        """The transformer with the LoRA. Raises InputError where the file cannot be read, GraphError as ``planned``."""
         transformer = inputs.get("transformer")
-        return Forecast((self.adapted(transformer) if isinstance(transformer, Transformer) else None,))
+        return Forecast((self.planned(transformer) if isinstance(transformer, Transformer) else None,))
 
     def run(self, ctx: Context, transformer: Transformer) -> Transformer:
         """Describe the transformer with the LoRA. Raises InputError where the file cannot be read."""
+        return self.adapted(transformer)
+
+    def planned(self, transformer: Transformer) -> Transformer:
+        """As ``adapted``. Raises GraphError for the LoRA of a model of another size, seen in its header."""
+        path = here(lora_source(self.path), self.revision)
+        with suppress(ModelError):  # what is not known of the transformer yet is told when it is there
+            if path is not None and (message := lora_misfit(path, known(transformer).config)):
+                raise GraphError([Fault(message, hint="use a LoRA that was trained for this model")])
         return self.adapted(transformer)
 
     def adapted(self, transformer: Transformer) -> Transformer:

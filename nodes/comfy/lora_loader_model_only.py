@@ -49,8 +49,8 @@ class ComfyLoraLoaderModelOnly(Node):
         return self._native.sources()
 
     def forecast(self, device: str, inputs: Mapping[str, Any]) -> Forecast:
-        """The transformer with the LoRA. Raises InputError where the file cannot be read."""
-        return Forecast((changed(inputs.get("model"), self._native.adapted),))
+        """The transformer with the LoRA. Raises InputError for a file that cannot be read, GraphError for a misfit."""
+        return Forecast((changed(inputs.get("model"), self._native.planned),))
 
     def run(self, ctx: Context, model: M) -> M:
         """Describe the transformer with the LoRA. Raises InputError where the file cannot be read."""

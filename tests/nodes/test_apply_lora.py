@@ -16,7 +16,7 @@ from lora_files import FORMATS, fuse, in_format, random_pairs, split, write
 from torch import Tensor
 
 from limner import Session
-from limner.engine.errors import ModelError
+from limner.engine.errors import GraphError, ModelError
 from limner.engine.models import ModelSpec
 from limner.engine.pool import ModelPool
 from limner.engine.testing import FakeContext
@@ -232,6 +232,22 @@ def test_a_lora_of_another_model_names_its_keys(
     with pytest.raises(ModelError, match=fault):
         see(pool, apply(apply(base, files[1]), path))
     assert torch.equal(see(pool, base), plain)
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_a_lora_of_another_size_of_model_is_refused_by_the_plan(load_model: Any, tmp_path: Path, form: str) -> None:
+    """By its header, whatever trainer wrote it; one for this model passes."""
+    base = load_model("klein").transformer
+    tensors, metadata, _ = in_format(form, random_pairs(Flux2Loader().load(base, "cpu").model), 3.0)
+    down = ("lora_A.weight", "lora_down.weight")
+    wide = {n: torch.cat([t, t[:, :7]], 1) if n.endswith(down) else t for n, t in tensors.items()}
+    fits, misfits = (
+        ApplyLoRA(path=str(write(tmp_path / f"{name}.safetensors", content, **metadata)))
+        for name, content in (("fits", tensors), ("wide", wide))
+    )
+    assert fits.forecast("cpu", {"transformer": base}).outputs == (fits.run(FakeContext(), base),)
+    with pytest.raises(GraphError, match="is for another transformer"):
+        misfits.forecast("cpu", {"transformer": base})
 
 
 @pytest.mark.parametrize("form", ["ai-toolkit", "comfyui", "kohya"])
