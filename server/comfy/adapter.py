@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -33,6 +34,9 @@ class Adapter:
     """Paths of the scripts that the editor loads besides its own."""
     numbers: itertools.count[int] = field(default_factory=lambda: itertools.count(1))
     """For prompts, in the order in which they come."""
+
+    changing_pictures: asyncio.Lock = field(default_factory=asyncio.Lock)
+    """One at a time: a large picture takes up to a gigabyte, and one of the threads in which prompts are checked."""
 
     @cached_property
     def classes(self) -> Classes:

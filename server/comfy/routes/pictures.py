@@ -51,7 +51,8 @@ async def view_file(service: Service, client: Client, request: web.Request, quer
         if f'"{found.sha256}"' in request.headers.get("If-None-Match", ""):
             return web.Response(status=HTTPStatus.NOT_MODIFIED, headers=headers)
         return await file_response(service, request, found.path, headers)
-    body, name = await service.compute(partial(_changed, query, found))
+    async with service.comfy.changing_pictures:
+        body, name = await service.compute(partial(_changed, query, found))
     return web.Response(body=body, headers=file_headers(name, sha256(body).hexdigest()) | _AGAIN)
 
 
@@ -128,7 +129,8 @@ async def upload_mask(service: Service, client: Client, request: web.Request) ->
     form = await read_form(service, request)
     filename, subfolder = _reference(form.fields.get("original_ref", ""))
     found = await service.aside(partial(_find, service, client, filename, subfolder))
-    content = await service.compute(lambda: with_mask(_read(found.path), form.content))
+    async with service.comfy.changing_pictures:
+        content = await service.compute(lambda: with_mask(_read(found.path), form.content))
     return await _keep(service, client, form, content)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import struct
+import time
 import zlib
 from io import BytesIO
 from pathlib import Path
@@ -185,6 +186,28 @@ def test_a_mask_without_its_picture_is_refused(serving: Any, reference: str) -> 
     async def use(api: Any) -> None:
         answer = await bring(api, picture(mode="RGBA", color=(0, 0, 0, 0)), path="/upload/mask", original_ref=reference)
         assert answer.status in (400, 404)
+
+    serving(use)
+
+
+def test_pictures_are_changed_one_at_a_time(serving: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever many ask for: the memory is that of one, and prompts are checked meanwhile."""
+    running: list[str] = []
+    together: list[int] = []
+
+    def slowly(content: bytes, how: str) -> tuple[bytes, str]:
+        running.append(how)
+        together.append(len(running))
+        time.sleep(0.05)
+        running.pop()
+        return content, ".webp"
+
+    monkeypatch.setattr("limner.server.comfy.routes.pictures.smaller", slowly)
+
+    async def use(api: Any) -> None:
+        await bring(api, picture())
+        await asyncio.gather(*(view(api, filename="photo.png", preview="webp") for _ in range(5)))
+        assert together == [1] * 5
 
     serving(use)
 
