@@ -24,7 +24,7 @@ from limner.server.jobs.pulse import Pulse
 from limner.server.jobs.recorder import Recorder, parts
 from limner.server.jobs.results import Results
 from limner.server.jobs.run_log import log_event
-from limner.server.jobs.spans import AttemptSpans, Tracing
+from limner.server.jobs.spans import TRACEPARENT, AttemptSpans, Tracing
 from limner.server.jobs.store import JobStore
 from limner.server.jobs.tally import End, Tally
 from limner.server.log import saying
@@ -71,10 +71,18 @@ class Attempt:
         with ExitStack() as stack:
             stack.enter_context(saying(job=self._claim.job_id))
             if self._tracing is not None:
-                self._spans = stack.enter_context(self._tracing.attempt(self._claim))
+                self._spans = stack.enter_context(self._tracing.attempt(self._claim, self._parent()))
             _log.info("job begun", extra={"waited_s": self._claim.waited_s})
             _log.debug("its graph", extra={"graph": self._claim.graph})
             self._attempt()
+
+    def _parent(self) -> str | None:
+        """The span of who handed the job in."""
+        try:
+            found: str | None = self._store.history.notes(self._claim.job_id).get(TRACEPARENT)
+        except LimnerError:  # the run will say what is wrong with the store
+            return None
+        return found
 
     def _attempt(self) -> None:
         try:

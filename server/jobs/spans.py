@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from opentelemetry.trace import Span, Tracer
 
 ENDPOINTS: Final = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
+TRACEPARENT: Final = "traceparent"
+"""What the header is called, and where it is kept in a job's notes."""
 FLUSH_MS: Final = 2000
 """How long a worker that ends waits for what takes its spans."""
 _log = logging.getLogger("limner.server.jobs")
@@ -36,9 +38,9 @@ class Tracing:
         self._tracer = provider.get_tracer("limner", version("limner"))
 
     @contextmanager
-    def attempt(self, claim: Claim) -> Iterator[AttemptSpans]:
-        """Within, a worker runs a job."""
-        spans = AttemptSpans(self._tracer, claim)
+    def attempt(self, claim: Claim, parent: str | None = None) -> Iterator[AttemptSpans]:
+        """Within, a worker runs a job. ``parent`` is the ``traceparent`` of who handed it in."""
+        spans = AttemptSpans(self._tracer, claim, parent)
         try:
             yield spans
         finally:
@@ -52,11 +54,13 @@ class Tracing:
 class AttemptSpans:
     """The span of one attempt at a job, and those of its nodes, made from the events of the run."""
 
-    def __init__(self, tracer: Tracer, claim: Claim) -> None:
+    def __init__(self, tracer: Tracer, claim: Claim, parent: str | None) -> None:
         from opentelemetry.trace import set_span_in_context
+        from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
         self._tracer = tracer
-        self._span = tracer.start_span("job")
+        above = None if parent is None else TraceContextTextMapPropagator().extract({TRACEPARENT: parent})
+        self._span = tracer.start_span("job", above)
         self._span.set_attribute("limner.job.id", claim.job_id)
         self._span.set_attribute("limner.job.fence", claim.fence)
         self._context: Context = set_span_in_context(self._span)

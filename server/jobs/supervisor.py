@@ -82,10 +82,6 @@ class Supervisor:
                 thread.join()
         self.store.close()
 
-    def pids(self) -> list[int]:
-        """The processes of the workers that live."""
-        return [crew.process.pid for crew in self._crew if crew.process is not None and crew.process.poll() is None]
-
     def _look_after(self) -> None:
         recovered, complaints = -RECOVER_S, Complaints(_log)
         while not self._is_stopping.is_set():

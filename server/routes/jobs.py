@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
+from dataclasses import replace
 from http import HTTPStatus
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 from aiohttp import web
 from pydantic import BaseModel, ConfigDict, Field
@@ -13,6 +15,7 @@ from limner.server.clients import Client
 from limner.server.jobs.history import MAX_PAGE
 from limner.server.jobs.job import Job, NewJob, State
 from limner.server.jobs.queue import MAX_PRIORITY
+from limner.server.jobs.spans import TRACEPARENT
 from limner.server.problem import Refused
 from limner.server.route import Routes, json_response
 from limner.server.service import Service
@@ -20,6 +23,8 @@ from limner.server.submission import GraphRequest, Submission
 from limner.server.views import JobDetail, JobPage, JobView, job_detail, job_page, job_url, job_view
 
 routes = Routes()
+
+_TRACEPARENT: Final = re.compile("[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 
 
 class JobRequest(GraphRequest):
@@ -41,6 +46,9 @@ class JobHeaders(BaseModel):
         alias="Idempotency-Key",
         pattern=r"^[\x21-\x7e]{1,200}$",
         description="The same key is the same job, however often it is sent.",
+    )
+    traceparent: str | None = Field(
+        default=None, description="The span that the job's are below (W3C Trace Context). What is none is passed over."
     )
 
 
@@ -91,9 +99,16 @@ async def submit_job(
     service: Service, client: Client, headers: JobHeaders, body: JobRequest
 ) -> Annotated[web.StreamResponse, JobView]:
     """Hand in a job. Its graph is checked at once, and every fault of it said; then the job outlives the server."""
-    submission = await service.compute(lambda: service.submissions.check(body))
+    submission = traced(await service.compute(lambda: service.submissions.check(body)), headers)
     job = await accept(service, client, submission, body.priority, headers.idempotency_key)
     return json_response(job_view(job), HTTPStatus.CREATED, Location=job_url(job.id))
+
+
+def traced(submission: Submission, headers: JobHeaders) -> Submission:
+    """With the span of who hands it in, where it names one."""
+    if headers.traceparent is None or not _TRACEPARENT.fullmatch(headers.traceparent):
+        return submission
+    return replace(submission, notes={**submission.notes, TRACEPARENT: headers.traceparent})
 
 
 async def accept(service: Service, client: Client, submission: Submission, priority: int, key: str | None) -> Job:

@@ -15,7 +15,7 @@ from limner.server.jobs.job import Job
 from limner.server.problem import Refused
 from limner.server.route import Routes, json_response
 from limner.server.routes.artifacts import artifact_response
-from limner.server.routes.jobs import JobHeaders, accept
+from limner.server.routes.jobs import JobHeaders, accept, traced
 from limner.server.service import Service
 from limner.server.submission import GraphRequest
 from limner.server.views import PICTURES, ArtifactView, JobDetail, JobView, job_detail, job_url, job_view, media_type
@@ -63,7 +63,7 @@ async def run_template(
     if template not in await service.compute(service.submissions.session.library.names):
         raise Refused(HTTPStatus.NOT_FOUND, f"there is no template {template!r}", hint="GET /v1/templates lists them")
     asked = GraphRequest(template=template, parameters=body.root)
-    submission = await service.compute(lambda: service.submissions.check(asked))
+    submission = traced(await service.compute(lambda: service.submissions.check(asked)), headers)
     with service.streams.held(client) if query.wait else nullcontext():  # refused before the job is there
         job = await accept(service, client, submission, 0, headers.idempotency_key)
         ended = await _wait_for(service, job, query.timeout_s) if query.wait else None

@@ -99,6 +99,19 @@ def test_jobs_are_steered(serving: Any) -> None:
     serving(use)
 
 
+def test_a_request_hands_its_trace_on(serving: Any) -> None:
+    """The job knows the span that it came from; a header that names none is passed over."""
+
+    async def use(api: Any) -> None:
+        span = f"00-{7:032x}-{8:016x}-01"
+        for path, body in (("/v1/jobs", {"template": "text_to_image"}), ("/v1/run/text_to_image", {})):
+            for said, kept in ((span, span), ("nonsense", None)):
+                answer = await api.ask("POST", path, body, headers={"traceparent": said})
+                assert api.service.store.history.notes(answer.json["id"]).get("traceparent") == kept
+
+    serving(use)
+
+
 def test_a_list_can_be_of_one_client(serving: Any) -> None:
     """An admin narrows lists to those of one client; another client may only name itself."""
 

@@ -14,6 +14,7 @@ from limner.engine.registry import Registry
 from limner.server.jobs.job import FINAL, Job, NewJob
 from limner.server.jobs.leases import Patience
 from limner.server.jobs.store import JobStore
+from limner.server.jobs.supervisor import Supervisor
 from limner.server.jobs.worker import WorkerSettings, work
 from limner.session import Session
 
@@ -32,6 +33,12 @@ def node(type_name: str, wires: Mapping[str, str] | None = None, **settings: Any
 def steps_then_write(salt: int = 0, **settings: Any) -> str:
     """A node that takes a while, and one that writes what it gave."""
     return graph({"steps": node("Steps", salt=salt, **settings), "write": node("Write", {"value": "steps"})})
+
+
+def pids(supervisor: Supervisor) -> list[int]:
+    """The processes of the workers that live."""
+    found = (crew.process for crew in supervisor._crew)
+    return [process.pid for process in found if process is not None and process.poll() is None]
 
 
 def accept(store: JobStore, document: str, **rest: Any) -> Job:

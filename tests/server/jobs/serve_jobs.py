@@ -8,7 +8,7 @@ import logging
 import sys
 import time
 
-from crew import accept, steps_then_write
+from crew import accept, pids, steps_then_write
 
 from limner.server.jobs.supervisor import Supervisor
 from limner.server.jobs.worker import WorkerSettings
@@ -22,7 +22,7 @@ def serve(settings: WorkerSettings, workers: int, number: int) -> None:
                 job = accept(supervisor.store, document, client="abc"[number % 3], idempotency_key=str(number))
                 print("accepted", number, job.id, flush=True)
                 number += 1
-            print("pids", *supervisor.pids(), flush=True)
+            print("pids", *pids(supervisor), flush=True)
             time.sleep(0.05)
 
 

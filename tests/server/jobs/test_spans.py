@@ -7,26 +7,30 @@ import logging
 import subprocess
 import sys
 import threading
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 from crew import NODES, accept, graph, node
 
 from limner.engine.registry import Registry
 from limner.server.jobs.attempt import Attempt
-from limner.server.jobs.spans import ENDPOINTS, Tracing, open_tracing
+from limner.server.jobs.spans import ENDPOINTS, TRACEPARENT, Tracing, open_tracing
 from limner.server.jobs.store import JobStore
 from limner.session import Session
 
 SECRET = "words of a user"
 
 
-def attempt(folder: Path, document: str, tracing: Tracing | None = None) -> tuple[str, Attempt]:
+def attempt(
+    folder: Path, document: str, tracing: Tracing | None = None, notes: Mapping[str, Any] | None = None
+) -> tuple[str, Attempt]:
     """Run one job here. Gives its id."""
     registry = Registry.installed()
     registry.add_file(NODES)
     with JobStore(folder) as store, Session(registry=registry, device="cpu") as session:
-        job = accept(store, document)
+        job = accept(store, document, notes=notes or {})
         claim = store.leases.claim("worker")
         assert claim is not None
         made = Attempt(store, session, claim, threading.Event(), tracing=tracing)
@@ -52,6 +56,23 @@ def test_a_job_is_a_span_of_its_nodes(tmp_path: Path) -> None:
     assert {span.parent.span_id for span in (steps, fail) if span.parent} == {whole.context.span_id}
     assert [span.status.is_ok for span in (steps, fail, whole)] == [True, False, False]
     assert (steps.start_time or 0) <= (steps.end_time or 0) <= (fail.end_time or 0) <= (whole.end_time or 0)
+
+
+def test_a_job_is_below_the_span_of_who_handed_it_in(tmp_path: Path) -> None:
+    """The trace of a request goes on in the worker; what is no span of anybody's begins a trace."""
+    from opentelemetry.sdk.trace import TracerProvider
+    from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+    from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+
+    for number, parent in enumerate((f"00-{7:032x}-{8:016x}-01", f"00-{0:032x}-{0:016x}-01")):
+        exporter, provider = InMemorySpanExporter(), TracerProvider()
+        provider.add_span_processor(SimpleSpanProcessor(exporter))
+        document = graph({"steps": node("Steps", count=1)})
+        attempt(tmp_path / str(number), document, Tracing(provider), {TRACEPARENT: parent})
+        steps, whole = exporter.get_finished_spans()
+        above = None if whole.parent is None else (whole.parent.trace_id, whole.parent.span_id)
+        assert above == ((7, 8) if number == 0 else None)
+        assert steps.context.trace_id == whole.context.trace_id
 
 
 def test_without_an_endpoint_nothing_is_imported() -> None:

@@ -11,7 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from crew import accept, ended, graph, node, settings, steps_then_write, wait_until
+from crew import accept, ended, graph, node, pids, settings, steps_then_write, wait_until
 
 from limner.server.jobs import supervisor as supervising
 from limner.server.jobs.leases import Patience
@@ -60,7 +60,7 @@ def test_a_node_that_does_not_listen_ends_with_its_worker(tmp_path: Path) -> Non
     with Supervisor(settings(tmp_path, patience=Patience(stop_s=0.5))) as crew:
         deaf = accept(crew.store, graph({"d": node("Deaf", log=str(log))}))
         wait_until(log.exists)
-        (before,) = crew.pids()
+        (before,) = pids(crew)
         crew.store.queue.cancel(deaf.id)
         deaf, after = ended(crew.store, deaf, accept(crew.store, steps_then_write()))
         assert (deaf.state, deaf.deaths, after.state) == ("cancelled", 0, "completed")
@@ -73,7 +73,7 @@ def test_a_run_whose_job_was_lost_ends_before_the_next(tmp_path: Path) -> None:
     with Supervisor(told) as crew, JobStore(tmp_path, clock=lambda: time.time() + 3600) as ahead:
         deaf = accept(crew.store, graph({"d": node("Deaf", log=str(log))}))
         wait_until(log.exists)
-        (before,) = crew.pids()
+        (before,) = pids(crew)
         taken = ahead.leases.claim("elsewhere")
         assert taken is not None
         assert taken.job_id == deaf.id
@@ -89,7 +89,7 @@ def test_a_worker_that_hangs_is_ended(tmp_path: Path) -> None:
         log = tmp_path / "log"
         job = accept(crew.store, steps_then_write(count=30, seconds=0.05, log=str(log)))
         wait_until(log.exists)
-        (hanging,) = crew.pids()
+        (hanging,) = pids(crew)
         os.kill(hanging, signal.SIGSTOP)
         (job,) = ended(crew.store, job)
         assert (job.state, job.deaths) == ("completed", 1)
@@ -155,8 +155,8 @@ def test_ending_takes_less_than_ten_seconds(tmp_path: Path) -> None:
         with crew:
             job = accept(store, graph({"d": node("Deaf", log=str(log))}))
             wait_until(log.exists)
-            pids = crew.pids()
+            found = pids(crew)
             began = time.monotonic()
         assert time.monotonic() - began < 30  # what is promised is ten; the machine may be busy
-        assert not [pid for pid in pids if is_alive(pid)]
+        assert not [pid for pid in found if is_alive(pid)]
         assert store.history.job(job.id).state == "pending"
