@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from lab import Add
-from test_pool import Spec
+from pooled import Spec
 from test_store import Blob
 
 from limner.engine.errors import Cancelled

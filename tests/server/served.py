@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import struct
+import zlib
 from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Any
@@ -20,6 +22,14 @@ ANNA, BERT, ROOT = "token-of-anna", "token-of-bert", "token-of-root"
 def clients() -> Clients:
     names = [(ANNA, Client("anna")), (BERT, Client("bert")), (ROOT, Client("root", is_admin=True))]
     return Clients([(sha256(token.encode()).digest(), client) for token, client in names])
+
+
+def png(width: int, height: int, rows: bytes = b"") -> bytes:
+    def chunk(kind: bytes, content: bytes) -> bytes:
+        return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+
+    head = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
 
 
 STAR = {"prompt": "a blue star on white"}
