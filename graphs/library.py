@@ -29,6 +29,12 @@ class Template:
     hides_builtin: bool = False
     """Whether one of those has the same name."""
 
+    @property
+    def picture(self) -> bytes | None:
+        """What it draws, small, as WebP; None of the user's own. ``docs/images/thumbnails.py`` makes them."""
+        path = self.path.parent / "pictures" / f"{self.name}.webp"
+        return path.read_bytes() if not self.is_own and path.is_file() else None
+
 
 class GraphLibrary:
     """Finds a graph by a template's name, or by a path to a ``.json`` file.

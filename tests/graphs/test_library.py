@@ -30,6 +30,17 @@ def test_templates_have_names() -> None:
     assert GraphLibrary().load("text_to_image")["name"] == "text_to_image"
 
 
+def test_each_template_has_a_picture(tmp_path: Path) -> None:
+    """A small WebP that it drew; the user's own have none, also where they have the same name."""
+    for template in GraphLibrary(own=tmp_path).templates():
+        assert template.picture is not None, template.name
+        assert template.picture[8:12] == b"WEBP"
+        assert len(template.picture) < 64_000
+    write(tmp_path / "text_to_image.json", TEXT)
+    (own,) = (one for one in GraphLibrary(own=tmp_path).templates() if one.is_own)
+    assert own.picture is None
+
+
 def test_an_unknown_name_gets_the_nearest() -> None:
     """A misspelt template is answered with the one that was meant."""
     with pytest.raises(InputError, match="did you mean text_to_image"):

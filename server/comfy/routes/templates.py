@@ -62,9 +62,13 @@ async def get_workflow(service: Service, template: str) -> web.StreamResponse:
 
 @routes.add("GET", "/templates/{template}-1.webp")
 async def get_thumbnail(service: Service, template: str) -> web.StreamResponse:
-    """A small drawing of the template's graph."""
-    content = await service.compute(lambda: drawing(_workflow(service, _find(service, template))))
+    """What the template draws, where it is one of ours; else a small drawing of its graph."""
+    content = await service.compute(lambda: _thumbnail(service, _find(service, template)))
     return web.Response(body=content, content_type="image/webp", headers={"Cache-Control": "no-cache"})
+
+
+def _thumbnail(service: Service, template: Template) -> bytes:
+    return template.picture or drawing(_workflow(service, template))
 
 
 def _find(service: Service, name: str) -> Template:

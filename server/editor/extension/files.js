@@ -52,7 +52,7 @@ export async function saveGraph(app) {
   const { text } = await ask("/v1/editor/graph", await canvas(app));
   const link = document.createElement("a");
   link.href = URL.createObjectURL(new Blob([text], { type: "application/json" }));
-  link.download = "graph.json";
+  link.download = `${JSON.parse(text).name}.json`;
   link.click();
   setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
 }
