@@ -83,8 +83,9 @@ def main() -> None:
         os.chdir(folder)
         first = session.run("text_to_image", prompt="a large red circle on a #203040 background", seed=7)
         save(first, Path("picture.png"))
-        mask = PIL.Image.new("L", PIL.Image.open("picture.png").size)
-        mask.paste(255, tuple(side // 8 * part for part in (1, 7) for side in mask.size))
+        width, height = PIL.Image.open("picture.png").size
+        mask = PIL.Image.new("L", (width, height))
+        mask.paste(255, (width // 8, height // 8, width * 7 // 8, height * 7 // 8))
         mask.save("mask.png")
         for name in names or session.library.names():
             document = drawable(session.document(name))
