@@ -31,10 +31,22 @@ LOOKS = (("page-light", "light", 1280, 940), ("page-dark", "dark", 1280, 940), (
 
 
 @contextmanager
-def served() -> Iterator[str]:
+def served(*options: str) -> Iterator[str]:
     """A server of its own, and its URL."""
     with tempfile.TemporaryDirectory() as folder:
-        command = [sys.executable, "-m", "limner", "serve", "--port", "0", "--data", folder, "--device", "cpu"]
+        command = [
+            sys.executable,
+            "-m",
+            "limner",
+            "serve",
+            "--port",
+            "0",
+            "--data",
+            folder,
+            "--device",
+            "cpu",
+            *options,
+        ]
         settings = os.environ | {"LIMNER_CACHE_DIR": f"{folder}/cache"}
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=settings) as process:
             try:

@@ -16,6 +16,8 @@ from limner.engine.node import Port
 MODULE: Final = "custom_nodes.limner"
 """Where the protocol says that nodes come from: not from ComfyUI."""
 CATEGORY: Final = "limner/"
+PICTURE_LIST: Final = "picture_list"
+"""The option of an input that lists pictures, one a line: our extension of the editor lets people bring them."""
 MAX_GROWN: Final = 100
 """Sockets of a list."""
 
@@ -108,6 +110,8 @@ def _widget(name: str, found: ComfyClass, choices: Mapping[str, Sequence[str]], 
     if name in found.pictures and form.is_text:
         options["image_upload"] = True
         return [_with(options.get("default"), here.pictures), options]
+    if name in found.pictures:
+        options[PICTURE_LIST] = True
     if name in choices:
         return [_with(options.get("default"), choices[name]), options]
     return [form.type, options]

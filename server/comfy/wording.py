@@ -21,7 +21,7 @@ def failure_of(body: Mapping[str, Any], types: Mapping[str, str]) -> Failure:
             node, kind = client_id(str(path[1])), fault.get("error", "GraphError")
             break
     text = body.get("message") or "the job failed"
-    if hint := body.get("hint"):
+    if (hint := body.get("hint")) and hint not in text:  # what a node raised says it already
         text = f"{text}\n{hint}"
     return Failure(node, types.get(node or "", ""), text, kind)
 

@@ -113,6 +113,8 @@ class Attempt:
         with self._live.telling(self._claim.job_id, events) if self._live is not None else nullcontext():
             is_over = self._follow(reader)
         result = self._run.wait() if is_over else None
+        if self._live is not None:  # before the job's end is known, so that who hears of it finds them
+            self._live.tell_models(self._session.models())
         self._settle(result, folder)
         if result is None:
             raise StuckError

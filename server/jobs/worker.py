@@ -116,8 +116,6 @@ def work(
                 finally:
                     if live is not None:
                         live.tell_tally(attempt.tally)
-                if live is not None:
-                    live.tell_models(session.models())
                 gc.collect(1)  # what the job left in cycles: see main
     store.presence.forget(worker)  # only now, with no job in hand: a lock that nobody holds tells of a death
 

@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
 
 from aiohttp import web
 from pydantic import BaseModel, ConfigDict, Field
 
+from limner.comfy.as_prompt import prompt_of
 from limner.comfy.as_workflow import workflow_of
 from limner.comfy.canvas_graph import graph_file
+from limner.comfy.names import client_id
 from limner.comfy.prompt import graph_of
 from limner.comfy.switches import decided
 from limner.engine.document import Document
-from limner.engine.errors import GraphError
+from limner.engine.errors import Fault, GraphError, InputError
 from limner.engine.expand import GRAPH_TYPE
 from limner.engine.flat import flat_document
 from limner.plan_data import plan_as_data
 from limner.server.body import read_bytes
 from limner.server.clients import Client
-from limner.server.problem import Refused
+from limner.server.problem import MAX_FAULTS, Refused
 from limner.server.route import Routes
 from limner.server.routes.forms import FormRequest, graph_in_picture
 from limner.server.service import Service
@@ -32,6 +35,12 @@ class WorkflowView(BaseModel):
     """A graph as the editor opens it."""
 
     workflow: dict[str, Any]
+
+
+class PictureView(BaseModel):
+    """The graph of a picture, if it has one of ours."""
+
+    workflow: dict[str, Any] | None = None
 
 
 class Canvas(BaseModel):
@@ -53,16 +62,24 @@ class GraphText(BaseModel):
 class RemedyView(BaseModel):
     """Changes that together make a graph fit."""
 
-    said: str
     load_s: float
-    workflow: dict[str, Any] = Field(description="The graph with them.")
+    changes: dict[str, Any] = Field(description="As a prompt: the nodes that are new, and of others what changes.")
+
+
+class CanvasFault(BaseModel):
+    """One thing that is wrong."""
+
+    node: str | None = Field(default=None, description="As the editor calls it; none where it is about all of it.")
+    message: str
+    hint: str | None = Field(default=None, description="What to try.")
 
 
 class CanvasPlan(BaseModel):
     """What a graph would take here."""
 
+    faults: list[CanvasFault] = Field(default=[], description="Why it cannot be planned yet.")
     memory: dict[str, Any] | None = Field(default=None, description="Peaks by device, and what does not fit.")
-    remedies: list[RemedyView]
+    remedies: list[RemedyView] = []
 
 
 class Colors(BaseModel):
@@ -84,13 +101,13 @@ async def open_graph(service: Service, body: FormRequest) -> WorkflowView:
 
 
 @routes.add("POST", "/v1/editor/picture", takes="image/*", refusals=[HTTPStatus.REQUEST_ENTITY_TOO_LARGE])
-async def open_picture(service: Service, request: web.Request) -> WorkflowView:
-    """The same of the graph that a picture of ours carries. The body is the file."""
+async def open_picture(service: Service, request: web.Request) -> PictureView:
+    """The same of the graph that a picture carries, where that is one of ours. The body is the file."""
     if not request.content_type.startswith("image/") and request.content_type != "application/octet-stream":
         raise Refused(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "send a picture")
     async with service.large:
         content = await read_bytes(request, service.limits.upload_bytes)
-        return await service.compute(lambda: _opened(service, graph_in_picture(content)))
+        return await service.compute(lambda: _in_picture(service, content))
 
 
 @routes.add("POST", "/v1/editor/graph")
@@ -102,9 +119,21 @@ async def save_graph(service: Service, client: Client, body: Canvas) -> GraphTex
 
 @routes.add("POST", "/v1/editor/plan")
 async def plan_canvas(service: Service, client: Client, body: Canvas) -> CanvasPlan:
-    """What the editor would run would take on this server, and what would make it fit."""
-    submission = await service.compute(lambda: _needed(service, client, body))
+    """What the editor would run would take on this server, and what would make it fit; or why it cannot run yet."""
+    try:
+        submission = await service.compute(lambda: _needed(service, client, body))
+    except GraphError as error:
+        return CanvasPlan(faults=[_fault(fault) for fault in error.faults[:MAX_FAULTS]])
     return await service.plan(lambda: _planned(service, submission))
+
+
+def _in_picture(service: Service, content: bytes) -> PictureView:
+    """Raises GraphError where it has a graph of ours that cannot be opened."""
+    try:
+        graph = graph_in_picture(content)
+    except InputError:
+        return PictureView()
+    return PictureView(workflow=_opened(service, graph).workflow)
 
 
 def _opened(service: Service, graph: Any) -> WorkflowView:
@@ -131,30 +160,63 @@ def _whole(service: Service, client: Client, canvas: Canvas) -> Submission:
 
 
 def _needed(service: Service, client: Client, canvas: Canvas) -> Submission:
-    """What a run of the canvas would make. Raises GraphError, Refused."""
-    return _read(service, client, canvas, decided(canvas.prompt))
+    """What a run of the canvas would make, its nodes called as there. Raises GraphError, Refused."""
+    nodes = _nodes(service, client, decided(canvas.prompt))
+    return service.submissions.check(GraphRequest(graph={"limner": 1, "name": canvas.name, "nodes": nodes}))
 
 
 def _read(
     service: Service, client: Client, canvas: Canvas, prompt: dict[str, Any], targets: list[str] | None = None
 ) -> Submission:
     """Raises GraphError with all that is wrong, Refused."""
+    nodes = _nodes(service, client, prompt, targets)
+    graph = {"name": canvas.name, **graph_file(nodes, prompt, canvas.workflow, service.comfy.classes)}
+    return service.submissions.check(GraphRequest(graph=graph))
+
+
+def _nodes(
+    service: Service, client: Client, prompt: dict[str, Any], targets: list[str] | None = None
+) -> dict[str, Any]:
+    """The nodes of a prompt as those of a graph. Raises GraphError with all that is wrong, Refused."""
     service.submissions.refuse_large(prompt)
-    classes, pictures = service.comfy.classes, service.comfy.pictures(client)
-    read = graph_of(prompt, classes, targets=targets, pictures=pictures.place)
+    pictures = service.comfy.pictures(client)
+    read = graph_of(prompt, service.comfy.classes, targets=targets, pictures=pictures.place)
     if read.faults:
         raise GraphError(read.faults)
-    graph = {"name": canvas.name, **graph_file(read.graph["nodes"], prompt, canvas.workflow, classes)}
-    return service.submissions.check(GraphRequest(graph=graph))
+    nodes: dict[str, Any] = read.graph["nodes"]
+    return nodes
 
 
 def _planned(service: Service, submission: Submission) -> CanvasPlan:
     session = service.submissions.session
+    document = submission.checked.document
     made = session.place(submission.checked)
     found = session.remedies_of(made)
-    memory = plan_as_data(submission.checked.document.name, made, found)["memory"]
-    usable = [one for one in found if not any(isinstance(e.value, dict) and e.value.get("disk") for e in one.edits)]
+    memory = plan_as_data(document.name, made, found).get("memory")
+    for overflow in memory["overflows"] if memory else ():
+        overflow["node"] = client_id(overflow["node"])
+    before = prompt_of(document, service.comfy.classes)
     remedies = [
-        RemedyView(said=str(one), load_s=one.memory.load_s, workflow=_workflow(service, one.document)) for one in usable
+        RemedyView(load_s=one.memory.load_s, changes=_changes(before, prompt_of(one.document, service.comfy.classes)))
+        for one in found
+        if not any(isinstance(edit.value, dict) and edit.value.get("disk") for edit in one.edits)  # not taken here
     ]
     return CanvasPlan(memory=memory, remedies=remedies)
+
+
+def _changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, Any]:
+    """What is new in a prompt, by node."""
+    out = {}
+    for node, one in after.items():
+        known = before.get(node, {"inputs": {}})["inputs"]
+        inputs = {name: value for name, value in one["inputs"].items() if name not in known or known[name] != value}
+        if inputs:
+            out[node] = {"class_type": one["class_type"], "inputs": inputs}
+    return out
+
+
+def _fault(fault: Fault) -> CanvasFault:
+    is_of_node = len(fault.path) > 1 and fault.path[0] == "nodes"
+    return CanvasFault(
+        node=client_id(str(fault.path[1])) if is_of_node else None, message=fault.message, hint=fault.hint
+    )

@@ -54,6 +54,12 @@ async def list_logos() -> web.StreamResponse:
     return web.json_response({})
 
 
+@routes.add("GET", "/templates/fuse_options.json")
+async def get_search_options() -> web.StreamResponse:
+    """How older editors search in templates: as they do by themselves."""
+    return web.json_response(None)
+
+
 @routes.add("GET", "/templates/{template}.json")
 async def get_workflow(service: Service, template: str) -> web.StreamResponse:
     """One template as a workflow."""

@@ -1,44 +1,36 @@
 /** Graph files and pictures of ours, in and out. */
 
-import { ask, sendFile } from "./ask.js";
+import { post, postFile } from "/page/api.js";
+import { parse, stringify } from "/page/json.js";
 
 /** Open a graph file, or the graph in a picture of ours. False where it is none of ours. */
 export async function openOurs(app, file) {
-  const workflow = await workflowIn(file);
-  if (workflow === null) return false;
+  const exact = await workflowIn(file);
+  if (exact === null) return false;
+  const workflow = JSON.parse(stringify(exact));
   await app.loadGraphData(workflow, true, true, file.name.replace(/\.\w+$/, ""));
+  if (JSON.stringify(workflow) !== stringify(exact)) {
+    const detail = "A number above 2^53, such as a seed, was rounded: the editor holds no larger ones.";
+    app.extensionManager.toast.add({ severity: "warn", summary: "Limner", detail });
+  }
   return true;
 }
 
 async function workflowIn(file) {
   if (/\.json$/i.test(file.name)) {
-    const text = await file.text();
-    if (!isOurs(text)) return null;
-    // as text, for numbers that JavaScript would round
-    return (await sendJson(`{"graph": ${text}}`)).workflow;
+    const graph = graphIn(await file.text());
+    return graph === null ? null : (await post("/v1/editor/workflow", { graph })).workflow;
   }
-  if (!file.type.startsWith("image/")) return null;
-  try {
-    return (await sendFile("/v1/editor/picture", file)).workflow;
-  } catch {
-    return null; // a picture of others: the editor knows what to do
-  }
+  return file.type.startsWith("image/") ? ((await postFile("/v1/editor/picture", file)).workflow ?? null) : null;
 }
 
-function isOurs(text) {
+function graphIn(text) {
   try {
-    return "limner" in JSON.parse(text);
+    const graph = parse(text);
+    return "limner" in graph ? graph : null;
   } catch {
-    return false;
+    return null;
   }
-}
-
-async function sendJson(body) {
-  const headers = { "Content-Type": "application/json" };
-  const answer = await fetch("/v1/editor/workflow", { method: "POST", headers, body });
-  const said = await answer.json();
-  if (!answer.ok) throw new Error(said.faults?.map(({ message }) => message).join("\n") || said.detail);
-  return said;
 }
 
 /** What the canvas shows, as the server reads it. */
@@ -49,7 +41,7 @@ export async function canvas(app) {
 
 /** Save what is on the canvas as a graph file. */
 export async function saveGraph(app) {
-  const { text } = await ask("/v1/editor/graph", await canvas(app));
+  const { text } = await post("/v1/editor/graph", await canvas(app));
   const link = document.createElement("a");
   link.href = URL.createObjectURL(new Blob([text], { type: "application/json" }));
   link.download = `${JSON.parse(text).name}.json`;

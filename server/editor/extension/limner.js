@@ -1,13 +1,20 @@
-/** What Limner adds to the editor: its files and pictures, the colours of its wires, and a panel. */
+/** What Limner adds to the editor: its files and pictures, the colours of its wires, a panel, and logging in. */
 
 import { app } from "/scripts/app.js";
-import { ask } from "./ask.js";
+import { api } from "/scripts/api.js";
+import { get } from "/page/api.js";
 import { openOurs, saveGraph } from "./files.js";
+import { logInWhereWanted } from "./login.js";
 import { Panel } from "./panel.js";
+import { takePictures } from "./pictures.js";
 import { countAllNodes } from "./total.js";
 
 const FIRST = "/templates/text_to_image.json";
-const paintings = ask("/v1/editor/colors").then(({ colors }) => colors);
+
+logInWhereWanted(api);
+document.head.append(Object.assign(document.createElement("link"), { rel: "stylesheet", href: new URL("panel.css", import.meta.url).href }));
+const paintings = get("/v1/editor/colors").then(({ colors }) => colors);
+const panel = new Panel(app, api, complain);
 
 /** Sockets and wires of each type in its colour. */
 async function paint() {
@@ -20,7 +27,8 @@ async function paint() {
 }
 
 function complain(error) {
-  app.extensionManager.toast.add({ severity: "error", summary: "Limner", detail: error.message, life: 10_000 });
+  const said = error.faults?.map(({ message, hint }) => (hint ? `${message} (${hint})` : message)) ?? [];
+  app.extensionManager.toast.add({ severity: "error", summary: "Limner", detail: said.join("\n") || error.message, life: 10_000 });
 }
 
 /** A file of ours opens its graph; whatever else is the editor's own business. */
@@ -38,7 +46,7 @@ function openFilesOfOurs() {
 
 /** The editor begins with a graph of ours rather than with its own, whose models are not here. */
 async function beginWithOurs() {
-  const first = await ask(FIRST);
+  const first = await get(FIRST);
   const load = app.loadGraphData;
   app.loadGraphData = function (workflow, ...rest) {
     return load.call(this, workflow ?? structuredClone(first), ...rest);
@@ -53,10 +61,13 @@ app.registerExtension({
     openFilesOfOurs();
     await beginWithOurs().catch(complain);
   },
-  afterConfigureGraph: () => paint().catch(complain),
+  nodeCreated: (node) => takePictures(node, api, complain),
+  async afterConfigureGraph() {
+    panel.opened();
+    await paint().catch(complain);
+  },
   setup() {
     countAllNodes(app, complain);
-    const panel = new Panel(app);
     app.extensionManager.registerSidebarTab({
       id: "limner", icon: "pi pi-server", title: "Limner", tooltip: "Limner: memory, plan, timeline", type: "custom",
       render: (place) => panel.show(place),

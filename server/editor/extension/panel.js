@@ -1,121 +1,62 @@
-/** The panel: memory of each device, the plan of the graph, and what the latest job did. */
+/** The panel: memory of each device, the plan of the graph, and what the latest job of this tab did.
+ *
+ * Each part looks again when something happened that it shows. While the panel is closed nothing is asked.
+ */
 
-import { ask } from "./ask.js";
-import { canvas } from "./files.js";
+import { el } from "/page/dom.js";
+import { Memory } from "./memory.js";
+import { Plan } from "./plan.js";
+import { Timeline } from "./timeline.js";
 
-const REST_MS = 2000;
-
-/** An element; what comes from elsewhere only becomes text. */
-function el(tag, properties = {}, ...children) {
-  const node = document.createElement(tag);
-  for (const [name, value] of Object.entries(properties)) {
-    if (name === "style") Object.assign(node.style, value);
-    else if (name.includes("-") || name === "role") node.setAttribute(name, value);
-    else node[name] = value;
-  }
-  node.append(...children.flat().filter((child) => child !== null));
-  return node;
-}
-
-function bytes(count) {
-  const units = ["bytes", "kB", "MB", "GB", "TB"];
-  let unit = 0;
-  while (count >= 999.5 && unit < units.length - 1) [count, unit] = [count / 1000, unit + 1];
-  return `${count >= 99.5 || unit === 0 ? Math.round(count) : Number(count.toPrecision(2))} ${units[unit]}`;
-}
-
-function row(name, value, share = null) {
-  const line = el("div", { style: { display: "flex", justifyContent: "space-between", gap: "1rem" } },
-    el("span", { style: { overflowWrap: "anywhere" } }, name), el("span", { style: { whiteSpace: "nowrap" } }, value));
-  if (share === null) return el("li", {}, line);
-  const part = el("div", { style: { background: "var(--p-primary-color, #0b8ce9)", height: "4px", width: `${Math.min(100, 100 * share)}%` } });
-  return el("li", {}, line, el("div", { "aria-hidden": "true", style: { background: "var(--border-color, #8885)", height: "4px" } }, part));
-}
-
-const list = (rows) => el("ul", { style: { listStyle: "none", margin: "0", padding: "0", display: "grid", gap: ".4rem" } }, rows);
+const REST_MS = 300;
 
 export class Panel {
-  constructor(app) {
-    this.app = app;
-    this.parts = ["Memory", "Plan", "Timeline"].map((title) => {
-      const body = el("div", { style: { display: "grid", gap: ".5rem" } });
-      const section = el("section", { "aria-label": title, style: { display: "grid", gap: ".5rem" } },
-        el("h3", { style: { margin: "0", fontSize: "1rem" } }, title), body);
-      return { section, body, shown: "" };
-    });
-    const style = { display: "grid", gap: "1.5rem", padding: "1rem", overflow: "auto", color: "var(--input-text, inherit)", fontSize: ".875rem" };
-    this.root = el("div", { className: "limner-panel", style }, this.parts.map(({ section }) => section));
+  constructor(app, api, complain) {
+    this.timeline = new Timeline(app);
+    const parts = [new Memory(), new Plan(app, complain), this.timeline];
+    const problems = parts.map(() => el("p", { className: "limner-fault", hidden: true }));
+    this.root = el("div", { className: "limner limner-panel" }, parts.map(({ title, body }, index) =>
+      el("section", { "aria-label": title }, el("h3", {}, title), problems[index], body)));
+    const [ofMemory, ofPlan] = [0, 1].map((index) => this.looking(parts[index], problems[index]));
+    this.looks = [ofMemory, ofPlan];
+    api.addEventListener("status", ofMemory); // a job began, or ended
+    api.addEventListener("reconnected", ofMemory);
+    api.addEventListener("graphChanged", ofPlan);
+    api.addEventListener("execution_start", ({ detail }) => this.timeline.follow(detail.prompt_id));
   }
 
   show(place) {
     place.replaceChildren(this.root);
-    this.hide();
-    this.look();
+    this.isShown = true;
+    this.timeline.listen();
+    this.looks.forEach((look) => look());
   }
 
   hide() {
-    clearTimeout(this.timer);
-    this.number = (this.number ?? 0) + 1;
+    this.isShown = false;
+    this.timeline.rest();
   }
 
-  /** Look, and again after a while, as long as the panel is shown. */
-  async look() {
-    const number = this.number;
-    const works = [() => this.memory(), () => this.plan(), () => this.timeline()];
-    await Promise.all(works.map(async (work, index) => {
-      let found;
+  /** Another graph is on the canvas. */
+  opened() {
+    this.looks[1]();
+  }
+
+  /** Have a part look once nothing happened for a moment. */
+  looking(part, problem) {
+    let timer;
+    const look = async () => {
       try {
-        found = await work();
+        await part.read();
+        problem.hidden = true;
       } catch (error) {
-        found = [el("p", { style: { margin: "0", whiteSpace: "pre-line" } }, error.message)];
+        problem.textContent = error.message;
+        problem.hidden = false;
       }
-      if (found === null || number !== this.number) return;
-      const whole = el("div", {}, found);
-      if (whole.innerHTML === this.parts[index].shown) return; // so that focus stays where it is
-      this.parts[index].shown = whole.innerHTML;
-      this.parts[index].body.replaceChildren(...whole.childNodes);
-    }));
-    if (number === this.number) this.timer = setTimeout(() => this.look(), REST_MS);
-  }
-
-  async memory() {
-    const { models } = await ask("/v1/models");
-    if (!models.length) return ["No model is loaded."];
-    return [list(models.map((one) =>
-      row(`${one.device}: ${one.model}`, bytes(one.size_bytes), one.budget_bytes ? one.size_bytes / one.budget_bytes : null)))];
-  }
-
-  /** Asked again only where the graph changed. */
-  async plan() {
-    const asked = await canvas(this.app);
-    const text = JSON.stringify(asked);
-    if (text === this.planned) return null;
-    this.planned = text;
-    const { memory, remedies } = await ask("/v1/editor/plan", asked);
-    if (!memory) return ["What it takes is not known before it runs."];
-    const peaks = Object.entries(memory.peak_bytes).filter(([, peak]) => peak > 0).map(([device, peak]) => {
-      const usable = memory.usable_bytes[device];
-      return row(device, usable ? `${bytes(peak)} of ${bytes(usable)}` : bytes(peak), usable ? peak / usable : null);
-    });
-    const over = memory.overflows.map((one) => row(one.node, `needs ${bytes(one.needed_bytes)} on ${one.device}`));
-    return [el("strong", { role: "status" }, memory.fits ? "It fits." : "It does not fit."), list([...over, ...peaks]), ...(memory.fits ? [] : remedies.map((one) => this.remedy(one)))];
-  }
-
-  remedy({ said, workflow }) {
-    const apply = () => this.app.loadGraphData(workflow);
-    return el("div", { style: { display: "grid", gap: ".25rem" } }, el("code", { style: { overflowWrap: "anywhere" } }, said),
-      el("button", { type: "button", className: "p-button p-component", onclick: apply, "aria-label": `Apply: ${said}` }, "Apply"));
-  }
-
-  async timeline() {
-    const { jobs } = await ask("/v1/jobs?limit=1");
-    if (!jobs.length) return ["Nothing ran yet."];
-    const { nodes, state, message } = await ask(`/v1/jobs/${jobs[0].id}`);
-    const most = Math.max(...nodes.map(({ seconds }) => seconds ?? 0), 0.001);
-    const rows = nodes.map(({ node, type, state: reached, seconds, step, total }) => {
-      const said = seconds !== undefined && reached === "finished" ? `${seconds.toFixed(2)} s` : step ? `${step} of ${total}` : reached;
-      return row(`${type ?? ""} ${node}`.trim(), said, seconds === undefined ? null : seconds / most);
-    });
-    return [el("strong", {}, message ? `${state}: ${message}` : state), list(rows)];
+    };
+    return () => {
+      clearTimeout(timer);
+      if (this.isShown) timer = setTimeout(look, REST_MS);
+    };
   }
 }

@@ -2,7 +2,7 @@
  * only that it queued since, so that it would take the part that it hears of for the whole.
  */
 
-import { ask } from "./ask.js";
+import { get } from "/page/api.js";
 
 /** The editor's own jobs, by their ids; none where another version keeps them elsewhere. */
 function jobsOf(app) {
@@ -13,7 +13,7 @@ function jobsOf(app) {
 async function countNodes(app, id) {
   const known = Object.values(jobsOf(app)[id]?.nodes ?? {});
   if (known.includes(false)) return;
-  const { workflow } = await ask(`/api/jobs/${encodeURIComponent(id)}`);
+  const { workflow } = await get(`/api/jobs/${encodeURIComponent(id)}`);
   const counted = jobsOf(app)[id]?.nodes ?? {};
   for (const node of Object.keys(workflow.prompt)) counted[node] ??= false;
 }

@@ -1,0 +1,72 @@
+/** Changes of a graph that the server proposes, made on the canvas: what else is there stays as it is.
+ *
+ * They are a part of a prompt: by node, the inputs that change; of a node that is not there yet, all of it.
+ */
+
+const GAP = 60;
+
+const isLink = (value) => Array.isArray(value);
+
+/** A node by its id in a prompt, "12:3" where it is in a subgraph; null where there is none. */
+export function nodeOf(app, id) {
+  let graph = app.rootGraph ?? app.graph;
+  let node = null;
+  for (const part of id.split(":")) {
+    node = graph?.getNodeById(Number(part)) ?? null;
+    graph = node?.subgraph;
+  }
+  return node;
+}
+
+export function inWords(app, changes) {
+  const said = Object.entries(changes).map(([id, { class_type, inputs }]) => {
+    const node = nodeOf(app, id);
+    const values = Object.entries(inputs).filter(([, value]) => !isLink(value)).map(([name, value]) => `${name} = ${value}`).join(", ");
+    if (node) return values && `${node.title}: ${values}`;
+    return values ? `${class_type} with ${values}` : class_type;
+  });
+  return said.filter(Boolean).join("; ");
+}
+
+/** Make them, as if by hand: they can be undone. */
+export async function apply(app, changes) {
+  const added = new Map();
+  for (const [id, { class_type }] of Object.entries(changes)) {
+    if (!nodeOf(app, id)) added.set(id, add(class_type, followerOf(app, changes, id)));
+  }
+  const find = (id) => added.get(id) ?? nodeOf(app, id);
+  for (const [id, { inputs }] of Object.entries(changes)) {
+    for (const [name, value] of Object.entries(inputs)) {
+      if (isLink(value)) wire(find(value[0]), value[1], find(id), name);
+      else set(find(id), name, value);
+    }
+  }
+  app.canvas.setDirty(true, true);
+  const tracker = app.extensionManager.workflow.activeWorkflow?.changeTracker;
+  (tracker?.captureCanvasState ?? tracker?.checkState)?.call(tracker); // by its newer name, or its older one
+}
+
+/** The node that a new one is put before. */
+function followerOf(app, changes, id) {
+  const [follower] = Object.entries(changes).find(([, { inputs }]) => Object.values(inputs).some((value) => isLink(value) && value[0] === id));
+  return nodeOf(app, follower);
+}
+
+function add(type, follower) {
+  const node = LiteGraph.createNode(type);
+  follower.graph.add(node);
+  node.pos = [follower.pos[0], follower.pos[1] - node.size[1] - GAP];
+  return node;
+}
+
+function wire(source, output, node, name) {
+  if (source.graph !== node.graph) throw new Error(`${node.title} is in a subgraph, and what it needs is not: unpack the subgraph first.`);
+  source.connect(output, node, node.findInputSlot(name));
+}
+
+function set(node, name, value) {
+  const widget = node.widgets?.find((one) => one.name === name);
+  if (!widget) throw new Error(`${node.title} has no ${name} to change.`);
+  widget.value = value;
+  widget.callback?.(value);
+}

@@ -1,0 +1,151 @@
+"""Files in the editor: saved, opened again, dropped, exported, uploaded."""
+
+from __future__ import annotations
+
+import io
+import json
+from pathlib import Path
+
+from editing import FIRST, Editor, editing
+from PIL import Image
+from test_serve import ask
+
+GRAPHS = Path(__file__).parents[3] / "graphs"
+EDIT = [
+    "LoadModel",
+    "TextEncode",
+    "LoadReferenceImages",
+    "EncodeReferences",
+    "Denoise",
+    "LimnerVAEDecode",
+    "LimnerSaveImage",
+]
+
+
+def picture(color: str) -> bytes:
+    """One that nobody made here."""
+    content = io.BytesIO()
+    Image.new("RGB", (64, 64), color).save(content, "PNG")
+    return content.getvalue()
+
+
+def test_a_workflow_is_saved_and_opened_again(editor: Editor) -> None:
+    """Ctrl+S asks for a name once; a tab that knows nothing yet has the workflow in its list, as it was."""
+    page = editor.page
+    editor.search("quantiz", "Quantize")
+    page.keyboard.press("Control+s")
+    name = page.get_by_role("dialog").get_by_role("textbox")
+    name.fill("kept for later")
+    page.keyboard.press("Enter")
+    name.wait_for(state="hidden")
+    with editing(page.context, editor.url) as later:
+        assert later.types() == FIRST
+        later.page.mouse.click(*later.empty())
+        later.page.keyboard.press("w")
+        later.page.get_by_text("kept for later").first.click()
+        later.until_types([*FIRST, "Quantize"])
+
+
+def test_a_template_is_opened_and_runs(editor: Editor) -> None:
+    """The browser of templates lists ours with their pictures; one that is chosen is on the canvas, and runs."""
+    page = editor.page
+    page.get_by_role("button", name="Templates").first.click()
+    dialog = page.get_by_role("dialog")
+    card = dialog.get_by_text("Text to image", exact=True)
+    card.scroll_into_view_if_needed()
+    editor.until("[...document.querySelectorAll('[role=dialog] img')].some((one) => one.naturalWidth > 0)")
+    card.click()
+    editor.until("document.title.includes('text_to_image')")
+    editor.until_types(FIRST)
+    editor.set("Denoise", "steps", 2)
+    editor.run()
+    editor.picture()
+
+
+def test_a_picture_that_is_dropped_opens_its_graph(editor: Editor) -> None:
+    """A PNG of ours opens as the graph that made it, and it is said what the editor cannot hold of it; another picture
+    becomes a node that reads it.
+    """
+    made = ask(f"{editor.url}/v1/run/text_to_image?wait=1", {"prompt": "a red ring", "steps": 2, "seed": 2**60 + 1})
+    editor.drop(("ring.png", made, "image/png"))
+    editor.until("app.graph._nodes[1].widgets[0].value === 'a red ring'")
+    assert editor.types() == FIRST
+    editor.page.get_by_text("was rounded").first.wait_for()
+    editor.drop(("plain.png", picture("blue"), "image/png"))
+    editor.until_types([*FIRST, "LoadImage"])
+
+
+def test_a_graph_comes_in_and_goes_out(editor: Editor) -> None:
+    """A graph file that is dropped opens; what is exported from the menu is the same graph, with its places."""
+    page = editor.page
+    file = GRAPHS / "edit_with_references.json"
+    editor.drop((file.name, file.read_bytes(), "application/json"))
+    editor.until_types(EDIT)
+    editor.drop(("blue.png", picture("blue"), "image/png"), at=near(editor, "LoadReferenceImages"))
+    editor.until("app.graph._nodes[2].widgets[0].value === 'blue.png'")
+    with page.expect_download() as download:
+        page.evaluate("app.extensionManager.command.execute('limner.save')")
+    exported = json.loads(Path(download.value.path()).read_text())
+    wanted = json.loads(file.read_text())["nodes"]
+    assert sorted(node["type"] for node in exported["nodes"].values()) == sorted(
+        node["type"] for node in wanted.values()
+    )
+    assert set(exported["layout"]["positions"]) == set(exported["nodes"])
+    (read,) = (node for node in exported["nodes"].values() if node["type"] == "LoadReferenceImages")
+    assert read["settings"]["files"][0].startswith("uploads/")
+    editor.drop(("again.json", json.dumps(exported).encode(), "application/json"))
+    editor.until("document.title.includes('again')")
+    assert editor.types() == EDIT
+
+
+def test_what_is_wrong_with_a_file_is_said(editor: Editor) -> None:
+    """A graph file that cannot be opened leaves the canvas as it is, and says why."""
+    editor.drop(("late.json", b'{"limner": 99, "nodes": {}}', "application/json"))
+    editor.page.get_by_text("this graph has format version 99").first.wait_for()
+    assert editor.types() == FIRST
+
+
+def test_pictures_are_uploaded(editor: Editor) -> None:
+    """A node that reads one picture, and one that reads several, have a button that brings files to the server."""
+    page = editor.page
+    file = GRAPHS / "edit_with_references.json"
+    editor.drop((file.name, file.read_bytes(), "application/json"))
+    editor.until_types(EDIT)
+    files = [{"name": f"{color}.png", "mimeType": "image/png", "buffer": picture(color)} for color in ("green", "navy")]
+    editor.look_at("LoadReferenceImages")
+    with page.expect_file_chooser() as chooser:
+        press(editor, "LoadReferenceImages", "choose files to upload")
+    chooser.value.set_files(files)
+    editor.until("app.graph._nodes[2].widgets[0].value === 'green.png\\nnavy.png'")
+    editor.set("Denoise", "steps", 1)
+    editor.run()
+    editor.picture()
+    editor.search("load image (limner", "Load Image (Limner)")
+    editor.look_at("LimnerLoadImage")
+    with page.expect_file_chooser() as chooser:
+        press(editor, "LimnerLoadImage", "upload")
+    chooser.value.set_files({"name": "teal.png", "mimeType": "image/png", "buffer": picture("teal")})
+    editor.until("app.graph._nodes.at(-1).widgets[0].value === 'teal.png'")
+
+
+def near(editor: Editor, node_type: str) -> tuple[float, float]:
+    """A place on a node."""
+    editor.look_at(node_type)
+    x, y = editor.slot(node_type, "references")
+    return x - 60, y
+
+
+def press(editor: Editor, node_type: str, widget: str) -> None:
+    """Click on a button of a node, which is drawn."""
+    x, y = editor.page.evaluate(
+        """([type, name]) => {
+            const node = app.graph._nodes.find((one) => one.type === type);
+            const widget = node.widgets.find((one) => one.name === name);
+            const { canvas, ds } = app.canvas;
+            const place = canvas.getBoundingClientRect();
+            const [x, y] = [node.pos[0] + node.size[0] / 2, node.pos[1] + widget.last_y + 10];
+            return [place.left + (x + ds.offset[0]) * ds.scale, place.top + (y + ds.offset[1]) * ds.scale];
+        }""",
+        [node_type, widget],
+    )
+    editor.page.mouse.click(x, y)

@@ -1,0 +1,126 @@
+"""Our panel in the editor: memory, plan and timeline."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from editing import FIRST, PANEL, Editor, editing, older
+from process import served
+
+CONTRAST = """(panel) => {
+    const numbers = (color) => color.match(/[\\d.]+/g).map(Number);
+    const linear = (one) => (one <= 0.03928 ? one / 12.92 : ((one + 0.055) / 1.055) ** 2.4);
+    const light = (color) => {
+        const [r, g, b] = numbers(color).map((one) => linear(one / 255));
+        return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+    };
+    let under = panel;
+    while ((numbers(getComputedStyle(under).backgroundColor)[3] ?? 1) === 0) under = under.parentElement;
+    const [text, back] = [getComputedStyle(panel).color, getComputedStyle(under).backgroundColor].map(light);
+    return [(Math.max(text, back) + 0.05) / (Math.min(text, back) + 0.05), back];
+}"""
+
+
+@pytest.fixture
+def small(context: Any, tmp_path: Path) -> Iterator[Editor]:
+    """The editor of a server with little memory."""
+    with (
+        served(tmp_path, "--memory", "cpu=12MB", "--log-level", "warning", **older()) as (_, url),
+        editing(context, url) as editor,
+    ):
+        yield editor
+
+
+def part(panel: Any, name: str) -> Any:
+    return panel.get_by_role("region", name=name)
+
+
+def test_it_follows_what_happens(editor: Editor) -> None:
+    """It says whether the graph fits, then what each node of the run did, and what stays in memory; also after a
+    reload.
+    """
+    panel = editor.panel()
+    part(panel, "Plan").get_by_text("It fits.").wait_for()
+    assert panel.get_by_role("heading").all_inner_texts() == ["Memory", "Plan", "Timeline"]
+    editor.set("Denoise", "steps", 3)
+    editor.set("Denoise", "seed", 8)
+    editor.run()
+    part(panel, "Timeline").get_by_text("completed").wait_for()
+    part(panel, "Timeline").get_by_text("Denoise 3").wait_for()
+    part(panel, "Memory").get_by_text("the transformer of tiny").wait_for()
+    editor.reload()
+    part(editor.panel(), "Timeline").get_by_text("completed").wait_for()
+
+
+def test_it_names_what_is_wrong_while_one_composes(editor: Editor) -> None:
+    """A graph that cannot run is told so before anybody runs it, with the node, which a click leads to."""
+    panel = editor.panel()
+    part(panel, "Plan").get_by_text("It fits.").wait_for()
+    editor.search("quantiz", "Quantize")
+    editor.drag(editor.slot("Quantize", "model"), editor.slot("Denoise", "transformer", is_input=True))
+    plan = part(panel, "Plan")
+    plan.get_by_text("It cannot run yet.").wait_for()
+    plan.get_by_role("button", name="Quantize").click()
+    editor.until("Object.values(app.canvas.selected_nodes).map(({ type }) => type).join() === 'Quantize'")
+
+
+def test_what_would_fit_is_a_click_away(small: Editor) -> None:
+    """A graph that does not fit says what it needs; what would fit is done to the canvas by a click, and undone."""
+    panel = small.panel()
+    plan = part(panel, "Plan")
+    plan.get_by_text("It does not fit.").wait_for()
+    plan.get_by_text("needs 17 MB on cpu, which has 12 MB").wait_for()
+    plan.get_by_role("button", name="Apply: Quantize with method = nf4").click()
+    plan.get_by_text("It fits.").wait_for()
+    assert small.types() == [*FIRST, "Quantize"]
+    assert small.value("Quantize", "method") == "nf4"
+    assert ["LoadModel", "Quantize", "model"] in small.wires()
+    assert ["Quantize", "Denoise", "transformer"] in small.wires()
+    small.page.mouse.click(*small.empty())
+    small.page.keyboard.press("Control+z")
+    small.until_types(FIRST)
+    plan.get_by_text("It does not fit.").wait_for()
+
+
+def test_it_asks_nothing_while_nothing_happens(editor: Editor) -> None:
+    """It hears of changes instead of asking for them."""
+    panel = editor.panel()
+    part(panel, "Plan").get_by_text("It fits.").wait_for()
+    editor.page.wait_for_load_state("networkidle")
+    asked: list[str] = []
+    editor.page.on("request", lambda request: asked.append(request.url))
+    editor.page.wait_for_timeout(3000)
+    assert [url for url in asked if "/v1/" in url] == []
+
+
+@pytest.mark.parametrize(("palette", "is_dark"), [("dark", True), ("light", False)])
+def test_it_is_readable_in_every_theme(editor: Editor, setting: Any, palette: str, is_dark: bool) -> None:
+    """Its text stands out from what is behind it, as the guidelines for accessible pages ask."""
+    setting("Comfy.ColorPalette", palette, "dark")
+    editor.reload()
+    contrast, back = editor.panel().evaluate(CONTRAST)
+    assert contrast >= 4.5
+    assert (back < 0.2) == is_dark
+
+
+def test_it_is_reached_by_the_keyboard(small: Editor) -> None:
+    """Its button, and what it offers, are reached with Tab and pressed with Enter."""
+    page = small.page
+
+    def tab_to(name: str) -> None:
+        focused = f"(document.activeElement.getAttribute('aria-label') ?? '').startsWith({name!r})"
+        for _ in range(150):
+            if page.evaluate(focused):
+                return
+            page.keyboard.press("Tab")
+        raise AssertionError(f"Tab never came to {name}")
+
+    tab_to(PANEL)
+    page.keyboard.press("Enter")
+    part(page.locator(".limner-panel"), "Plan").get_by_text("It does not fit.").wait_for()
+    tab_to("Apply: ")
+    page.keyboard.press("Enter")
+    part(page.locator(".limner-panel"), "Plan").get_by_text("It fits.").wait_for()
