@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,7 @@ ROOT = Path(__file__).parents[2]
         ("The format of ComfyUI", "limner/comfy"),
         ("The server", "server"),
         ("The protocol of ComfyUI", "server/comfy"),
+        ("The editor", "server/editor"),
         ("The encoder service", "server/encoder"),
         ("The server's jobs", "server/jobs"),
     ],
@@ -30,3 +32,9 @@ def test_every_file_is_on_the_page(heading: str, folder: str) -> None:
     rows = [line.split("|")[1] for line in table.splitlines() if line.startswith("| `")]
     named = [name for row in rows for name in re.findall(r"`([a-z]\w+\.py)`", row)]
     assert sorted(named) == sorted(path.name for path in (ROOT / folder).glob("*.py") if not path.stem.startswith("__"))
+
+
+def test_helpers_of_tests_have_names_of_their_own() -> None:
+    """Tests import them by name, so of two with one name only the first to be imported would be found."""
+    names = Counter(path.stem for path in (ROOT / "tests").rglob("*.py") if not path.stem.startswith(("test_", "__")))
+    assert [name for name, count in names.items() if count > 1 and name != "conftest"] == []

@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 
 sys.path.append(str(Path(__file__).parent))  # pytest's importlib mode adds no folder by itself
 
-from editing import kept, prompt_of_canvas  # found through the line above
+from kept_by_editor import kept, prompt_of_canvas  # found through the line above
 from random_graphs import documents
 
 from limner.comfy.as_workflow import workflow_of
