@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from limner.comfy.canvas_before import Before, kept_looks
 from limner.comfy.canvas_extra import as_written, head_of
-from limner.comfy.canvas_layout import Before, kept_looks
 from limner.comfy.classes import Classes
 from limner.comfy.import_layout import place_canvases
 from limner.comfy.names import client_id

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from copy import deepcopy
 from typing import Any
 
@@ -19,6 +20,22 @@ from limner.engine.registry import Registry
 
 REGISTRY = Registry.installed()
 CLASSES = Classes(REGISTRY)
+
+
+class Counted(list[Any]):
+    """A list that knows how often it was gone through."""
+
+    times = 0
+
+    def __iter__(self) -> Iterator[Any]:
+        self.times += 1
+        return super().__iter__()
+
+    def __reversed__(self) -> Iterator[Any]:
+        self.times += 1
+        return super().__reversed__()
+
+
 PROMPT: dict[str, Any] = {
     "3": {"class_type": "Text", "inputs": {"value": "a star"}, "_meta": {"title": "What it shows"}},
     "7": {"class_type": "Integer", "inputs": {"value": 3}, "_meta": {"title": "Integer"}},
@@ -82,6 +99,22 @@ def test_titles_groups_and_notes_are_in_the_layout() -> None:
     assert layout["titles"] == {"words": "What it shows"}
     assert layout["groups"] == [{"title": "All", "bounding": [0.1, 0, 700, 400]}]
     assert layout["notes"] == [{"text": "# Hello", "position": [1, 2], "size": [300, 200]}]
+
+
+def test_many_notes_and_groups_are_not_compared_each_with_each() -> None:
+    """What was there before is gone through once: what stands where it stood is as it was, and the rest is new."""
+    count = 50
+    notes = Counted({"text": "x", "position": [0, 0.1 * i], "size": [320, 160]} for i in range(count))
+    groups = Counted({"title": "x", "bounding": [0, 0.1 * i, 9, 9], "own": i} for i in range(count))
+    workflow = canvas()
+    note = {"type": "MarkdownNote", "size": [320, 160], "widgets_values": ["x"]}
+    workflow["nodes"] += [note | {"id": 100 + i, "pos": [i % 2, 0.1 * i]} for i in range(count)]
+    workflow["groups"] = [{"title": "x", "bounding": [i % 2, 0.1 * i, 9, 9]} for i in range(count)]
+    workflow["extra"]["limner"]["layout"] = {"notes": notes, "groups": groups}
+    layout = file_of(PROMPT, workflow).layout
+    assert (notes.times, groups.times) == (1, 1)
+    assert [one.get("own") for one in layout["groups"]] == [None if i % 2 else i for i in range(count)]
+    assert layout["notes"][::2] == list(notes)[::2]
 
 
 def test_a_job_notes_what_files_call_its_nodes() -> None:
