@@ -20,6 +20,8 @@ _BESIDE: Final = 80
 """Between layers."""
 _BELOW: Final = 80
 """Between what somebody arranged and the rest."""
+_MOST_PAIRS: Final = 1_000_000
+"""Of nodes that are compared: a graph of a server's client may have 20,000 nodes."""
 _SOCKET: Final = 14
 """From the top of a node to its first socket."""
 
@@ -34,18 +36,28 @@ class Box:
 
 def places(boxes: Mapping[str, Box], wires: Sequence[Edge], known: Mapping[str, Place]) -> dict[str, Place]:
     """Where each node stands: where it is known to, exactly; the others in layers around those, or below them where
-    there is no room.
+    there is no room, or too many to look for it.
     """
-    found = _in_layers(boxes, wires) if len(known) < len(boxes) else {}
-    if known and found:
-        shift = [mean(place[side] - found[name][side] for name, place in known.items()) for side in (0, 1)]
-        found = {name: [round(found[name][0] + shift[0]), round(found[name][1] + shift[1])] for name in found}
-        free = [name for name in boxes if name not in known]
-        if any(_meet(found[one], boxes[one], known[other], boxes[other]) for one in free for other in known):
-            bottom = max(y + boxes[name].height + TITLE for name, (_, y) in known.items())
-            lower = bottom + _BELOW - min(found[name][1] for name in free)
-            found = {name: [x, round(y + lower)] for name, (x, y) in found.items()}
+    if len(known) == len(boxes):
+        return dict(known)
+    found = _in_layers(boxes, wires)
+    if known:
+        found = _around(known, found, boxes)
     return {name: known[name] if name in known else found[name] for name in boxes}
+
+
+def _around(known: Mapping[str, Place], layers: Mapping[str, Place], boxes: Mapping[str, Box]) -> dict[str, Place]:
+    """The layers with their middle where that of the known nodes is, or below these."""
+    right, down = (mean(place[side] - layers[name][side] for name, place in known.items()) for side in (0, 1))
+    found: dict[str, Place] = {name: [round(x + right), round(y + down)] for name, (x, y) in layers.items()}
+    free = [name for name in boxes if name not in known]
+    if len(free) * len(known) <= _MOST_PAIRS and not any(
+        _meet(found[one], boxes[one], known[other], boxes[other]) for one in free for other in known
+    ):
+        return found
+    bottom = max(y + boxes[name].height + TITLE for name, (_, y) in known.items())
+    lower = bottom + _BELOW - min(found[name][1] for name in free)
+    return {name: [x, round(y + lower)] for name, (x, y) in found.items()}
 
 
 def _meet(one: Place, box: Box, other: Place, other_box: Box) -> bool:

@@ -59,6 +59,16 @@ def test_what_is_placed_stays_and_the_rest_finds_room(graph: Graph, data: st.Dat
     assert [pair for pair in overlap(boxes, found) if not known.keys() >= set(pair)] == []
 
 
+@pytest.mark.parametrize(("count", "is_below"), [(20, False), (2100, True)])
+def test_of_very_many_nodes_the_rest_stands_below(count: int, is_below: bool) -> None:
+    """Between two groups there is room, which is not looked for where every node would be compared with every other."""
+    boxes = dict.fromkeys(map(str, range(count)), Box(320, 100))
+    known = {str(number): (10_000 * (-1) ** number, 200 * number) for number in range(count // 2)}
+    found = places(boxes, [], known)
+    highest = min(found[name][1] for name in boxes.keys() - known.keys())
+    assert (highest > max(y for _, y in known.values())) is is_below
+
+
 def test_a_chain_is_straight_and_a_fan_is_even() -> None:
     """Nodes of one size stand in a line; those that one leads to, around it."""
     boxes = dict.fromkeys("abcd", Box(320, 100))
