@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from limner.comfy.classes import Classes
-from limner.comfy.subgraphs import Instance, Literal, Origin, instances, origin
+from limner.comfy.subgraphs import Instance, Literal, Origin, Origins, instances
 from limner.comfy.widgets import Widgets
 from limner.comfy.workflow import (
     BYPASSED,
@@ -48,7 +48,7 @@ def flatten(raw: Mapping[str, Any], classes: Classes) -> Flat:
         used = instances(workflow)
     except GraphError as error:
         return Flat({}, faults=(*faults, *error.faults))
-    widgets = Widgets(classes)
+    widgets, origins = Widgets(classes), Origins()
     prompt: dict[str, Any] = {}
     positions: dict[str, tuple[float, float]] = {}
     left_out: list[str] = []
@@ -62,7 +62,7 @@ def flatten(raw: Mapping[str, Any], classes: Classes) -> Flat:
                 continue
             name = instance.path + node.id
             try:
-                prompt[name] = _node(node, instance, classes, widgets)
+                prompt[name] = _node(node, instance, classes, widgets, origins)
             except GraphError as error:
                 faults += error.faults
             positions[name] = node.position
@@ -79,7 +79,9 @@ def _is_alone(node: WorkflowNode, wired: Container[str]) -> bool:
     return all(one.link is None for one in node.inputs) and node.id not in wired
 
 
-def _node(node: WorkflowNode, instance: Instance, classes: Classes, widgets: Widgets) -> dict[str, Any]:
+def _node(
+    node: WorkflowNode, instance: Instance, classes: Classes, widgets: Widgets, origins: Origins
+) -> dict[str, Any]:
     """A node as a prompt has it. Raises GraphError where a wire goes in circles."""
     found = classes.get(node.type)
     inputs = {} if found is None else widgets.values(node, found)
@@ -87,7 +89,7 @@ def _node(node: WorkflowNode, instance: Instance, classes: Classes, widgets: Wid
     for one in node.inputs:
         if one.link is None:
             continue
-        begin = origin(instance, one.link)
+        begin = origins.of(instance, one.link)
         if isinstance(begin, Origin):
             inputs[one.name] = [begin.node, begin.slot]
         elif isinstance(begin, Literal):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Final
 
 from limner.engine.document import Document
@@ -102,7 +102,7 @@ def native_parameters_of(document: Document) -> dict[str, str | list[str]]:
 
 def _pictures(document: Document, type_name: str) -> list[str]:
     """The nodes that load pictures, those of references first and in their order."""
-    known = [node_id for node_id, node in document.nodes.items() if node.type == type_name]
+    known = {node_id: None for node_id, node in document.nodes.items() if node.type == type_name}
     found = [node_id for wire in _reference_wires(document) if (node_id := _back_to(document, wire, known))]
     return list(dict.fromkeys([*found, *known]))
 
@@ -118,7 +118,7 @@ def _reference_wires(document: Document) -> Iterator[str]:
             yield from (str(document.nodes[one].wires.get("latent", "")) for one in reversed(chain))
 
 
-def _back_to(document: Document, wire: str, known: list[str]) -> str | None:
+def _back_to(document: Document, wire: str, known: Collection[str]) -> str | None:
     """The one of the nodes that a picture or its latents come from, by the first wire of each node on the way."""
     source = _source(document, wire)
     for _ in document.nodes:

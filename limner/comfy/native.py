@@ -32,6 +32,8 @@ _OF_FILES: Final[Mapping[Component, str]] = {
     "text_encoder": "LoadTextEncoder",
     "vae": "LoadVAE",
 }
+_RELEASED: Final = frozenset(place.source for place in KNOWN["transformer"].values())
+"""The models that BFL released."""
 _OF_SAMPLERS: Final = frozenset(
     f"Comfy{name}"
     for name in (
@@ -140,12 +142,6 @@ def _replace_lora(graph: NativeGraph, node_id: str, node: NodeDocument, reasons:
     graph.put(node_id, "ApplyLoRA", settings, {"transformer": graph.wire(node_id, "model")})
 
 
-def _released(graph: NativeGraph) -> list[str]:
-    """The models that BFL released."""
-    sources = {place.source for place in KNOWN["transformer"].values()}
-    return [node_id for node_id in graph.of_type("LoadModel") if graph.nodes[node_id].settings.get("source") in sources]
-
-
 def _replace_loaders(graph: NativeGraph, reasons: dict[str, str]) -> None:
     """Models by the sources that their names stand for; one LoadModel for all that come from one."""
     for node_id, node in list(graph.nodes.items()):
@@ -163,7 +159,7 @@ def _replace_loaders(graph: NativeGraph, reasons: dict[str, str]) -> None:
             continue
         if place.file is not None:
             graph.put(node_id, _OF_FILES[component], {"file": place.file, "base": place.source})
-        elif name in KNOWN["vae"] and (models := _released(graph)):
-            graph.replace_wires({node_id: f"{models[0]}.vae"})  # all of them have the same
+        elif name in KNOWN["vae"] and (model := graph.model_of(_RELEASED)):
+            graph.replace_wires({node_id: f"{model}.vae"})  # all of them have the same
         else:
             graph.replace_wires({node_id: f"{graph.model(place.source)}.{component}"})

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections import defaultdict
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, field
 from itertools import count
 from typing import Any, Final
 
@@ -25,6 +26,15 @@ class NativeGraph:
     """Nodes by id, in order."""
 
     nodes: dict[str, NodeDocument]
+    _fed: defaultdict[str, set[str]] = field(init=False, default_factory=lambda: defaultdict(set))
+    """By what wires say, the nodes that they lead to, or led to."""
+    _models: dict[str, str] = field(init=False, default_factory=dict)
+    """By source, its first LoadModel."""
+    _numbers: defaultdict[str, Iterator[int]] = field(init=False, default_factory=lambda: defaultdict(lambda: count(1)))
+
+    def __post_init__(self) -> None:
+        for node_id, node in self.nodes.items():
+            self._note(node_id, node)
 
     def of_type(self, type_name: str) -> list[str]:
         """The nodes of a type."""
@@ -52,9 +62,16 @@ class NativeGraph:
     ) -> None:
         """Put a node in the place of one, or at the end; it computes where that one did."""
         before = self.nodes.get(node_id, NodeDocument(type=type_name))
-        self.nodes[node_id] = before.model_copy(
-            update={"type": type_name, "settings": dict(settings), "wires": dict(wires or {})}
-        )
+        node = before.model_copy(update={"type": type_name, "settings": dict(settings), "wires": dict(wires or {})})
+        self.nodes[node_id] = node
+        self._note(node_id, node)
+
+    def _note(self, node_id: str, node: NodeDocument) -> None:
+        for wire in _each(node):
+            self._fed[wire].add(node_id)
+        source = node.settings.get("source")
+        if node.type == "LoadModel" and isinstance(source, str):
+            self._models.setdefault(source, node_id)
 
     def add(
         self,
@@ -65,7 +82,7 @@ class NativeGraph:
     ) -> str:
         """Add a node that computes where another did, and give its id: its name, or that with a number."""
         name = snake_case(type_name)
-        names = (name if number == 1 else f"{name}_{number}" for number in count(1))
+        names = (name if number == 1 else f"{name}_{number}" for number in self._numbers[name])
         node_id = next(one for one in names if one not in self.nodes)
         if instead_of is not None:
             self.nodes[node_id] = self.nodes[instead_of]
@@ -74,20 +91,22 @@ class NativeGraph:
 
     def model(self, source: str) -> str:
         """The LoadModel of a source, added where there is none."""
-        for node_id in self.of_type("LoadModel"):
-            if self.nodes[node_id].settings.get("source") == source:
-                return node_id
-        return self.add("LoadModel", {"source": source}, {})
+        return self._models.get(source) or self.add("LoadModel", {"source": source}, {})
+
+    def model_of(self, sources: Collection[str]) -> str | None:
+        """The first LoadModel of one of these sources."""
+        return next((node_id for source, node_id in self._models.items() if source in sources), None)
 
     def replace_wires(self, instead: Mapping[str, str]) -> None:
         """Have all wires begin elsewhere."""
-        for node_id, node in self.nodes.items():
+        for node_id in set[str]().union(*(self._fed[wire] for wire in instead)):
+            node = self.nodes[node_id]
             wires = {
                 name: [instead.get(one, one) for one in wire] if isinstance(wire, list) else instead.get(wire, wire)
                 for name, wire in node.wires.items()
             }
-            if wires != node.wires:
-                self.nodes[node_id] = node.model_copy(update={"wires": wires})
+            self.nodes[node_id] = node.model_copy(update={"wires": wires})
+            self._note(node_id, self.nodes[node_id])
 
     def all_wires(self) -> set[str]:
         """What all wires say."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -101,22 +101,34 @@ def _values(node: WorkflowNode, level: Level) -> tuple[dict[str, Any], dict[tupl
     return (dict(zip(names, values, strict=True)) if len(names) == len(values) else {}), {}
 
 
-def origin(instance: Instance, link: str) -> Origin | Literal | None:
-    """Where a wire begins, through subgraphs, reroutes and bypassed nodes; None where nothing comes by it.
+class Origins:
+    """Where wires begin. What was followed once is known: many wires may go through the same reroutes."""
 
-    Raises GraphError where it goes in circles.
-    """
-    seen: set[tuple[int, str]] = set()
-    at, step = instance, link
-    while (begin := at.level.links.get(step)) is not None:
-        if (id(at), step) in seen:
-            raise GraphError([Fault(f"the wires form a cycle at {at.path}{begin[0]}", ("nodes", at.path + begin[0]))])
-        seen.add((id(at), step))
-        following = _follow(at, *begin)
-        if not isinstance(following, tuple):
-            return following
-        at, step = following
-    return None
+    def __init__(self) -> None:
+        self._known: dict[tuple[Instance, str], Origin | Literal | None] = {}
+
+    def of(self, instance: Instance, link: str) -> Origin | Literal | None:
+        """Where a wire begins, through subgraphs, reroutes and bypassed nodes; None where nothing comes by it.
+
+        Raises GraphError where it goes in circles.
+        """
+        way: dict[tuple[Instance, str], None] = {}
+        at, step, end = instance, link, None
+        while (begin := at.level.links.get(step)) is not None:
+            if (at, step) in self._known:
+                end = self._known[at, step]
+                break
+            if (at, step) in way:
+                place = at.path + begin[0]
+                raise GraphError([Fault(f"the wires form a cycle at {place}", ("nodes", place))])
+            way[at, step] = None
+            following = _follow(at, *begin)
+            if not isinstance(following, tuple):
+                end = following
+                break
+            at, step = following
+        self._known |= dict.fromkeys(way, end)
+        return end
 
 
 def _follow(at: Instance, node_id: str, slot: int) -> tuple[Instance, str] | Origin | Literal | None:
@@ -140,15 +152,10 @@ def _follow(at: Instance, node_id: str, slot: int) -> tuple[Instance, str] | Ori
 
 def _got(at: Instance, getter: WorkflowNode) -> tuple[Instance, str] | None:
     """The link into the node that sets what another gets: on the same canvas, or on one around it."""
-    for instance in _outwards(at):
-        for node in instance.level.nodes.values():
-            if node.type == SETTER and _name(node) == _name(getter) and node.inputs and node.inputs[0].link is not None:
-                return instance, node.inputs[0].link
-    return None
-
-
-def _name(node: WorkflowNode) -> object:
-    return node.values[0] if isinstance(node.values, Sequence) and node.values else None
+    name = getter.first_text
+    if name is None:
+        return None
+    return next(((one, one.level.setters[name]) for one in _outwards(at) if name in one.level.setters), None)
 
 
 def _outside(at: Instance, parent: Instance, node: WorkflowNode, slot: int) -> tuple[Instance, str] | Literal | None:

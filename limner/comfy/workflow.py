@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Final, TypeGuard
 
 from limner.engine.errors import Fault
@@ -34,7 +35,6 @@ class Slot:
     type: str
     label: str = ""
     link: str | None = None
-    is_widget: bool = False
 
 
 @dataclass(frozen=True)
@@ -57,6 +57,12 @@ class WorkflowNode:
     """What a file of ours calls it."""
     looks: Mapping[str, Any] = field(default_factory=dict)
     """Its colours, and whether it is folded."""
+
+    @property
+    def first_text(self) -> str | None:
+        """What its first widget says, where that is a text."""
+        first = self.values[0] if isinstance(self.values, Sequence) and self.values else None
+        return first if isinstance(first, str) else None
 
 
 @dataclass(frozen=True)
@@ -90,6 +96,16 @@ class Level:
     input_node: str = ""
     given: Mapping[int, str] = field(default_factory=dict)
     """By the number of an output of the subgraph, the link that leads to it."""
+
+    @cached_property
+    def setters(self) -> Mapping[str, str]:
+        """By what a SetNode calls it, the link that leads there; of two, the first."""
+        found: dict[str, str] = {}
+        for node in self.nodes.values():
+            link = node.inputs[0].link if node.type == SETTER and node.inputs else None
+            if link is not None and (name := node.first_text) is not None:
+                found.setdefault(name, link)
+        return found
 
 
 @dataclass(frozen=True)
@@ -199,7 +215,6 @@ def _slots(raw: Any) -> Iterator[Slot]:
             type=_text(known.get("type")),
             label=_text(known.get("label")),
             link=_id(known.get("link")),
-            is_widget=isinstance(known.get("widget"), dict),
         )
 
 

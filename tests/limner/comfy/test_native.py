@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+sys.path.append(str(Path(__file__).parent))  # pytest's importlib mode adds no folder by itself
+
+from counting import calls  # found through the line above
 
 from limner.comfy.native import to_native
 from limner.engine.document import Document, NodeDocument
@@ -175,3 +180,21 @@ def test_files_are_loaded_by_our_nodes_for_files(tmp_path: Path, monkeypatch: py
     for type_name, folder in (("LoadTransformer", "unet"), ("LoadTextEncoder", "clip"), ("LoadVAE", "vae")):
         file = str(tmp_path / folder / "mine.safetensors")
         assert by_type(document, type_name).settings == {"file": file, "base": "tiny"}
+
+
+def many_drawings(count: int) -> Document:
+    nodes = {}
+    for number in range(count):
+        for name, node in NODES.items():
+            ends = ((port, wire.partition(".")) for port, wire in node.get("wires", {}).items())
+            wires = {port: f"{source}_{number}{dot}{output}" for port, (source, dot, output) in ends}
+            nodes[f"{name}_{number}"] = NodeDocument(**node | {"wires": wires})
+    return Document(nodes=nodes)
+
+
+def test_many_drawings_cost_no_more_each_than_few() -> None:
+    """What is done for a sampler does not go through all nodes of the document."""
+    one, few, many = (many_drawings(count) for count in (1, 20, 40))
+    assert len(to_native(few)[0].nodes) == 20 * 4 + 1
+    to_native(one)  # what is found out once
+    assert calls(lambda: to_native(many)) < 2.5 * calls(lambda: to_native(few))
