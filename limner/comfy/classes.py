@@ -28,28 +28,31 @@ class ComfyClass:
     node_type: NodeType
 
     @cached_property
+    def _schemas(self) -> Mapping[str, Any]:
+        found: Mapping[str, Any] = self.node_type.settings_schema.get("properties", {})
+        return found
+
+    @cached_property
     def settings(self) -> Mapping[str, Form]:
         """By setting, how it is edited."""
-        schemas: Mapping[str, Any] = self.node_type.settings_schema.get("properties", {})
-        return {name: form_of(name, schemas[name]) for name in self.node_type.settings}
+        return {name: form_of(name, self._schemas[name]) for name in self.node_type.settings}
 
     @cached_property
     def defaults(self) -> Mapping[str, Any]:
         """Of settings that have one, what they are when nothing is said, as JSON has it."""
-        schemas: Mapping[str, Any] = self.node_type.settings_schema.get("properties", {})
-        return {name: schemas[name]["default"] for name in self.node_type.settings if "default" in schemas[name]}
+        return {
+            name: self._schemas[name]["default"] for name in self.node_type.settings if "default" in self._schemas[name]
+        }
 
     @cached_property
     def pictures(self) -> frozenset[str]:
         """The settings that name pictures."""
-        schemas: Mapping[str, Any] = self.node_type.settings_schema.get("properties", {})
-        return frozenset(name for name, schema in schemas.items() if schema.get("format") == "picture")
+        return frozenset(name for name, schema in self._schemas.items() if schema.get("format") == "picture")
 
     @cached_property
     def needed_texts(self) -> frozenset[str]:
         """The settings that must be given, and are texts which are never empty: an empty widget says nothing yet."""
-        schemas: Mapping[str, Any] = self.node_type.settings_schema.get("properties", {})
-        return frozenset(name for name, one in schemas.items() if one.get("minLength") and "default" not in one)
+        return frozenset(name for name, one in self._schemas.items() if one.get("minLength") and "default" not in one)
 
     @property
     def is_output(self) -> bool:

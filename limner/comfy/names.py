@@ -84,10 +84,11 @@ def _is_escaped(text: str) -> bool:
     """
     while _is_escape(text):
         text = _unescape(text)
-    return not _is_id(text)
+    return not is_id(text)
 
 
-def _is_id(text: str) -> bool:
+def is_id(text: str) -> bool:
+    """Whether a document can call a node so."""
     if _ASCII_ID.fullmatch(text):
         return True
     try:

@@ -6,12 +6,8 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from itertools import count
 
-from pydantic import TypeAdapter, ValidationError
-
-from limner.engine.document import NodeId
+from limner.comfy.names import is_id
 from limner.engine.node import snake_case
-
-_NODE_ID: TypeAdapter[str] = TypeAdapter(NodeId)
 
 
 def own_ids(types: Mapping[str, str], said: Mapping[str, str]) -> dict[str, str]:
@@ -22,7 +18,7 @@ def own_ids(types: Mapping[str, str], said: Mapping[str, str]) -> dict[str, str]
     taken: set[str] = set()
     for name in sorted(types, key=lambda name: (len(name), name)):  # numbers in their order
         wanted = said.get(name, "")
-        if wanted not in taken and _is_id(wanted):
+        if wanted not in taken and is_id(wanted):
             found[name] = wanted
             taken.add(wanted)
     numbers: defaultdict[str, Iterator[int]] = defaultdict(lambda: count(1))
@@ -33,11 +29,3 @@ def own_ids(types: Mapping[str, str], said: Mapping[str, str]) -> dict[str, str]
             found[name] = next(one for one in names if one not in taken)
             taken.add(found[name])
     return {name: found[name] for name in types}
-
-
-def _is_id(text: str) -> bool:
-    try:
-        _NODE_ID.validate_python(text)
-    except ValidationError:
-        return False
-    return True
