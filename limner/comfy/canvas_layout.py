@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, TypeGuard
 
+from limner.comfy.names import is_id
 from limner.comfy.workflow import GroupBox, is_number
 
 PER_NODE: Final = ("positions", "sizes", "titles", "looks")
@@ -47,7 +48,7 @@ class Layout:
 
     def own_id(self, name: str) -> str:
         """What the file calls the node that this graph came from."""
-        return str(self._per_node("ids", [name], lambda one: isinstance(one, str)).get(name, name))
+        return str(self._per_node("ids", [name], lambda one: isinstance(one, str) and is_id(one)).get(name, name))
 
     def groups(self) -> list[dict[str, Any]]:
         """The frames around nodes, as a workflow has them."""

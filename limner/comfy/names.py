@@ -66,10 +66,14 @@ def document_id(client_id: str) -> str:
     if len(client_id) <= MAX_ID and _is_escaped(client_id):
         out = _escape(client_id)
     if len(out) > MAX_ID:
-        raise GraphError(
-            [Fault(f"the id of a node is too long: {client_id[:40]!r}...", hint=f"at most {MAX_ID} characters")]
-        )
+        raise GraphError([too_long(client_id)])
     return out
+
+
+def too_long(client_id: str) -> Fault:
+    """What is wrong with an id that is longer than ``MAX_ID``."""
+    hint = f"at most {MAX_ID} characters, those of the subgraphs around it counted"
+    return Fault(f"the id of a node is too long: {client_id[:40]!r}...", hint=hint)
 
 
 def client_id(document_id: str) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from limner.comfy.names import MAX_ID, too_long
 from limner.comfy.widgets import WIDGET_TYPES, is_control
 from limner.comfy.workflow import (
     BYPASSED,
@@ -59,7 +60,10 @@ class Literal:
 
 
 def instances(workflow: Workflow) -> list[Instance]:
-    """The whole, and every use of a subgraph in it. Raises GraphError for one inside itself, and for too many nodes."""
+    """The whole, and every use of a subgraph in it.
+
+    Raises GraphError for one inside itself, for too many nodes, and for ids that get too long by nesting.
+    """
     found = [Instance(workflow.root)]
     count = 0
     for instance in found:  # which grows meanwhile
@@ -73,7 +77,10 @@ def instances(workflow: Workflow) -> list[Instance]:
             if inner in [outer.level for outer in _outwards(instance)]:
                 place = ("nodes", instance.path + node.id)
                 raise GraphError([Fault(f"the subgraph {inner.name} contains itself", place)])
-            child = Instance(inner, f"{instance.path}{node.id}:", instance, node, {}, *_values(node, inner))
+            path = f"{instance.path}{node.id}:"
+            if len(path) > MAX_ID:  # each node in it has it in its id: a small file would fill the memory
+                raise GraphError([too_long(path)])
+            child = Instance(inner, path, instance, node, {}, *_values(node, inner))
             instance.children[node.id] = child
             found.append(child)
     return found

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Final, TypeGuard
 
+from limner.comfy.names import MAX_ID, too_long
 from limner.engine.errors import Fault
 
 MUTED: Final = 2
@@ -155,6 +156,8 @@ def _level(raw: Mapping[str, Any], name: str, faults: list[Fault]) -> Level:
     for number, one in enumerate(_list(raw.get("nodes"))):
         if (node := _node(one)) is None:
             faults.append(Fault(f"number {number} of the nodes of {place} is no node"))
+        elif len(node.id) > MAX_ID:
+            faults.append(too_long(node.id))
         elif node.id in nodes:
             faults.append(Fault(f"two nodes of {place} have the id {node.id}"))
         else:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from copy import deepcopy
 from typing import Any
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from limner.comfy.as_workflow import workflow_of
@@ -150,6 +150,7 @@ LAYOUTS = st.dictionaries(
 
 
 @given(st.dictionaries(st.sampled_from(PARTS), JUNK | LAYOUTS), LAYOUTS)
+@example(extra={}, layout={"ids": {"words": ""}})
 @settings(deadline=None, max_examples=200)
 def test_whatever_a_workflow_says_of_us_is_no_crash(extra: dict[str, Any], layout: dict[str, Any]) -> None:
     """What is not as we wrote it is passed over, and never in the way of the graph; so is an odd layout."""

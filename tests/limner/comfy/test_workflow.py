@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from limner.comfy.classes import Classes
 from limner.comfy.flatten import Flat, flatten
 from limner.comfy.imported import import_graph, is_from_comfyui
-from limner.comfy.workflow import BYPASSED, MUTED
+from limner.comfy.subgraphs import Instance, instances
+from limner.comfy.workflow import BYPASSED, MUTED, Workflow, read_workflow
 from limner.engine.errors import GraphError
 from limner.engine.registry import Registry
 
@@ -332,6 +333,21 @@ def test_subgraphs_that_grow_without_end_are_refused() -> None:
     levels = [subgraph(f"s{i}", [node(k, f"s{i + 1}") for k in range(10)], [], []) for i in range(8)]
     with pytest.raises(GraphError, match="more than"):
         import_graph(workflow([node(1, "s0")], [], [*levels, subgraph("s8", [], [], [])]), REGISTRY)
+
+
+@pytest.mark.parametrize("name", ["1" * 5000, "1"], ids=["long", "deep"])
+def test_ids_that_get_too_long_are_refused(name: str) -> None:
+    """Every node inside would have them in its own: many megabytes, of a small file."""
+    levels = [subgraph(f"s{i}", [{"id": name, "type": f"s{i + 1}"}], [], []) for i in range(300)]
+    raw = workflow([node(1, "s0")], [], [*levels, subgraph("s300", [node(1, "SaveImage")], [], [])])
+    with pytest.raises(GraphError, match="the id of a node is too long"):
+        _all_of(read_workflow(raw))
+
+
+def _all_of(read: Workflow) -> list[Instance]:
+    if read.faults:
+        raise GraphError(read.faults)
+    return instances(read)
 
 
 def test_wires_in_a_circle_are_refused() -> None:
