@@ -5,29 +5,40 @@ from __future__ import annotations
 from typing import Any
 
 from limner.comfy.classes import Classes, ComfyClass, socket
+from limner.comfy.instead import instead_of
 from limner.comfy.names import client_id
 from limner.comfy.placement import show_offload
 from limner.comfy.prompt import UNKNOWN_TYPE
+from limner.comfy.prompt_nodes import BAD_LINK
 from limner.engine.document import Document, NodeDocument
 from limner.engine.errors import Fault, GraphError
+from limner.engine.expand import GRAPH_TYPE
 from limner.engine.offload import AUTO
 
 
 def prompt_of(document: Document, classes: Classes) -> dict[str, Any]:
-    """The prompt of a document that was checked and has no Graph nodes. Raises GraphError for what has no class."""
+    """The prompt of a document without Graph nodes. Raises GraphError for types and wires that are none."""
     faults: list[Fault] = []
     out = {}
     for node_id, node in document.nodes.items():
         found = classes.of_type(node.type)
         if found is None:
-            message = f"{node.type} has no form in a prompt"
-            faults.append(Fault(message, ("nodes", node_id, "type"), None, UNKNOWN_TYPE))
+            faults.append(_unknown(node_id, node.type, classes))
             continue
-        inputs = _wires_of(node, found, document, classes) | _values_of(node, found)
+        wires, wrong = _wires_of(node_id, node, found, document, classes)
+        faults += wrong
+        inputs = wires | _values_of(node, found)
         out[client_id(node_id)] = {"class_type": found.name, "inputs": inputs, "_meta": {"title": found.title}}
     if faults:
         raise GraphError(faults)
     return out
+
+
+def _unknown(node_id: str, node_type: str, classes: Classes) -> Fault:
+    path = ("nodes", node_id, "type")
+    if node_type == GRAPH_TYPE:
+        return Fault(f"{node_type} has no form in a prompt", path, None, UNKNOWN_TYPE)
+    return Fault(f"unknown node type {node_type}", path, instead_of(node_type, classes.names.classes), UNKNOWN_TYPE)
 
 
 def _values_of(node: NodeDocument, found: ComfyClass) -> dict[str, Any]:
@@ -42,19 +53,37 @@ def _values_of(node: NodeDocument, found: ComfyClass) -> dict[str, Any]:
     return out
 
 
-def _wires_of(node: NodeDocument, found: ComfyClass, document: Document, classes: Classes) -> dict[str, Any]:
+def _wires_of(
+    node_id: str, node: NodeDocument, found: ComfyClass, document: Document, classes: Classes
+) -> tuple[dict[str, Any], list[Fault]]:
+    """The links of a node, and what is wrong with wires: a document that was never run may have any."""
     out: dict[str, Any] = {}
+    faults = []
     for name, wire in node.wires.items():
         port = found.node_type.inputs.get(name)
-        drawn = [wire] if isinstance(wire, str) else wire
-        if port is not None and port.is_many:
-            out |= {socket(port, number): _link(one, document, classes) for number, one in enumerate(drawn)}
+        links = [_link(one, document, classes) for one in ([wire] if isinstance(wire, str) else wire)]
+        if port is None and name not in found.settings:
+            faults.append(_bad(node_id, name, f"{name}: {node.type} has no such input"))
+        elif None in links or not (links or (port is not None and port.is_many)):
+            faults.append(_bad(node_id, name, f"{name}: {wire!r} leads to no output of a node"))
+        elif port is not None and port.is_many:
+            out |= {socket(port, number): link for number, link in enumerate(links)}
         else:
-            out[name] = _link(drawn[0], document, classes)
-    return out
+            out[name] = links[0]
+    return out, faults
 
 
-def _link(wire: str, document: Document, classes: Classes) -> list[Any]:
+def _bad(node_id: str, name: str, message: str) -> Fault:
+    return Fault(message, ("nodes", node_id, "wires", name), None, BAD_LINK)
+
+
+def _link(wire: str, document: Document, classes: Classes) -> list[Any] | None:
+    """None where it leads nowhere. An output of a type without a class, which is a fault itself, is the first."""
     source, _, output = wire.partition(".")
+    if source not in document.nodes:
+        return None
     found = classes.of_type(document.nodes[source].type)
-    return [client_id(source), found.node_type.output(output or None) if found is not None else 0]
+    try:
+        return [client_id(source), 0 if found is None else found.node_type.output(output or None)]
+    except KeyError:
+        return None

@@ -24,7 +24,7 @@ VERSION: Final = 0.4
 
 
 def workflow_of(document: Document, classes: Classes) -> dict[str, Any]:
-    """The workflow of a document that was checked and has no Graph nodes. Raises GraphError for what has no class.
+    """The workflow of a document without Graph nodes. Raises GraphError for types and wires that are none.
 
     Nodes stand where ``layout`` has them, and the others in layers from left to right. What a workflow has no place for
     is in its ``extra``.

@@ -32,10 +32,8 @@ TYPES: Final[Mapping[str, tuple[str, str]]] = {
     "greater_than_equal": _TOO_LITTLE,
     "string_too_short": _TOO_LITTLE,
     "too_short": _TOO_LITTLE,
-    "multiple_of": _WRONG,
     "int_from_float": _WRONG,
     "finite_number": _WRONG,
-    "string_pattern_mismatch": _WRONG,
     "extra_forbidden": ("unknown_input", "Unknown input"),
 }
 """By the kind of a fault, the protocol's type and message."""

@@ -8,8 +8,10 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 from threading import Lock
-from typing import Final
+from typing import Any, Final
 
+from limner.comfy.classes import Classes
+from limner.engine.document import Document, NodeDocument
 from limner.engine.write import write_atomically
 from limner.server.comfy.own_files import check_name
 from limner.server.uploads import Upload, Uploads
@@ -48,6 +50,10 @@ class OwnPictures:
         """What a graph calls the picture that the client calls so; the name itself where it brought none."""
         return self._known.get(plain_name(name), name)
 
+    def called(self, file: str) -> str:
+        """What the client called last what a graph calls so: ``place`` the other way round."""
+        return next((name for name in reversed(self._known) if self._known[name] == file), file)
+
     def find(self, name: str) -> Path | None:
         """The file of a picture, by the client's name or by what a graph calls it."""
         path = self.uploads.path(self.place(name))
@@ -63,6 +69,24 @@ class OwnPictures:
         except FileNotFoundError:
             return {}
         return found
+
+
+def with_names(document: Document, classes: Classes, pictures: OwnPictures) -> Document:
+    """The document with the names that a client gave its pictures: an editor misses those that it cannot choose."""
+    nodes = {name: _with_names(node, classes, pictures) for name, node in document.nodes.items()}
+    return document.model_copy(update={"nodes": nodes})
+
+
+def _with_names(node: NodeDocument, classes: Classes, pictures: OwnPictures) -> NodeDocument:
+    def called(value: Any) -> Any:
+        if isinstance(value, list):
+            return [called(one) for one in value]
+        return pictures.called(value) if isinstance(value, str) else value
+
+    found = classes.of_type(node.type)
+    names = frozenset() if found is None else found.pictures
+    settings = {name: called(value) if name in names else value for name, value in node.settings.items()}
+    return node.model_copy(update={"settings": settings})
 
 
 def plain_name(name: str) -> str:

@@ -22,6 +22,7 @@ from limner.engine.flat import flat_document
 from limner.plan_data import plan_as_data
 from limner.server.body import read_bytes
 from limner.server.clients import Client
+from limner.server.comfy.own_pictures import with_names
 from limner.server.problem import MAX_FAULTS, Refused
 from limner.server.route import Routes
 from limner.server.routes.forms import FormRequest, graph_in_picture
@@ -95,19 +96,19 @@ async def get_colors(service: Service) -> Colors:
 
 
 @routes.add("POST", "/v1/editor/workflow")
-async def open_graph(service: Service, body: FormRequest) -> WorkflowView:
+async def open_graph(service: Service, client: Client, body: FormRequest) -> WorkflowView:
     """A graph of ours as the editor opens it."""
-    return await service.compute(lambda: _opened(service, body.graph))
+    return await service.compute(lambda: _opened(service, client, body.graph))
 
 
 @routes.add("POST", "/v1/editor/picture", takes="image/*", refusals=[HTTPStatus.REQUEST_ENTITY_TOO_LARGE])
-async def open_picture(service: Service, request: web.Request) -> PictureView:
+async def open_picture(service: Service, client: Client, request: web.Request) -> PictureView:
     """The same of the graph that a picture carries, where that is one of ours. The body is the file."""
     if not request.content_type.startswith("image/") and request.content_type != "application/octet-stream":
         raise Refused(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "send a picture")
     async with service.large:
         content = await read_bytes(request, service.limits.upload_bytes)
-        return await service.compute(lambda: _in_picture(service, content))
+        return await service.compute(lambda: _in_picture(service, client, content))
 
 
 @routes.add("POST", "/v1/editor/graph")
@@ -127,16 +128,16 @@ async def plan_canvas(service: Service, client: Client, body: Canvas) -> CanvasP
     return await service.plan(lambda: _planned(service, submission))
 
 
-def _in_picture(service: Service, content: bytes) -> PictureView:
+def _in_picture(service: Service, client: Client, content: bytes) -> PictureView:
     """Raises GraphError where it has a graph of ours that cannot be opened."""
     try:
         graph = graph_in_picture(content)
     except InputError:
         return PictureView()
-    return PictureView(workflow=_opened(service, graph).workflow)
+    return PictureView(workflow=_opened(service, client, graph).workflow)
 
 
-def _opened(service: Service, graph: Any) -> WorkflowView:
+def _opened(service: Service, client: Client, graph: Any) -> WorkflowView:
     """Settings may be wrong yet, which a run says; graphs in the graph are replaced by what they stand for.
 
     Raises GraphError.
@@ -144,6 +145,7 @@ def _opened(service: Service, graph: Any) -> WorkflowView:
     document = service.submissions.read(graph)
     if any(node.type == GRAPH_TYPE for node in document.nodes.values()):
         document = flat_document(service.submissions.check(GraphRequest(graph=graph)).checked)
+    document = with_names(document, service.comfy.classes, service.comfy.pictures(client))
     return WorkflowView(workflow=_workflow(service, document))
 
 

@@ -7,6 +7,9 @@ import { bar, row, rows } from "./rows.js";
 const KEPT = "limner.job"; // over a reload of the tab
 const KINDS = ["started", "nodes", "progress", "step", "finished"];
 
+/** What was kept of a step, which is heard after a restart, comes without how many there are. */
+const progress = ({ step, total }) => (total ? `${step} of ${total}` : `step ${step}`);
+
 export class Timeline {
   title = "Timeline";
   status = el("p", { role: "status" }, "Nothing ran from this tab yet.");
@@ -84,7 +87,7 @@ export class Timeline {
 
   row(node, did, begin) {
     const took = did.state === "finished" && did.seconds !== undefined;
-    const said = took ? seconds(did.seconds) : did.state === "running" && did.step ? `${did.step} of ${did.total}` : did.state;
+    const said = took ? seconds(did.seconds) : did.state === "running" && did.step ? progress(did) : did.state;
     const type = did.type ?? nodeOf(this.app, node)?.type; // what was cached comes without it
     const whole = Math.max(0.001, this.now - begin);
     return row(type ? `${type} ${node}` : node, said, took ? bar(did.seconds / whole, (did.started - begin) / whole) : null);

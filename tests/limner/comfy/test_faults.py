@@ -58,7 +58,7 @@ def denoise(**inputs: Any) -> dict[str, Any]:
         ("3:1", denoise(steps=-2), "value_smaller_than_min", "steps", {"received_value": -2}),
         ("3:1", denoise(step_cache="all"), "value_not_in_list", "step_cache", {"received_value": "all"}),
         ("3:1", denoise(seed="7"), "invalid_input_type", "seed", {"received_value": "7"}),
-        ("3:1", denoise(width=100), "invalid_input_type", "width", {"received_value": 100}),
+        ("3:1", denoise(width=100), "custom_validation_failed", "width", {"received_value": 100}),
         ("3:1", denoise(conditioning=["1", 0]), "return_type_mismatch", "conditioning", {"received_type": "CLIP"}),
         ("3:1", denoise(conditioning=["1", 9]), "bad_linked_input", "conditioning", {"linked_node": ["1", 9]}),
         ("3:1", denoise(conditioning=None), "required_input_missing", "conditioning", {}),

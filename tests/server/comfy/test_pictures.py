@@ -66,6 +66,49 @@ def test_a_picture_is_kept_under_its_name(serving: Any) -> None:
     serving(use)
 
 
+def test_a_graph_is_opened_with_the_names_that_its_pictures_were_brought_under(serving: Any) -> None:
+    """As choices of their nodes, also in lists; what another client brought keeps the name that the graph has."""
+
+    async def use(api: Any) -> None:
+        await bring(api, picture(), "before.png")
+        await bring(api, picture(), "photo.png")
+        file = (await api.ask("POST", "/v1/uploads", data=picture(), headers={"Content-Type": "image/png"})).json[
+            "file"
+        ]
+        other = "uploads/" + "0" * 64 + ".png"
+        nodes = {
+            "one": {"type": "ComfyLoadImage", "settings": {"image": file}},
+            "some": {"type": "LoadReferenceImages", "settings": {"files": [file, other]}},
+            "text": {"type": "Text", "settings": {"value": file}},
+        }
+        answer = await api.ask("POST", "/v1/editor/workflow", {"graph": {"limner": 1, "nodes": nodes}})
+        shown = [one["widgets_values"][0] for one in answer.json["workflow"]["nodes"]]
+        assert shown == ["photo.png", f"photo.png\n{other}", file]
+
+    serving(use)
+
+
+def test_a_graph_that_cannot_be_opened_is_refused_with_the_reason(serving: Any) -> None:
+    """An unknown type with the nearest one that is known, and wires from nowhere, to nowhere and without an end."""
+    decode = {"type": "VAEDecode"}
+
+    async def use(api: Any) -> None:
+        for node, said in (
+            ({"type": "Denois"}, ("unknown node type Denois", "did you mean Denoise?")),
+            (decode | {"wires": {"vae": "x.vae"}}, ("vae: 'x.vae' leads to no output of a node", None)),
+            (decode | {"wires": {"vae": "model.vea"}}, ("vae: 'model.vea' leads to no output of a node", None)),
+            (decode | {"wires": {"vae": []}}, ("vae: [] leads to no output of a node", None)),
+            (decode | {"wires": {"vea": "model.vae"}}, ("vea: VAEDecode has no such input", None)),
+        ):
+            nodes = {"one": node, "model": {"type": "LoadModel"}}
+            answer = await api.ask("POST", "/v1/editor/workflow", {"graph": {"limner": 1, "nodes": nodes}})
+            assert answer.status == 422
+            [fault] = answer.json["faults"]
+            assert (fault["message"], fault.get("hint")) == said
+
+    serving(use)
+
+
 def test_a_name_that_is_taken_gets_a_number(serving: Any) -> None:
     """Unless it is the same picture, or the client says that it may be replaced."""
 
