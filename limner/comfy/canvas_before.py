@@ -16,8 +16,8 @@ from limner.comfy.canvas_layout import (
     NOTE_SIZE,
     is_note,
     is_numbers,
-    listed,
 )
+from limner.comfy.foreign_json import dict_of, list_of
 from limner.comfy.workflow import GroupBox, WorkflowNode
 
 _GROWN: Final = 60
@@ -35,25 +35,25 @@ class Before:
 
     def place(self, name: str, place: Sequence[float]) -> list[float]:
         """Where a node stands."""
-        return _as_before(place, _get(self.layout.get("positions"), name))
+        return _as_before(place, dict_of(self.layout.get("positions")).get(name))
 
     def size(self, name: str, size: Sequence[float] | None) -> list[float] | None:
         """How large somebody made a node; None where it is as it was drawn of itself."""
-        given = _get(self.layout.get("sizes"), name)
-        if size is None or _is_as_drawn(size, _get(self.drawn, name)):
+        given = dict_of(self.layout.get("sizes")).get(name)
+        if size is None or _is_as_drawn(size, dict_of(self.drawn).get(name)):
             return list(given) if is_numbers(given, 2) else None
         return _as_before(size, given)
 
     def groups(self, groups: Sequence[GroupBox]) -> list[dict[str, Any]]:
         """The frames around nodes."""
-        known = listed(self.layout.get("groups"))
+        known = list_of(self.layout.get("groups"))
         read = ((one, GroupBox.of(one)) for one in reversed(known))  # of two that are the same, the first counts
         before = {key: one for one, group in read if group is not None for key in _group_keys(group)}
         return _again(((_kept_group(one), _group_keys(one)[0]) for one in groups), before)
 
     def notes(self, notes: Sequence[WorkflowNode]) -> list[dict[str, Any]]:
         """The notes."""
-        known = reversed(listed(self.layout.get("notes")))
+        known = reversed(list_of(self.layout.get("notes")))
         before = {key: one for one in known if is_note(one) for key in _note_keys(one)}
         now = map(_kept_note, notes)
         return _again(((one, _note_keys(one)[0]) for one in now), before)
@@ -145,7 +145,3 @@ def _is_as_drawn(now: Sequence[float], drawn: Any) -> bool:
     if not is_numbers(drawn, 2):
         return False
     return _is_near(now[:1], drawn[:1]) and -1 < now[1] - drawn[1] <= _GROWN
-
-
-def _get(raw: Any, name: str) -> Any:
-    return raw.get(name) if isinstance(raw, dict) else None

@@ -11,9 +11,10 @@ from limner.comfy.classes import Classes
 from limner.comfy.import_layout import place_canvases
 from limner.comfy.names import client_id
 from limner.comfy.own_ids import own_ids
+from limner.comfy.read_workflow import is_workflow, read_workflow
 from limner.comfy.renamed import renamed
 from limner.comfy.subgraphs import instances
-from limner.comfy.workflow import NOTES, Level, Workflow, WorkflowNode, is_workflow, read_workflow
+from limner.comfy.workflow import NOTES, Level, Workflow, WorkflowNode
 from limner.engine.errors import GraphError
 
 _NOTHING = Workflow(Level("", {}, {}), {}, ())

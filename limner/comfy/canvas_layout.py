@@ -8,8 +8,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, TypeGuard
 
+from limner.comfy.foreign_json import is_number, list_of
 from limner.comfy.names import is_id
-from limner.comfy.workflow import GroupBox, is_number
+from limner.comfy.workflow import GroupBox
 
 PER_NODE: Final = ("positions", "sizes", "titles", "looks")
 """The parts of a layout that are by node."""
@@ -52,13 +53,13 @@ class Layout:
 
     def groups(self) -> list[dict[str, Any]]:
         """The frames around nodes, as a workflow has them."""
-        read = (GroupBox.of(one) for one in listed(self.raw.get("groups")))
+        read = (GroupBox.of(one) for one in list_of(self.raw.get("groups")))
         found = [one for one in read if one is not None]
         return [{"id": number, **_drawn_group(one)} for number, one in enumerate(found, start=1)]
 
     def notes(self, number: int) -> list[dict[str, Any]]:
         """The notes as nodes of a workflow, from a number on."""
-        sound = [one for one in listed(self.raw.get("notes")) if is_note(one)]
+        sound = [one for one in list_of(self.raw.get("notes")) if is_note(one)]
         return [_drawn_note(one, number + index) for index, one in enumerate(sound)]
 
     def _per_node(self, part: str, names: Iterable[str] | None, is_sound: Callable[[Any], bool]) -> dict[str, Any]:
@@ -106,8 +107,3 @@ def _drawn_note(raw: Mapping[str, Any], number: int) -> dict[str, Any]:
 def is_numbers(raw: Any, count: int) -> TypeGuard[Sequence[float]]:
     """Whether it is so many numbers, each of which can be a place on a canvas."""
     return isinstance(raw, (list, tuple)) and len(raw) == count and all(map(is_number, raw))
-
-
-def listed(raw: Any) -> list[Any]:
-    """A list; of what is none, an empty one."""
-    return raw if isinstance(raw, list) else []

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from limner.comfy.classes import Classes
+from limner.comfy.read_workflow import read_workflow
 from limner.comfy.subgraphs import Instance, Literal, Origin, Origins, instances
 from limner.comfy.widgets import Widgets
 from limner.comfy.workflow import (
@@ -18,7 +19,6 @@ from limner.comfy.workflow import (
     REROUTE,
     SETTER,
     WorkflowNode,
-    read_workflow,
 )
 from limner.engine.errors import Fault, GraphError
 

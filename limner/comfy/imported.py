@@ -15,7 +15,7 @@ from limner.comfy.import_parameters import parameters_of
 from limner.comfy.names import client_id
 from limner.comfy.own_ids import own_ids
 from limner.comfy.prompt import UNKNOWN_TYPE, PromptGraph, graph_of, unneeded
-from limner.comfy.workflow import is_ours, is_workflow
+from limner.comfy.read_workflow import is_ours, is_workflow
 from limner.engine.check import check
 from limner.engine.document import Document, parse
 from limner.engine.errors import Fault, GraphError

@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from limner.comfy.classes import Classes
 from limner.comfy.flatten import Flat, flatten
 from limner.comfy.imported import import_graph, is_from_comfyui
+from limner.comfy.read_workflow import read_workflow
 from limner.comfy.subgraphs import Instance, instances
-from limner.comfy.workflow import BYPASSED, MUTED, Workflow, read_workflow
+from limner.comfy.workflow import BYPASSED, MUTED, Workflow
 from limner.engine.errors import GraphError
 from limner.engine.registry import Registry
 
