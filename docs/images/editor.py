@@ -27,6 +27,7 @@ SHOW = """(left) => {
 }"""
 """As near as the graph has room: texts on nodes are left out from afar."""
 BESIDE_PANEL, ALONE = 400, 100
+MOST_BYTES = 200_000
 
 
 def open_panel(page: Any) -> Any:
@@ -101,10 +102,12 @@ def take(browser: Any, url: str, name: str, show: Callable[[Any], None]) -> None
     page.goto(url)
     page.wait_for_function("window.app?.graph?._nodes?.length > 0")
     show(page)
-    picture = Image.open(io.BytesIO(page.screenshot())).convert("RGB")
-    picture.quantize(method=Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE).save(
-        PLACE / f"{name}.png", optimize=True
-    )
+    picture, place = Image.open(io.BytesIO(page.screenshot())).convert("RGB"), PLACE / f"{name}.png"
+    picture.save(place, optimize=True)
+    if (
+        place.stat().st_size > MOST_BYTES
+    ):  # it is full of pictures: fewer colours do not show there, as they do on wires
+        picture.quantize().save(place, optimize=True)
     context.close()
 
 

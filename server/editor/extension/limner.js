@@ -6,7 +6,7 @@ import { get } from "/page/api.js";
 import { openOurs, saveGraph } from "./files.js";
 import { logInWhereWanted } from "./login.js";
 import { Panel } from "./panel.js";
-import { takePictures } from "./pictures.js";
+import { noteLists, takePictures } from "./pictures.js";
 import { countAllNodes } from "./total.js";
 
 const FIRST = "/templates/text_to_image.json";
@@ -61,6 +61,7 @@ app.registerExtension({
     openFilesOfOurs();
     await beginWithOurs().catch(complain);
   },
+  beforeRegisterNodeDef: (nodeClass, told) => noteLists(told),
   nodeCreated: (node) => takePictures(node, api, complain),
   async afterConfigureGraph() {
     panel.opened();

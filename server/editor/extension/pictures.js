@@ -2,10 +2,17 @@
 
 const TYPES = "image/png,image/jpeg,image/webp";
 
+const lists = new Map(); // by class, the setting that lists pictures
+
+/** Note which setting of a class lists pictures, as the server tells of it. */
+export function noteLists({ name, input }) {
+  const [list] = Object.entries(input?.required ?? {}).find(([, [, options]]) => options?.picture_list) ?? [];
+  if (list) lists.set(name, list);
+}
+
 /** Give a node a button for it, where one of its settings lists pictures. */
 export function takePictures(node, api, complain) {
-  const inputs = Object.entries(node.constructor.nodeData?.input?.required ?? {});
-  const [name] = inputs.find(([, [, options]]) => options?.picture_list) ?? [];
+  const name = lists.get(node.comfyClass);
   if (!name) return;
   const take = (files) => bring(node, name, files, api).catch(complain);
   const button = node.addWidget("button", "choose files to upload", "", () => choose(take), { serialize: false });

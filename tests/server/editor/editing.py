@@ -37,14 +37,18 @@ _SLOT = f"""([type, name, isInput]) => {{
     const place = canvas.getBoundingClientRect();
     return [place.left + (x + ds.offset[0]) * ds.scale, place.top + (y + ds.offset[1]) * ds.scale];
 }}"""
-_LOOK = f"""([type, scale]) => {{
+_LOOK = f"""async ([type, scale]) => {{
     {_NODE}
     const {{ canvas, ds }} = app.canvas;
     const place = canvas.getBoundingClientRect();
     ds.scale = scale;
-    ds.offset = [place.width / 2 / scale - node.pos[0] - node.size[0] / 2, 120 / scale - node.pos[1]];
+    const offset = [place.width / 2 / scale - node.pos[0] - node.size[0] / 2, 120 / scale - node.pos[1]];
+    ds.offset = offset;
     app.canvas.setDirty(true, true);
+    for (let frame = 0; frame < 6; frame += 1) await new Promise(requestAnimationFrame);
+    return ds.scale === scale && ds.offset[0] === offset[0] && ds.offset[1] === offset[1];
 }}"""
+"""Until it stays so: a graph that was just opened is fitted into the window some frames later."""
 _WIRES = """app.graph._nodes.flatMap((node) => (node.inputs ?? []).map((input, slot) =>
     [node.getInputNode(slot)?.type, node.type, input.name]).filter(([source]) => source))"""
 _DROP = """([files, x, y]) => {
@@ -120,13 +124,16 @@ class Editor:
 
     def look_at(self, node_type: str, scale: float = 0.8) -> None:
         """Have a node near, below the menu: from afar its texts are left out."""
-        self.page.evaluate(_LOOK, [node_type, scale])
-        self.page.wait_for_timeout(100)  # it is drawn
+        self.page.wait_for_function(_LOOK, arg=[node_type, scale])
 
     def empty(self) -> At:
         """A place of the canvas where nothing is."""
-        x, y = self.page.evaluate(_EMPTY)
+        x, y = self.page.wait_for_function(_EMPTY).json_value()
         return x, y
+
+    def until_free(self, x: float, y: float) -> None:
+        """Wait until nothing covers the canvas at a place, as it does while a graph is opened."""
+        self.page.wait_for_function("([x, y]) => document.elementFromPoint(x, y) === app.canvas.canvas", arg=[x, y])
 
     def slot(self, node_type: str, name: str, *, is_input: bool = False) -> At:
         """Where on the screen an output or an input is."""
@@ -151,7 +158,7 @@ class Editor:
         self.page.get_by_role("option").filter(has_text=title).first.wait_for()
         self.page.keyboard.press("Enter")
         self.until(f"app.graph._nodes.length === {before + 1}")
-        self.page.wait_for_function("([x, y]) => document.elementFromPoint(x, y) === app.canvas.canvas", arg=[x, y])
+        self.until_free(x, y)
         self.page.mouse.click(x + 30, y - 10)  # newer editors have it follow the mouse until then
         self.until("app.graph._nodes.every(({ flags }) => !flags.ghost)")
 
@@ -169,7 +176,9 @@ class Editor:
     def drop(self, *files: tuple[str, bytes, str], at: At | None = None) -> None:
         """Drop files, each with its name, content and media type, on the canvas."""
         encoded = [(name, base64.b64encode(content).decode(), kind) for name, content, kind in files]
-        self.page.evaluate(_DROP, [encoded, *(at or self.empty())])
+        x, y = at or self.empty()
+        self.until_free(x, y)
+        self.page.evaluate(_DROP, [encoded, x, y])
 
     def run(self) -> None:
         self.page.get_by_role("button", name="Run", exact=True).first.click()

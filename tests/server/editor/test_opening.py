@@ -148,4 +148,5 @@ def press(editor: Editor, node_type: str, widget: str) -> None:
         }""",
         [node_type, widget],
     )
+    editor.until_free(x, y)
     editor.page.mouse.click(x, y)
