@@ -1,7 +1,7 @@
 """Captions of scenes, in plain English and in the JSON form of FLUX.2 prompts, with what they say.
 
-A caption may leave things out; what it leaves out is then typical (in the centre, of medium size, solid)
-more often than not, so that short prompts give the picture most people expect.
+A caption may leave things out. A size, a place or a texture that it leaves out is always the typical one (medium, in
+the centre, solid): where several were possible, pictures of short prompts were a blur of them.
 """
 
 import json
@@ -12,8 +12,8 @@ from limner.tiny import words
 from limner.tiny.colors import Rgb
 from limner.tiny.scenes import Object, Scene
 
-TERSE = 0.06
-"""Share of captions that name little more than the shape."""
+TERSE = 0.3
+"""Share of the captions of typical scenes that name little more than the shape."""
 
 
 @dataclass(frozen=True)
@@ -37,9 +37,15 @@ class Caption:
     task: str | None = None
 
 
+def is_typical(scene: Scene) -> bool:
+    """Say whether a caption may leave out all about the object but its shape."""
+    thing = scene.objects[0]
+    return len(scene.objects) == 1 and (thing.size, thing.position, thing.texture) == ("medium", "center", "solid")
+
+
 def describe(rng: random.Random, scene: Scene, style: str | None = None, full: bool = False) -> Caption:
     """Caption a scene: style "plain" or "json" (by default 30 % JSON); ``full`` leaves nothing out."""
-    terse = not full and len(scene.objects) == 1 and rng.random() < TERSE
+    terse = not full and is_typical(scene) and rng.random() < TERSE
     mentions = tuple(
         _choose_terse(rng, thing) if terse else _choose(rng, thing, full, len(scene.objects) > 1)
         for thing in scene.objects
@@ -55,9 +61,9 @@ def describe(rng: random.Random, scene: Scene, style: str | None = None, full: b
 
 
 def _choose(rng: random.Random, thing: Object, full: bool, one_of_two: bool) -> Mention:
-    """Decide what to say: typical attributes are often left out, others hardly ever; of two objects, only sizes are."""
-    says_size = full or rng.random() < (0.4 if thing.size == "medium" else 0.93)
-    says_position = full or one_of_two or rng.random() < (0.5 if thing.position == "center" else 0.93)
+    """Decide what to say: typical attributes are often left out, others never; of two objects, only sizes are."""
+    says_size = full or thing.size != "medium" or rng.random() < 0.4
+    says_position = full or one_of_two or thing.position != "center" or rng.random() < 0.5
     says_texture = thing.texture != "solid" or rng.random() < 0.25
     return Mention(
         shape=thing.shape if full or one_of_two or rng.random() < 0.97 else None,
@@ -73,7 +79,6 @@ def _choose_terse(rng: random.Random, thing: Object) -> Mention:
     return Mention(
         shape=thing.shape,
         rgb=thing.color.rgb if rng.random() < 0.5 else None,
-        texture=None if thing.texture == "solid" else thing.texture,
     )
 
 

@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Callable
+from itertools import accumulate
 from typing import NamedTuple
 
 import torch
@@ -9,10 +10,10 @@ from diffusers.models.transformers.transformer_flux2 import Flux2Transformer2DMo
 from torch import nn
 from transformers import PreTrainedTokenizerFast, Qwen3ForCausalLM
 
-from limner.tiny.captions import describe
+from limner.tiny.captions import describe, is_typical
 from limner.tiny.latents import Pool, members
 from limner.tiny.reading import Reader
-from limner.tiny.references import TASKS, make_edit
+from limner.tiny.references import TASKS, Family, make_edit
 from limner.tiny.scenes import Object
 from limner.tiny.text import embed, tokenize
 from limner.tiny.transformer import flow_loss, sample_times
@@ -24,6 +25,8 @@ TWO_REFERENCES = tuple(t for t in TASKS if t.startswith("borrow"))
 UNNAMED = ("object", "shape")
 MOVED_UNNAMED = 0.6  # share of moves whose prompt does not say what is moved, besides those that leave it out by chance
 READING_WEIGHT = 0.1
+TYPICAL = 0.15  # share of pictures of one object whose prompt may leave out all but the shape, besides those by chance
+HARD = 3  # how much more often edits have small outlined or striped objects, which lose their colours first
 SHARES = {"swap": 2, "move": 3}  # of the edits with one reference: what has to be drawn anew is learned last
 
 
@@ -46,6 +49,12 @@ class Denoiser(nn.Module):
         self.reader = Reader(transformer)
 
 
+def is_hard(family: Family) -> bool:
+    """Say whether the object that is edited has parts of few pixels."""
+    thing = family.first.objects[0]
+    return thing.size == "small" and thing.texture != "solid"
+
+
 class DenoiseTask:
     """Text-to-image first; after ``alone`` of the steps, a share of the batches are reference tasks."""
 
@@ -62,6 +71,13 @@ class DenoiseTask:
     ) -> None:
         self.module, self.tokenizer, self.pool = module, tokenizer, pool
         self.steps, self.batch, self.alone, self.reference_share = steps, batch, alone, reference_share
+        self.typical = [
+            (index, member)
+            for index, family in enumerate(pool.family_scenes)
+            for member, scene in enumerate(members(family))
+            if is_typical(scene)
+        ]
+        self.chances = list(accumulate(HARD if is_hard(family) else 1 for family in pool.family_scenes))
         self.flow_loss: Callable[..., torch.Tensor] = torch.compile(flow_loss, dynamic=False) if compiled else flow_loss
 
     def loss(self, step: int, rng: random.Random, generator: torch.Generator) -> torch.Tensor:
@@ -90,18 +106,25 @@ class DenoiseTask:
                 index = rng.randrange(len(self.pool.pair_scenes))
                 scene, tokens = self.pool.pair_scenes[index], self.pool.pairs[index]
             else:
-                index, member = rng.randrange(len(self.pool.family_scenes)), rng.randrange(2 + len(TASKS))
+                index, member = self._choose_picture(rng)
                 scene, tokens = members(self.pool.family_scenes[index])[member], self.pool.families[index, member]
             rows.append(tokens)
             prompts.append("" if rng.random() < NO_PROMPT else describe(rng, scene).text)
         clean = torch.stack(rows).float()
         return Batch(clean, clean[:, :0], prompts, [])
 
+    def _choose_picture(self, rng: random.Random) -> tuple[int, int]:
+        """A picture of one object: its family, and which of the family's it is."""
+        if self.typical and rng.random() < TYPICAL:
+            return rng.choice(self.typical)
+        return rng.randrange(len(self.pool.family_scenes)), rng.randrange(2 + len(TASKS))
+
     def _draw_edits(self, rng: random.Random, tasks: tuple[str, ...]) -> Batch:
         clean, references, prompts, shown = [], [], [], []
         shares = [SHARES.get(task, 1) for task in tasks]
         for _ in range(self.batch // 2):  # reference tokens double or triple the work of a sample
-            index, task = rng.randrange(len(self.pool.family_scenes)), rng.choices(tasks, shares)[0]
+            (index,) = rng.choices(range(len(self.pool.family_scenes)), cum_weights=self.chances)
+            (task,) = rng.choices(tasks, shares)
             noun = rng.choice(UNNAMED) if task == "move" and rng.random() < MOVED_UNNAMED else None
             edit = make_edit(rng, self.pool.family_scenes[index], task, noun)  # type: ignore[arg-type]  # a TaskName
             family = self.pool.families[index]
