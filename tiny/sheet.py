@@ -56,7 +56,7 @@ def lay_out(tiles: Sequence[Tile], columns: int = COLUMNS) -> Image.Image:
         sheet.paste(Image.fromarray(tile.picture), (x, y))
         words = "\n".join(textwrap.wrap(tile.label, 23)[:4])
         pen.multiline_text((x + 1, y + SIDE + 1), words, fill="black", font_size=9, spacing=1)
-    return sheet.quantize(256)
+    return sheet.quantize(256, kmeans=3)
 
 
 def _tiles(pictures: npt.NDArray[np.uint8], labels: Sequence[str]) -> list[Tile]:
