@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -45,7 +46,7 @@ def class_info(found: ComfyClass, classes: Classes, here: Here) -> dict[str, Any
         "output_tooltips": [_what(port.type) for port in outputs],
         "name": found.name,
         "display_name": found.title,
-        "description": inspect.getdoc(cls) or "",
+        "description": _unwrapped(inspect.getdoc(cls) or ""),
         "category": cls.category if is_thin(found.node_type) else CATEGORY + cls.category,
         "output_node": found.is_output,
         "python_module": MODULE,
@@ -99,7 +100,12 @@ def _socket(port: Port, classes: Classes) -> list[Any]:
 def _what(wire_class: type) -> str:
     """What travels on a wire, in its own words."""
     plain = wire_class.__module__ == "builtins"
-    return "" if plain else (inspect.getdoc(wire_class) or "").partition("\n")[0]
+    return "" if plain else _unwrapped((inspect.getdoc(wire_class) or "").partition("\n")[0])
+
+
+def _unwrapped(docstring: str) -> str:
+    """A docstring as the editor shows it: in plain text, its lines as wide as there is room."""
+    return re.sub(r"(?<!\n)\n(?![\n\s*-])", " ", docstring.replace("``", ""))
 
 
 def _widget(name: str, found: ComfyClass, choices: Mapping[str, Sequence[str]], here: Here) -> list[Any]:

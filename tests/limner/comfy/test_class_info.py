@@ -24,6 +24,15 @@ def info(name: str, classes: Classes = CLASSES) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("name", CLASSES)
+def test_words_are_plain(name: str) -> None:
+    """The editor shows no markup, and breaks lines where it has no more room: ours are not kept."""
+    found = info(name)
+    assert "``" not in json.dumps(found)
+    for paragraph in found["description"].split("\n\n"):
+        assert all(line.startswith(("-", "*", " ")) for line in paragraph.split("\n")[1:])
+
+
+@pytest.mark.parametrize("name", CLASSES)
 def test_every_class_is_told_of_whole(name: str) -> None:
     """Each input in its place, each output with name and type, words for people, all of it JSON."""
     found = json.loads(json.dumps(info(name)))
