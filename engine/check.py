@@ -146,7 +146,7 @@ def _explained(fault: Fault, node_type: NodeType, parameters: Mapping[str, str |
     if fault.hint is None and fault.message.endswith("is required"):
         for parameter, targets in parameters.items():
             if f"{fault.node}.{name}" in targets_of(targets):
-                return Fault(fault.message, fault.path, f"give the parameter {parameter}", fault.kind)
+                return Fault(fault.message, fault.path, f"set {name}, or give the parameter {parameter}", fault.kind)
     return fault
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from limner.engine.errors import InputError, suggest
 from limner.engine.graph import read_file
@@ -16,6 +16,21 @@ from limner.engine.user_path import user_path
 from limner.folders import graphs_folder
 
 log = logging.getLogger(__name__)
+
+FIRST: Final = (
+    "text_to_image",
+    "edit_with_references",
+    "inpaint",
+    "lora",
+    "lora_stack",
+    "product_shot",
+    "product_shot_variant",
+    "quantization_compare",
+    "klein_4b",
+    "klein_9b",
+    "klein_base_cfg",
+)
+"""What to begin with: what runs anywhere as it is, then by what it needs. All others come after, by name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +43,11 @@ class Template:
     """Whether it is the user's; the others come with Limner."""
     hides_builtin: bool = False
     """Whether one of those has the same name."""
+
+    @property
+    def rank(self) -> tuple[int, str]:
+        """Where it stands among others that are shown to choose from."""
+        return FIRST.index(self.name) if self.name in FIRST else len(FIRST), self.name
 
     @property
     def picture(self) -> bytes | None:

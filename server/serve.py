@@ -178,7 +178,7 @@ def make_service(settings: ServerSettings, guard: Guard, crew: Crew, stack: Asyn
         store=store,
         submissions=Submissions(session, settings.limits),
         uploads=uploads,
-        comfy=Adapter(session, uploads, folder, [f"{EXTENSION_PATH}{MAIN}"]),
+        comfy=Adapter(session, uploads, folder, [f"{EXTENSION_PATH}{MAIN}"], settings.workers > 0),
         guard=guard,
         feed=Feed(store.history, aside),
         crew=crew,

@@ -17,6 +17,7 @@ from limner.engine.expand import GRAPH_TYPE
 from limner.engine.flat import flat_document
 from limner.engine.output_folder import escapes
 from limner.engine.parameters import with_values
+from limner.engine.plan import make_plan
 from limner.server.limits import Limits
 from limner.server.problem import Refused
 from limner.session import Session
@@ -79,6 +80,10 @@ class Submissions:
         """A graph of a client. Raises GraphError where it is none, Refused where it is too large."""
         self.refuse_large(graph.get("nodes"))
         return self.session.document(graph)
+
+    def refuse_misplaced(self, submission: Submission) -> None:
+        """Raise GraphError for nodes that this machine has no device for, and DeviceError where it knows of none."""
+        make_plan(submission.checked, self.session.devices, self.session.device)
 
     def refuse_large(self, nodes: Any) -> None:
         """Raise Refused for more nodes than a graph may have."""

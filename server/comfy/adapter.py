@@ -32,6 +32,8 @@ class Adapter:
     """The server's."""
     extensions: list[str] = field(default_factory=list)
     """Paths of the scripts that the editor loads besides its own."""
+    runs_here: bool = True
+    """Whether workers of this machine run the jobs, so that its devices are those that there are."""
     numbers: itertools.count[int] = field(default_factory=lambda: itertools.count(1))
     """For prompts, in the order in which they come."""
 

@@ -131,8 +131,11 @@ class Entries:
         return {}
 
     def _failure(self, failure: Failure) -> say.Failure:
-        types = {client_id(node): self._classes.names.classes.get(kind, kind) for node, kind in failure.types.items()}
-        return failure_of(failure.body, types)
+        types = {client_id(node): self._class_name(kind) for node, kind in failure.types.items()}
+        return failure_of(failure.body, types, self._class_name)
+
+    def _class_name(self, node_type: str) -> str:
+        return self._classes.names.classes.get(node_type, node_type)
 
     def _messages(self, job: Job, failure: Failure | None) -> list[list[Any]]:
         """What the socket said of a job, in short."""

@@ -97,6 +97,8 @@ def check_prompt(service: Service, client: Client, asked: PromptRequest) -> tupl
         graph = {"name": NAME, **graph_of_job(read.graph["nodes"], asked.prompt, asked.workflow, classes)}
         try:
             submission = service.submissions.check(GraphRequest(graph=graph))
+            if service.comfy.runs_here:
+                service.submissions.refuse_misplaced(submission)
         except GraphError as error:
             known = {fault.path for fault in read.faults}
             faults += [fault for fault in error.faults if fault.path not in known]

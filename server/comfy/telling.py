@@ -164,5 +164,6 @@ class Telling:
                     say.interrupted(self.prompt_id, at, nodes.types.get(at or "", ""), nodes.done, self._time)
                 ]
             case _:
-                self._last = [say.failed(self.prompt_id, failure_of(body, nodes.types), nodes.done, self._time)]
+                failure = failure_of(body, nodes.types, self._class_name)
+                self._last = [say.failed(self.prompt_id, failure, nodes.done, self._time)]
         self._last.append(say.executing(self.prompt_id, None))

@@ -2,28 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from limner.comfy.names import client_id
 from limner.server.comfy.messages import Failure
 
 
-def failure_of(body: Mapping[str, Any], types: Mapping[str, str]) -> Failure:
+def failure_of(body: Mapping[str, Any], types: Mapping[str, str], class_name: Callable[[str], str]) -> Failure:
     """Why a job failed: its first node that did, or what was wrong with all of it.
 
-    ``body`` is that of its last event; ``types`` has the protocol's class by the client's id of a node.
+    ``body`` is that of its last event; ``types`` has the protocol's class by the client's id of each node that ran, and
+    ``class_name`` gives that of a node type.
     """
     faults: Sequence[Mapping[str, Any]] = body.get("faults") or ()
-    node, kind = None, "Exception"
+    node, kind, node_type = None, "Exception", ""
     for fault in faults:
         if len(path := fault["path"]) > 1 and path[0] == "nodes":
             node, kind = client_id(str(path[1])), fault.get("error", "GraphError")
+            node_type = types.get(node) or class_name(fault.get("type", ""))
             break
     text = body.get("message") or "the job failed"
     if (hint := body.get("hint")) and hint not in text:  # what a node raised says it already
         text = f"{text}\n{hint}"
-    return Failure(node, types.get(node or "", ""), text, kind)
+    return Failure(node, node_type, text, kind)
 
 
 def about_model(model: Mapping[str, Any]) -> str | None:

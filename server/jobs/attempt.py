@@ -9,9 +9,9 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, nullcontext
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
-from limner.engine.errors import GraphError, LimnerError, NodeFailed, StoreError
+from limner.engine.errors import Fault, GraphError, LimnerError, NodeFailed, StoreError
 from limner.engine.events import Event, EventStream, Reader
 from limner.engine.result import Result
 from limner.engine.run import Run
@@ -105,7 +105,7 @@ class Attempt:
             document = json.loads(self._claim.graph)
             self._run = self._session.start(document, events=events, output_folder=folder)
         except Exception as error:
-            self._end(_refusal(error))
+            self._end(_refusal(error, self._claim.graph))
             return
         self._results = Results(self._store.blobs, folder, self._run)
         if self._pulse.reason is not None:  # it came while the graph was planned
@@ -237,12 +237,21 @@ def _kind(failure: NodeFailed) -> str:
     return next(kinds, "Exception")
 
 
-def _refusal(error: Exception) -> Ending:
+def _refusal(error: Exception, graph: str = "{}") -> Ending:
     """How a job ends whose graph could not be run, or whose results could not be kept."""
     if isinstance(error, GraphError):
-        faults = [{"message": f.message, "path": list(f.path), "hint": f.hint} for f in error.faults]
-        return Ending("failed", error.message, faults=faults)
+        raw = json.loads(graph)
+        return Ending("failed", error.message, faults=[_told(fault, raw) for fault in error.faults])
     if isinstance(error, LimnerError):
         return Ending("failed", error.message, error.hint)
     _log.error("a job could not be run", exc_info=error)
     return Ending("failed", f"{type(error).__name__}: {error}")
+
+
+def _told(fault: Fault, graph: Any) -> dict[str, Any]:
+    """A fault with the type of its node, which never ran and so is told of nowhere else."""
+    told = {"message": fault.message, "path": list(fault.path), "hint": fault.hint}
+    try:
+        return told | {"type": str(graph["nodes"][fault.node]["type"])}
+    except (LookupError, TypeError):  # it is of no node, or the graph is none
+        return told

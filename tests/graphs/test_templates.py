@@ -191,7 +191,7 @@ def test_a_template_that_lacks_something_names_the_parameter(session: Session) -
     with pytest.raises(GraphError) as caught:
         session.check("edit_with_references")
     (fault,) = caught.value.faults
-    assert fault.hint == "give the parameter images"
+    assert fault.hint == "set files, or give the parameter images"
 
 
 def test_a_template_is_a_node_of_another_graph(session: Session) -> None:

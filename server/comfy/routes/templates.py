@@ -13,6 +13,7 @@ from limner.engine.expand import GRAPH_TYPE
 from limner.engine.flat import flat_document
 from limner.graphs.library import Template
 from limner.server.comfy.pixels import drawing
+from limner.server.comfy.titles import title_of
 from limner.server.problem import Refused
 from limner.server.route import Routes
 from limner.server.service import Service
@@ -28,18 +29,17 @@ async def list_workflows(service: Service) -> web.StreamResponse:
 
 def _category(service: Service) -> dict[str, Any]:
     listed = []
-    for template in service.comfy.session.library.templates():
+    for template in sorted(service.comfy.session.library.templates(), key=lambda one: one.rank):
         try:
             _workflow(service, template)
         except LimnerError:  # `limner templates` says what is wrong with it
             continue
-        title = template.name.replace("_", " ").capitalize()
-        about = service.comfy.session.document(str(template.path)).description
+        document = service.comfy.session.document(str(template.path))
         listed.append(
             {
                 "name": template.name,
-                "title": title,
-                "description": about,
+                "title": title_of(template.name, document.name),
+                "description": document.description,
                 "mediaType": "image",
                 "mediaSubtype": "webp",
                 "openSource": True,

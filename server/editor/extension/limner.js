@@ -1,30 +1,23 @@
-/** What Limner adds to the editor: its files and pictures, the colours of its wires, a panel, and logging in. */
+/** What Limner adds to the editor: its files and pictures, the colours of its wires, its words for what is wrong, a panel, and logging in. */
 
 import { app } from "/scripts/app.js";
 import { api } from "/scripts/api.js";
 import { get } from "/page/api.js";
 import { openOurs, saveGraph } from "./files.js";
 import { logInWhereWanted } from "./login.js";
+import { sayFaults } from "./notices.js";
 import { Panel } from "./panel.js";
 import { noteLists, takePictures } from "./pictures.js";
 import { countAllNodes } from "./total.js";
+import { Wires } from "./wires.js";
 
 const FIRST = "/templates/text_to_image.json";
 
 logInWhereWanted(api);
+sayFaults(app, api);
 document.head.append(Object.assign(document.createElement("link"), { rel: "stylesheet", href: new URL("panel.css", import.meta.url).href }));
-const paintings = get("/v1/editor/colors").then(({ colors }) => colors);
+const wires = new Wires(app);
 const panel = new Panel(app, api, complain);
-
-/** Sockets and wires of each type in its colour. */
-async function paint() {
-  for (const [type, color] of Object.entries(await paintings)) {
-    document.documentElement.style.setProperty(`--color-datatype-${type}`, color);
-    app.canvas.default_connection_color_byType[type] = color;
-    app.canvas.constructor.link_type_colors[type] = color;
-  }
-  app.canvas.setDirty(true, true);
-}
 
 function complain(error) {
   const said = error.faults?.map(({ message, hint }) => (hint ? `${message} (${hint})` : message)) ?? [];
@@ -65,9 +58,10 @@ app.registerExtension({
   nodeCreated: (node) => takePictures(node, api, complain),
   async afterConfigureGraph() {
     panel.opened();
-    await paint().catch(complain);
+    await wires.paint().catch(complain);
   },
   setup() {
+    wires.watch();
     countAllNodes(app, complain);
     app.extensionManager.registerSidebarTab({
       id: "limner", icon: "pi pi-server", title: "Limner", tooltip: "Limner: memory, plan, timeline", type: "custom",

@@ -150,6 +150,22 @@ def test_every_fault_is_said_and_nothing_is_queued(serving: Any) -> None:
     serving(use)
 
 
+def test_a_device_that_is_not_here_is_refused(serving: Any) -> None:
+    """At its node, before anything is queued; where other machines run the jobs, they say what they have."""
+
+    async def use(api: Any) -> None:
+        wrong = star(**{"2": node("TextEncode", text_encoder=["1", 0], prompt="a star", device="cuda:77")})
+        answer = await post(api, {"prompt": wrong})
+        assert answer.status == 400
+        (error,) = answer.json["node_errors"]["2"]["errors"]
+        assert error["details"].startswith("device: this machine has no cuda:77 (it has ")
+        assert error["extra_info"]["input_name"] == "device"
+        api.service.comfy.runs_here = False
+        assert (await post(api, {"prompt": wrong})).status == 200
+
+    serving(use)
+
+
 @pytest.mark.parametrize("class_type", ["ComfySaveImage", "Graph", "", "Denoise\r\nX: 1"])
 def test_names_of_ours_are_no_classes(serving: Any, class_type: str) -> None:
     """What only a graph file may say is unknown here, and that is all that is wrong with it."""

@@ -187,6 +187,14 @@ def test_a_failure_says_where_and_what_to_try() -> None:
     }
 
 
+def test_a_node_that_never_ran_is_named_with_its_class() -> None:
+    """What the plan of a run refuses is told of its node as what a node raised is."""
+    one = telling()
+    fault = {"message": "device: no cuda:7", "path": ["nodes", "b", "device"], "type": "ComfyKSampler"}
+    said = texts(one.tell([event("started"), event("finished", status="failed", message="no", faults=[fault])]))
+    assert (said[1][1]["node_id"], said[1][1]["node_type"]) == ("b", "KSampler")
+
+
 def test_a_job_that_took_its_worker_down_names_no_node() -> None:
     """Where no node is to blame, none is named, and the message says why."""
     one = telling()

@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from editing import FIRST, Editor
+from test_serve import ask
+
+PAINTED = """(colors) => Object.entries(colors).every(([type, color]) =>
+    app.canvas.constructor.link_type_colors[type] === color
+    && app.canvas.default_connection_color_byType[type] === color
+    && document.documentElement.style.getPropertyValue(`--color-datatype-${type}`) === color)"""
 
 
 def test_it_begins_with_a_graph_of_ours(editor: Editor) -> None:
@@ -43,3 +51,15 @@ def test_a_node_is_deleted_and_comes_back(editor: Editor) -> None:
     editor.page.keyboard.press("Control+z")
     editor.until("app.graph._nodes.length === 5")
     assert ["LimnerVAEDecode", "LimnerSaveImage", "images"] in editor.wires()
+
+
+def test_wires_keep_their_colours_in_another_theme(editor: Editor, setting: Any) -> None:
+    """A theme that is chosen while a graph is open changes the page, and no type's colour."""
+    setting("Comfy.ColorPalette", "dark", "dark")
+    text_color = "getComputedStyle(document.documentElement).getPropertyValue('--fg-color')"
+    colors = ask(f"{editor.url}/v1/editor/colors")["colors"]
+    editor.page.wait_for_function(PAINTED, arg=colors)
+    before = editor.page.evaluate(text_color)
+    editor.page.evaluate("app.extensionManager.setting.set('Comfy.ColorPalette', 'light')")
+    editor.page.wait_for_function(f"(before) => {text_color} !== before", arg=before)
+    editor.page.wait_for_function(PAINTED, arg=colors)

@@ -39,8 +39,13 @@ def test_a_prompt_becomes_a_picture(editor: Editor) -> None:
     assert graph["nodes"][number(editor, "TextEncode")]["settings"]["prompt"] == "a green diamond"
 
 
+def notices(editor: Editor) -> Any:
+    """What our extension says."""
+    return editor.page.get_by_role("alert").filter(has=editor.page.get_by_text("Limner", exact=True))
+
+
 def test_a_fault_is_on_its_node(editor: Editor) -> None:
-    """What cannot run is refused before anything runs, and said on the node that it is about."""
+    """What cannot run is refused before anything runs, marked on its node, and said once in our words."""
     editor.page.evaluate(
         """() => {
             const node = app.graph._nodes.find((node) => node.type === "Denoise");
@@ -50,7 +55,9 @@ def test_a_fault_is_on_its_node(editor: Editor) -> None:
     before = editor.last_job()["id"]
     editor.run()
     editor.until(f"{FAULTY} === '{number(editor, 'Denoise')}'")
-    editor.page.get_by_text("Required input missing").or_(editor.page.get_by_text("conditioning")).first.wait_for()
+    said = "Denoise: conditioning: is not wired (wire an output of type Conditioning to it)"
+    notices(editor).get_by_text(said, exact=True).wait_for()
+    assert notices(editor).count() == 1
     assert editor.last_job()["id"] == before
 
 
@@ -64,6 +71,9 @@ def test_a_node_that_fails_is_marked(editor: Editor) -> None:
     assert said["node_id"] == number(editor, "Breaks")
     assert said["exception_message"].count("turn on the light") == 1
     assert said["traceback"] == []
+    notices(editor).get_by_text("turn on the light").wait_for()
+    said = notices(editor).inner_text().split("\n")
+    assert said[-2:] == ["Breaks: the picture is too dark", "turn on the light"]
 
 
 def test_a_run_is_interrupted(editor: Editor) -> None:
@@ -82,6 +92,7 @@ def test_a_run_is_interrupted(editor: Editor) -> None:
     editor.page.get_by_role("button", name="Cancel current run").first.click()
     assert editor.wait_for_end(job)["state"] == "cancelled"
     editor.until("!app.runningNodeId")
+    assert notices(editor).count() == 0
 
 
 def test_a_run_goes_on_over_a_reload(editor: Editor, gate: Path) -> None:

@@ -117,7 +117,8 @@ def test_a_graph_that_is_wrong_fails_with_its_faults(real: JobStore) -> None:
         )
     assert [job.state for job in (wrong, no_json, failing, right)] == ["failed", "failed", "failed", "completed"]
     assert "unknown node type Nope" in str(wrong.message)
-    assert real.history.events(wrong.id)[-1].body["faults"][0]["path"] == ["nodes", "a", "type"]
+    (fault,) = real.history.events(wrong.id)[-1].body["faults"]
+    assert (fault["path"], fault["type"]) == (["nodes", "a", "type"], "Nope")
     assert failing.message == "f (Fail) failed: ValueError: as told"
     assert {run.node: run.state for run in real.history.node_runs(failing.id)} == {
         "a": "finished",

@@ -1,0 +1,40 @@
+/** Why a graph was refused or failed, in the server's words: the editor's own are general. */
+
+import { nodeOf } from "./changes.js";
+
+const LIFE_MS = 20_000;
+const MOST = 6;
+
+const isPrompt = (path, asked) => path === "/prompt" && asked?.method === "POST";
+
+/** A node as it is called on the canvas. */
+const called = (app, id) => nodeOf(app, id)?.title ?? id;
+
+/** Say it as a toast, beside what the editor shows. */
+export function sayFaults(app, api) {
+  const say = (lines) => {
+    const more = lines.length > MOST ? [`and ${lines.length - MOST} more`] : [];
+    const detail = [...lines.slice(0, MOST), ...more].join("\n");
+    app.extensionManager.toast.add({ severity: "error", summary: "Limner", detail, life: LIFE_MS });
+  };
+  const { fetchApi } = api;
+  api.fetchApi = async function (path, asked, ...rest) {
+    const answer = await fetchApi.call(this, path, asked, ...rest);
+    if (isPrompt(path, asked) && !answer.ok) {
+      answer.clone().json().then((told) => say(refused(app, told))).catch(() => {}); // no answer of ours
+    }
+    return answer;
+  };
+  api.addEventListener("execution_error", ({ detail }) => say(failed(app, detail)));
+}
+
+function refused(app, { error: { message, details }, node_errors: nodes }) {
+  if (!Object.keys(nodes).length) return [message, details].filter(Boolean);
+  return details.split("\n").map((line) => line.replace(/^#([\d:]+): /, (_, id) => `${called(app, id)}: `));
+}
+
+/** The message begins with the id of the node, which nobody sees on the canvas. */
+function failed(app, { node_id: id, exception_message: message }) {
+  const lines = message.split("\n");
+  return id === null ? lines : [`${called(app, id)}: ${lines[0].replace(/^\S+ \(\w+\) failed: /, "")}`, ...lines.slice(1)];
+}
