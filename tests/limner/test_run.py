@@ -248,7 +248,7 @@ def test_a_prompt_may_be_json(quick: Any, graph_inside: Callable[[str], Any]) ->
         ("nobody.seed=1", "nobody.seed: text_to_image has no node nobody"),
         ("denoize.seed=1", "did you mean denoise?"),
         ("load_model.seed=1", "did you mean model?"),
-        ("model=", "model: source: at least 1"),
+        ("model=", "model: source: must not be empty"),
         ("steps=3.9", "steps: must be an integer"),
         ('steps="12"', "steps: must be an integer"),
         ("steps=twelve", "steps: must be an integer"),

@@ -77,7 +77,7 @@ def test_a_compressed_bomb_is_not_unpacked(tmp_path: Path, kind: bytes) -> None:
     head = b"limner\0\0" if kind == b"zTXt" else b"limner\0\1\0\0\0"
     path = png(tmp_path / "a.png", chunk(kind, head + bomb))
     assert path.stat().st_size < 2 << 20
-    assert "cannot be read" in refusal(path)
+    assert "is damaged" in refusal(path)
 
 
 def test_a_text_beyond_the_limit_is_not_parsed(tmp_path: Path) -> None:
@@ -158,7 +158,7 @@ def test_broken_exif_is_no_reason_to_crash(tmp_path: Path) -> None:
             jpeg(tmp_path / f"{number}.jpg", exif=exif),
             webp(tmp_path / f"{number}.webp", exif=exif),
         ):
-            assert "cannot be read" in (outcome(path) or "cannot be read")
+            assert "is damaged" in (outcome(path) or "is damaged")
 
 
 def test_extended_xmp_with_holes_is_refused(tmp_path: Path) -> None:
