@@ -3,6 +3,7 @@
 import { app } from "/scripts/app.js";
 import { api } from "/scripts/api.js";
 import { get } from "/page/api.js";
+import { describeCards } from "./cards.js";
 import { openOurs, saveGraph } from "./files.js";
 import { logInWhereWanted } from "./login.js";
 import { sayFaults } from "./notices.js";
@@ -62,6 +63,7 @@ app.registerExtension({
   },
   setup() {
     wires.watch();
+    describeCards().catch(complain);
     countAllNodes(app, complain);
     app.extensionManager.registerSidebarTab({
       id: "limner", icon: "pi pi-server", title: "Limner", tooltip: "Limner: memory, plan, timeline", type: "custom",

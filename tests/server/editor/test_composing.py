@@ -63,3 +63,15 @@ def test_wires_keep_their_colours_in_another_theme(editor: Editor, setting: Any)
     editor.page.evaluate("app.extensionManager.setting.set('Comfy.ColorPalette', 'light')")
     editor.page.wait_for_function(f"(before) => {text_color} !== before", arg=before)
     editor.page.wait_for_function(PAINTED, arg=colors)
+
+
+def test_templates_say_what_they_are_for(editor: Editor) -> None:
+    """Each card has a title and, once, what its graph's file says of it; the one to begin with comes first."""
+    editor.page.evaluate("app.extensionManager.command.execute('Comfy.BrowseTemplates')")
+    cards = editor.page.locator("[data-testid^='template-workflow-']").filter(has=editor.page.locator("h3"))
+    first = cards.and_(editor.page.locator("[data-testid='template-workflow-text_to_image']"))
+    first.wait_for()
+    assert editor.page.locator("[data-testid^='template-workflow-'] h3").first.inner_text() == "Text to image"
+    styled = first.evaluate("(card) => getComputedStyle(card.lastElementChild, '::after').content")
+    said = first.inner_text() + ("" if styled == "none" else styled)
+    assert said.count("Prompt to picture.") == 1
