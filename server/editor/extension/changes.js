@@ -42,6 +42,7 @@ export async function apply(app, changes) {
     }
   }
   app.canvas.setDirty(true, true);
+  (app.rootGraph ?? app.graph).updateExecutionOrder(); // older editors take a later one for a change of its own to undo
   const tracker = app.extensionManager.workflow.activeWorkflow?.changeTracker;
   (tracker?.captureCanvasState ?? tracker?.checkState)?.call(tracker); // by its newer name, or its older one
 }

@@ -29,6 +29,7 @@ _EMPTY = """() => {
         }
     return null;
 }"""
+_VALUE = f"([type, name]) => {{ {_NODE} return node?.widgets.find((one) => one.name === name)?.value; }}"
 _SLOT = f"""([type, name, isInput]) => {{
     {_NODE}
     const slot = isInput ? node.findInputSlot(name) : node.findOutputSlot(name);
@@ -110,9 +111,11 @@ class Editor:
         return list(self.page.evaluate(_WIRES))
 
     def value(self, node_type: str, widget: str) -> Any:
-        return self.page.evaluate(
-            f"([type, name]) => {{ {_NODE} return node.widgets.find((one) => one.name === name).value; }}",
-            [node_type, widget],
+        return self.page.evaluate(_VALUE, [node_type, widget])
+
+    def until_value(self, node_type: str, widget: str, value: Any) -> None:
+        self.page.wait_for_function(
+            f"([node, name, value]) => ({_VALUE})([node, name]) === value", arg=[node_type, widget, value]
         )
 
     def set(self, node_type: str, widget: str, value: Any) -> None:

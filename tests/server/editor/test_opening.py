@@ -70,7 +70,7 @@ def test_a_picture_that_is_dropped_opens_its_graph(editor: Editor) -> None:
     """
     made = ask(f"{editor.url}/v1/run/text_to_image?wait=1", {"prompt": "a red ring", "steps": 2, "seed": 2**60 + 1})
     editor.drop(("ring.png", made, "image/png"))
-    editor.until("app.graph._nodes[1].widgets[0].value === 'a red ring'")
+    editor.until_value("TextEncode", "prompt", "a red ring")
     assert editor.types() == FIRST
     editor.page.get_by_text("was rounded").first.wait_for()
     editor.drop(("plain.png", picture("blue"), "image/png"))
@@ -84,7 +84,7 @@ def test_a_graph_comes_in_and_goes_out(editor: Editor) -> None:
     editor.drop((file.name, file.read_bytes(), "application/json"))
     editor.until_types(EDIT)
     editor.drop(("blue.png", picture("blue"), "image/png"), at=near(editor, "LoadReferenceImages"))
-    editor.until("app.graph._nodes[2].widgets[0].value === 'blue.png'")
+    editor.until_value("LoadReferenceImages", "files", "blue.png")
     with page.expect_download() as download:
         page.evaluate("app.extensionManager.command.execute('limner.save')")
     exported = json.loads(Path(download.value.path()).read_text())
@@ -118,7 +118,7 @@ def test_pictures_are_uploaded(editor: Editor) -> None:
     with page.expect_file_chooser() as chooser:
         press(editor, "LoadReferenceImages", "choose files to upload")
     chooser.value.set_files(files)
-    editor.until("app.graph._nodes[2].widgets[0].value === 'green.png\\nnavy.png'")
+    editor.until_value("LoadReferenceImages", "files", "green.png\nnavy.png")
     editor.set("Denoise", "steps", 1)
     editor.run()
     editor.picture()
@@ -127,7 +127,7 @@ def test_pictures_are_uploaded(editor: Editor) -> None:
     with page.expect_file_chooser() as chooser:
         press(editor, "LimnerLoadImage", "upload")
     chooser.value.set_files({"name": "teal.png", "mimeType": "image/png", "buffer": picture("teal")})
-    editor.until("app.graph._nodes.at(-1).widgets[0].value === 'teal.png'")
+    editor.until_value("LimnerLoadImage", "file", "teal.png")
 
 
 def near(editor: Editor, node_type: str) -> tuple[float, float]:

@@ -103,7 +103,7 @@ def test_a_run_goes_on_over_a_reload(editor: Editor, gate: Path) -> None:
     running = RUNNING.format(number(editor, "Waits"))
     editor.until(running)
     editor.reload()
-    assert editor.types() == [*FIRST, "Waits"]
+    editor.until_types([*FIRST, "Waits"])
     editor.until(running)
     gate.touch()
     try:
