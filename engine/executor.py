@@ -74,7 +74,7 @@ class Executor:
             if self._is_closed:
                 raise RuntimeError("the executor is closed")
             self._runs.add(run)
-        run.begin(lambda ready: self._hand_out(run, ready))
+        run.begin(self._hand_out)
         return run
 
     def keys(self, plan: Plan) -> list[str]:

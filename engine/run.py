@@ -66,7 +66,7 @@ class Run:
         self._tasks: dict[int, Callable[[], None]] = {}
         self._ended: dict[int, tuple[NodeContext, tuple[Any, ...] | BaseException]] = {}
         """Async nodes that have run, and wait for a thread that keeps what they gave."""
-        self._hand_over: Callable[[Ready], None] = lambda ready: None
+        self._hand_over: Callable[[Run, Ready], None] = lambda run, ready: None
         self._failures: dict[str, NodeFailed] = {}
         self._skipped: set[int] = set()
         self._goals = frozenset(plan.goals)
@@ -83,8 +83,11 @@ class Run:
             self._waiting[twin] += 1
             self._users[leader] += 1
 
-    def begin(self, hand_over: Callable[[Ready], None]) -> None:
-        """Announce the run and hand over what is ready."""
+    def begin(self, hand_over: Callable[[Run, Ready], None]) -> None:
+        """Announce the run and hand over what is ready.
+
+        ``hand_over`` is given the run and must not hold it: a cycle would keep its values until a collector looks.
+        """
         self._hand_over = hand_over
         steps, emit = self.plan.steps, self.events.emit
         emit(ev.RunStarted, self.plan.graph.document.name, len(steps), self._left)
@@ -94,7 +97,7 @@ class Run:
         if not self._left:
             self._finish()
             return
-        hand_over([(step.lane, i) for i, step in enumerate(steps) if self._todo[i] and not self._waiting[i]])
+        hand_over(self, [(step.lane, i) for i, step in enumerate(steps) if self._todo[i] and not self._waiting[i]])
 
     @property
     def provenance(self) -> tuple[Mapping[str, str], Provenance]:
@@ -182,7 +185,7 @@ class Run:
             with self._lock:
                 self._tasks.pop(index, None)
             self._ended[index] = context, Cancelled() if task.cancelled() else task.result()
-            self._hand_over([(KEEPING, index)])
+            self._hand_over(self, [(KEEPING, index)])
 
         with self._lock:  # so that the task cannot end before it is known
             self._tasks[index] = self._start_async(work(), settle)

@@ -22,6 +22,10 @@ LISTEN_S: Final = 0.05
 _log = logging.getLogger("limner.server.jobs")
 
 
+def _nothing() -> None:
+    """Nobody is to be told any more."""
+
+
 class Pulse:
     """Beats while a job runs. ``reason`` is set, and ``on_stop`` called once, when the run is to stop."""
 
@@ -72,3 +76,4 @@ class Pulse:
     def __exit__(self, *args: type[BaseException] | BaseException | TracebackType | None) -> None:
         self._is_over.set()
         self._thread.join()
+        self._on_stop = _nothing  # it holds what the job gave, which holds this: only a collector would end that

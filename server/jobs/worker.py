@@ -110,14 +110,18 @@ def work(
                     live.tell_models(session.models())
                 drain.wait(IDLE_S)
             else:
-                attempt = Attempt(store, session, claim, drain, live, tracing)
-                try:
-                    attempt.run()
-                finally:
-                    if live is not None:
-                        live.tell_tally(attempt.tally)
-                gc.collect(1)  # what the job left in cycles: see main
+                _run(Attempt(store, session, claim, drain, live, tracing), live)
+                gc.collect(1)  # what nodes left in cycles: see main
     store.presence.forget(worker)  # only now, with no job in hand: a lock that nobody holds tells of a death
+
+
+def _run(attempt: Attempt, live: LivePipe | None) -> None:
+    """Its caller keeps nothing of the job, which is thus gone before the collector looks."""
+    try:
+        attempt.run()
+    finally:
+        if live is not None:
+            live.tell_tally(attempt.tally)
 
 
 def main() -> int:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, NamedTuple
 
@@ -19,6 +20,7 @@ from limner.engine.registry import Registry
 from limner.engine.result import Result
 from limner.engine.run import Run
 
+TIMEOUT_S = 15
 DEVICES = DeviceTable([Device("cpu"), Device("cuda:0"), Device("cuda:1")])
 
 
@@ -151,3 +153,12 @@ class Lab:
     def nodes(self, kind: type[Any]) -> list[str]:
         """The nodes that events of a kind are about, in order."""
         return [event.node for event in self.log if isinstance(event, kind)]
+
+
+def eventually(is_true: Callable[[], bool]) -> bool:
+    """Whether something becomes true soon; for what other threads do in their own time."""
+    for _ in range(int(TIMEOUT_S / 0.02)):
+        if is_true():
+            return True
+        time.sleep(0.02)
+    return False

@@ -6,19 +6,16 @@ import asyncio
 import gc
 import threading
 import time
-from collections.abc import Callable
 from typing import Any, ClassVar
 
 import pytest
-from lab import Lab, chain, graph, node
+from lab import TIMEOUT_S, Lab, chain, eventually, graph, node
 
 from limner.engine import events as ev
 from limner.engine.cache import Cache
 from limner.engine.context import Context
 from limner.engine.executor import Executor
 from limner.engine.node import Node
-
-TIMEOUT_S = 15
 
 
 class Shared:
@@ -42,15 +39,6 @@ def _fresh() -> Any:
     yield
     Shared.gate.set()
     Shared.barrier.abort()
-
-
-def eventually(is_true: Callable[[], bool]) -> bool:
-    """Whether something becomes true soon; for what other threads do in their own time."""
-    for _ in range(int(TIMEOUT_S / 0.02)):
-        if is_true():
-            return True
-        time.sleep(0.02)
-    return False
 
 
 def began(count: int = 1) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from lab import Lab, chain, graph, node, plain
+from lab import Lab, chain, eventually, graph, node, plain
 
 from limner.engine import events as ev
 from limner.engine.cache import Cache
@@ -203,6 +203,18 @@ def test_a_value_goes_after_its_last_use() -> None:
         del result, run
         gc.collect()
         assert not list(alive), "an idle lane still holds the run"
+
+
+def test_what_a_run_gave_goes_without_a_collector() -> None:
+    """Large values do not stay until a collector looks, which may be much later."""
+    with Executor(cache=Cache(0)) as executor:
+        lab = Lab(executor).add(MakeBox, NextBox)
+        gc.disable()
+        try:
+            lab.finish(lab.start(boxes(1))).raise_for_failures()
+            assert eventually(lambda: not list(alive))
+        finally:
+            gc.enable()
 
 
 def test_the_cache_keeps_values_alive() -> None:

@@ -71,16 +71,19 @@ def settings(folder: Path, **rest: Any) -> WorkerSettings:
     )
 
 
+def session(folder: Path) -> Session:
+    """What a worker runs graphs with."""
+    registry = Registry.installed()
+    registry.add_file(NODES)
+    return Session(registry=registry, cache_dir=folder / "cache", device="cpu", checkpoint_interval_s=0.0)
+
+
 @contextmanager
 def worker(store: JobStore, name: str = "worker") -> Iterator[threading.Event]:
     """A worker in a thread of this process. Gives the event that drains it."""
-    registry = Registry.installed()
-    registry.add_file(NODES)
     drain = threading.Event()
-    with Session(
-        registry=registry, cache_dir=store.folder / "cache", device="cpu", checkpoint_interval_s=0.0
-    ) as session:
-        thread = threading.Thread(target=work, args=(store, session, name, drain))
+    with session(store.folder) as running:
+        thread = threading.Thread(target=work, args=(store, running, name, drain))
         thread.start()
         try:
             yield drain

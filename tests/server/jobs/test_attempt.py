@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import gc
 import json
+import threading
+import weakref
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from crew import accept, contents, ended, graph, node, real_store, steps_then_write, wait_until, worker
+from crew import accept, contents, ended, graph, node, real_store, session, steps_then_write, wait_until, worker
 
+from limner.server.jobs.attempt import Attempt
 from limner.server.jobs.store import JobStore
 
 
@@ -197,3 +200,20 @@ def test_a_full_disk_fails_the_job_and_not_the_worker(real: JobStore) -> None:
     assert job.state == "failed"
     assert "an artifact cannot be written" in str(job.message)
     assert after.state in ("completed", "failed")
+
+
+def test_a_job_itself_goes_without_a_collector(real: JobStore) -> None:
+    """Nothing of one that has ended is in a cycle: what it gave may be large."""
+    accept(real, graph({"steps": node("Steps")}))
+    gc.disable()
+    try:
+        with session(real.folder) as running, real.presence.enter("worker"):
+            claim = real.leases.claim("worker")
+            assert claim is not None
+            attempt = Attempt(real, running, claim, threading.Event())
+            attempt.run()
+            gone = weakref.ref(attempt)
+            del attempt
+            wait_until(lambda: gone() is None)
+    finally:
+        gc.enable()
