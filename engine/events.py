@@ -281,6 +281,9 @@ class Reader:
         """
         with self._lock:
             self._over.wait_for(lambda: self._closed, time_s)
+            if not self._thinned:
+                found, self._events = list(self._events), deque()
+                return found
             found = []
             while self._has_unread():
                 found.append(self._next())

@@ -13,14 +13,6 @@ Output = Mapping[str, Sequence[Any]]
 """What a node shows: ``images`` and ``files`` by name, ``text``."""
 
 _quoted: Final = json.encoder.encode_basestring_ascii
-_STATE: Final = (
-    '%(node)s:{"value":%(value)d,"max":%(max)d,"state":"%(state)s","node_id":%(node)s,"prompt_id":%(prompt)s,'
-    '"display_node_id":%(node)s,"parent_node_id":null,"real_node_id":%(node)s}'
-)
-_NOTHING: Final = (
-    '{"type":"executed","data":{"node":%(node)s,"display_node":%(node)s,"output":{},"prompt_id":%(prompt)s}}'
-)
-"""What is said of each node of a large graph is not put together field by field."""
 _STATES: Final = 1000
 """Nodes that one message tells of."""
 _FORMATS: Final = {"image/jpeg": 1, "image/png": 2}
@@ -73,18 +65,24 @@ def progress(prompt_id: str, node: str, step: int, total: int) -> str:
 def progress_state(prompt_id: str, nodes: Mapping[str, tuple[NodeState, int, int]]) -> list[str]:
     """How far nodes are: those that changed. Of very many in several messages, for clients that take none of 1 MiB."""
     own = _quoted(prompt_id)
-    states = [
-        _STATE % {"node": _quoted(node), "value": value, "max": total, "state": state, "prompt": own}
-        for node, (state, value, total) in nodes.items()
-    ]
+    states = [_state(_quoted(node), own, *so_far) for node, so_far in nodes.items()]
     parts = (",".join(states[begin : begin + _STATES]) for begin in range(0, len(states), _STATES))
     return [f'{{"type":"progress_state","data":{{"prompt_id":{own},"nodes":{{{part}}}}}}}' for part in parts]
 
 
+def _state(node: str, prompt: str, state: NodeState, value: int, most: int) -> str:
+    """What is said of each node of a large graph is not put together field by field."""
+    return (
+        f'{node}:{{"value":{value},"max":{most},"state":"{state}","node_id":{node},"prompt_id":{prompt},'
+        f'"display_node_id":{node},"parent_node_id":null,"real_node_id":{node}}}'
+    )
+
+
 def gave_nothing(prompt_id: str, nodes: Iterable[str]) -> list[str]:
     """Nodes are done, and show nothing: a message each."""
-    own = _quoted(prompt_id)
-    return [_NOTHING % {"node": _quoted(node), "prompt": own} for node in nodes]
+    end = f'"output":{{}},"prompt_id":{_quoted(prompt_id)}}}}}'
+    quoted = map(_quoted, nodes)
+    return [f'{{"type":"executed","data":{{"node":{node},"display_node":{node},{end}' for node in quoted]
 
 
 def executed(prompt_id: str, node: str, output: Output) -> str:
