@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -20,12 +21,13 @@ DEFAULTS: Final[Mapping[str, Any]] = {
     "Comfy.Workflow.ShowMissingModelsWarning": False,
     "Comfy.NodeBadge.ShowApiPricing": False,
 }
+_log = logging.getLogger("limner.server")
 _changing: Final = Lock()  # a file is read, changed and written: one at a time
 
 
 @dataclass(frozen=True)
 class OwnSettings:
-    """A file of one client. Methods block, and raise Refused."""
+    """A file of one client. Methods block, and raise Refused. A damaged file is put aside."""
 
     path: Path
 
@@ -43,7 +45,14 @@ class OwnSettings:
 
     def _own(self) -> dict[str, Any]:
         try:
-            found: dict[str, Any] = json.loads(self.path.read_bytes())
+            found = json.loads(self.path.read_bytes())
         except FileNotFoundError:
             return {}
-        return found
+        except ValueError:
+            found = None
+        if isinstance(found, dict):
+            return found
+        aside = self.path.with_suffix(".damaged.json")
+        self.path.replace(aside)
+        _log.warning("settings of the editor begin anew: these are not a JSON object: %s", aside)
+        return {}
