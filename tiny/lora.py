@@ -16,7 +16,7 @@ from limner.tiny.pipeline import load_pipeline
 from limner.tiny.scenes import Scene, sample_scene
 from limner.tiny.shapes import HELD_OUT
 from limner.tiny.text import embed, tokenize
-from limner.tiny.transformer import object_weights, predict_velocity, sample_times
+from limner.tiny.transformer import differs_from_background, object_weights, predict_velocity, sample_times
 
 LORA_STEPS = 240
 RANK = 6
@@ -55,7 +55,7 @@ class ConceptTask:
             before = self._velocity_before(noisy[half:], times[half:], text[half:])
         target = torch.cat([(noise - clean)[:half], before])
         errors = ((velocity.float() - target) ** 2).mean(-1)
-        return (errors * object_weights(clean)).mean()
+        return (errors * object_weights(differs_from_background(clean))).mean()
 
     @torch.no_grad()
     def _velocity_before(self, noisy: torch.Tensor, times: torch.Tensor, text: torch.Tensor) -> torch.Tensor:

@@ -11,6 +11,7 @@ from limner.tiny.vae import LATENT_CHANNELS
 
 GRID = 8  # tokens along one side of a 128-pixel picture
 CHANNELS = 4 * LATENT_CHANNELS
+COLOR_WEIGHT = 0.3  # of the mean error of an object and of its background, whose squares would be too small to matter
 REFERENCE_STRIDE = 10  # between the time coordinates of reference pictures, as in the pipeline
 
 
@@ -77,12 +78,23 @@ def predict_velocity(
     return velocity[:, : noisy.shape[1]]
 
 
-def object_weights(clean: torch.Tensor, weight: float = 6.0) -> torch.Tensor:
-    """Weight (B, S) of every token: those that differ from the plain background count more; mean 1."""
+def differs_from_background(clean: torch.Tensor) -> torch.Tensor:
+    """Say (B, S) which tokens differ from the plain background: an object's."""
     background = clean.median(1, keepdim=True).values
-    differs = (clean - background).abs().amax(-1) > 0.5
-    weights = 1 + (weight - 1) * differs.float()
+    return (clean - background).abs().amax(-1) > 0.5
+
+
+def object_weights(is_object: torch.Tensor, weight: float = 6.0) -> torch.Tensor:
+    """Weight (B, S) of every token: those of objects count more; mean 1."""
+    weights = 1 + (weight - 1) * is_object.float()
     return weights / weights.mean()
+
+
+def mean_error(errors: torch.Tensor, is_there: torch.Tensor) -> torch.Tensor:
+    """How far off (B, S, C) a part of each picture is on the whole: a wrong colour, where edges cancel out."""
+    share = is_there.float()
+    counts = share.sum(1, keepdim=True).clamp(min=1)
+    return ((errors * share[..., None]).sum(1) / counts).abs().mean()
 
 
 def flow_loss(
@@ -96,5 +108,7 @@ def flow_loss(
     """Rectified-flow loss: predict ``noise - clean`` from their mixture at each sample's noise level."""
     t = times[:, None, None]
     velocity = predict_velocity(model, (1 - t) * clean + t * noise, references, times, text)
-    errors = ((velocity.float() - (noise - clean)) ** 2).mean(-1)
-    return (errors * object_weights(clean)).mean()
+    errors = velocity.float() - (noise - clean)
+    is_object = differs_from_background(clean)
+    of_tokens = ((errors**2).mean(-1) * object_weights(is_object)).mean()
+    return of_tokens + COLOR_WEIGHT * (mean_error(errors, is_object) + mean_error(errors, ~is_object))

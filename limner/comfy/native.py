@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from typing import Final
 
 from limner.comfy.import_parameters import native_parameters_of
-from limner.comfy.native_drawing import UNET_LOADERS, Stays, drawing_of
+from limner.comfy.native_drawing import UNET_LOADERS, drawing_of
 from limner.comfy.native_graph import NativeGraph, source_of
+from limner.comfy.native_prompted import Stays
 from limner.engine.document import Document, NodeDocument
 from limner.engine.errors import LimnerError
 from limner.engine.expand import targets_of
