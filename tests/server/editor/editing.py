@@ -29,6 +29,7 @@ _EMPTY = """() => {
         }
     return null;
 }"""
+_TYPES = "[...app.graph._nodes].sort((one, other) => one.id - other.id).map(({ type }) => type)"
 _VALUE = f"([type, name]) => {{ {_NODE} return node?.widgets.find((one) => one.name === name)?.value; }}"
 _SLOT = f"""([type, name, isInput]) => {{
     {_NODE}
@@ -98,12 +99,18 @@ class Editor:
         self.page.wait_for_function(condition)
 
     def types(self) -> list[str]:
-        """The nodes on the canvas."""
-        return list(self.page.evaluate("app.graph._nodes.map(({ type }) => type)"))
+        """The nodes on the canvas, in the order in which they came: the editor's own is what lies on what."""
+        return list(self.page.evaluate(_TYPES))
 
     def until_types(self, types: list[str]) -> None:
+        self.page.wait_for_function(f"(types) => JSON.stringify({_TYPES}) === JSON.stringify(types)", arg=types)
+
+    def until_kept(self, node_type: str) -> None:
+        """Wait until a node is in the draft of the tab, which is written a moment after a change."""
         self.page.wait_for_function(
-            "(types) => JSON.stringify(app.graph._nodes.map(({ type }) => type)) === JSON.stringify(types)", arg=types
+            """(type) => [localStorage, sessionStorage].some((kept) =>
+                Object.entries(kept).some(([name, text]) => name.includes("Workflow.Draft") && text.includes(type)))""",
+            arg=node_type,
         )
 
     def wires(self) -> list[list[str]]:

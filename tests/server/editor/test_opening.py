@@ -36,7 +36,8 @@ def test_a_workflow_is_saved_and_opened_again(editor: Editor) -> None:
     page.keyboard.press("Control+s")
     name = page.get_by_role("dialog").get_by_role("textbox")
     name.fill("kept for later")
-    page.keyboard.press("Enter")
+    with page.expect_response(lambda answer: "/userdata/" in answer.url and answer.request.method == "POST"):
+        page.keyboard.press("Enter")
     name.wait_for(state="hidden")
     context = page.context
     page.close()  # it would keep its draft where the later one finds it

@@ -102,6 +102,7 @@ def test_a_run_goes_on_over_a_reload(editor: Editor, gate: Path) -> None:
     editor.run()
     running = RUNNING.format(number(editor, "Waits"))
     editor.until(running)
+    editor.until_kept("Waits")
     editor.reload()
     editor.until_types([*FIRST, "Waits"])
     editor.until(running)
