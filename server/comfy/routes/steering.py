@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from http import HTTPStatus
+
 from aiohttp import web
 
 from limner.server.clients import Client
@@ -10,6 +12,7 @@ from limner.server.comfy.routes.lists import known_job
 from limner.server.comfy.said import read_said, texts_in
 from limner.server.jobs.job import FINAL, Job
 from limner.server.jobs.search import Wanted
+from limner.server.problem import Refused
 from limner.server.route import Routes
 from limner.server.service import Service
 
@@ -33,8 +36,11 @@ async def change_queue(service: Service, client: Client, request: web.Request) -
 @routes.add("POST", "/interrupt", takes="application/json")
 async def interrupt(service: Service, client: Client, request: web.Request) -> web.StreamResponse:
     """End what runs: the job of ``prompt_id``, or without one whatever runs of the client's."""
-    prompt_id = (await read_said(service, request)).get("prompt_id")
-    if isinstance(prompt_id, str) and prompt_id:
+    said = await read_said(service, request)
+    if said:
+        prompt_id = said.get("prompt_id")
+        if not isinstance(prompt_id, str) or not prompt_id:
+            raise Refused(HTTPStatus.BAD_REQUEST, "prompt_id is the id of a job; send {} to end whatever runs")
         found = await _find(service, client, prompt_id)
         running = [found] if found is not None and found.state == "in_progress" else []
     else:

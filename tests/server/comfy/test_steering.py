@@ -59,6 +59,21 @@ def test_what_runs_is_interrupted(serving: Any, said: Any) -> None:
     serving(use)
 
 
+@pytest.mark.parametrize(
+    "said", [{"prompt_id": {}}, {"prompt_id": 5}, {"prompt_id": ""}, {"prompt_id": None}, {"prompt_idd": "x"}]
+)
+def test_what_names_no_job_ends_none(serving: Any, said: Any) -> None:
+    """A body that says something, but not which job, is refused; what runs goes on."""
+
+    async def use(api: Any) -> None:
+        job = await accept(api, prompt_id="p0")
+        api.claim()
+        assert (await api.ask("POST", "/interrupt", said)).status == 400
+        assert state(api, job) == ("in_progress", None)
+
+    serving(use)
+
+
 def test_what_pythons_urllib_sends_is_taken(serving: Any) -> None:
     """JSON that is called a form is read where no browser sends it; where one does, it is refused."""
 
