@@ -26,6 +26,8 @@ class ComfyClass:
 
     name: str
     node_type: NodeType
+    is_second: bool = False
+    """Whether it is ComfyUI's, and one of ours has this name too."""
 
     @cached_property
     def _schemas(self) -> Mapping[str, Any]:
@@ -61,10 +63,10 @@ class ComfyClass:
 
     @cached_property
     def title(self) -> str:
-        """The name that people see: ``VAE Decode``."""
+        """The name that people see: ``VAE Decode``. Where ComfyUI has a node of this name, too, ours is found first."""
         native = self.node_type.name if not is_thin(self.node_type) else self.name
         words = _WORDS.sub(" ", native).replace("Lo RA", "LoRA")
-        return words if native == self.name else f"{words} (Limner)"
+        return f"{words} (ComfyUI)" if self.is_second else words
 
     @cached_property
     def device_input(self) -> str:
@@ -108,7 +110,10 @@ class Classes(Mapping[str, ComfyClass]):
     def __init__(self, registry: Mapping[str, NodeType]) -> None:
         self.names = ClassNames.of(registry)
         self.wires = WireTypes(registry)
-        self._classes = {name: ComfyClass(name, registry[node_type]) for name, node_type in self.names.types.items()}
+        self._classes = {
+            name: ComfyClass(name, registry[node_type], node_type != name and name in registry)
+            for name, node_type in self.names.types.items()
+        }
 
     def of_type(self, node_type: str) -> ComfyClass | None:
         """The class of one of our node types."""

@@ -106,14 +106,14 @@ def test_people_find_nodes_by_what_they_know() -> None:
     ("name", "title", "category"),
     [
         ("ApplyLoRA", "Apply LoRA", "limner/model"),
-        ("LimnerVAEDecode", "VAE Decode (Limner)", "limner/image"),
-        ("VAEDecode", "VAE Decode", "comfyui"),
+        ("LimnerVAEDecode", "VAE Decode", "limner/image"),
+        ("VAEDecode", "VAE Decode (ComfyUI)", "comfyui"),
         ("KSamplerSelect", "KSampler Select", "comfyui"),
         ("CLIPTextEncode", "CLIP Text Encode", "comfyui"),
     ],
 )
 def test_names_are_words(name: str, title: str, category: str) -> None:
-    """And of two nodes of one name, ours says that it is."""
+    """And of two nodes of one name, ComfyUI's says that it is."""
     assert (info(name)["display_name"], info(name)["category"]) == (title, category)
 
 

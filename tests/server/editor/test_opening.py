@@ -123,7 +123,7 @@ def test_pictures_are_uploaded(editor: Editor) -> None:
     editor.set("Denoise", "steps", 1)
     editor.run()
     editor.picture()
-    editor.search("load image (limner", "Load Image (Limner)")
+    editor.search("open picture", "Load Image")
     editor.look_at("LimnerLoadImage")
     with page.expect_file_chooser() as chooser:
         press(editor, "LimnerLoadImage", "upload")
