@@ -28,7 +28,11 @@ class LoadTextEncoder(Node):
     aliases: ClassVar[tuple[str, ...]] = ("CLIPLoader", "load text encoder file", "Mistral", "Qwen3")
     advanced: ClassVar[frozenset[str]] = frozenset({"revision", "file_revision", "dtype"})
 
-    file: str = Field(min_length=1, description="A .safetensors file, or one on the hub: owner/name/file.safetensors.")
+    file: str = Field(
+        min_length=1,
+        description="A .safetensors file, or one on the hub: owner/name/file.safetensors; or the base again, for its "
+        "own.",
+    )
     base: str = Field(
         min_length=1,
         description="The model that it belongs to: tiny, a folder in diffusers layout, or a hub id such as "
@@ -65,6 +69,7 @@ class LoadTextEncoder(Node):
         return self._describe()
 
     def _describe(self) -> TextEncoder:
+        file = None if self.file == self.base else self.file
         return TextEncoder(
-            self.base, self.revision, self.dtype, self.fingerprint(), file=self.file, file_revision=self.file_revision
+            self.base, self.revision, self.dtype, self.fingerprint(), file=file, file_revision=self.file_revision
         )

@@ -28,7 +28,9 @@ class LoadTransformer(Node):
     advanced: ClassVar[frozenset[str]] = frozenset({"revision", "file_revision", "dtype"})
 
     file: str = Field(
-        min_length=1, description="A .safetensors or .gguf file, or one on the hub: owner/name/file.gguf."
+        min_length=1,
+        description="A .safetensors or .gguf file, or one on the hub: owner/name/file.gguf; "
+        "or the base again, for its own.",
     )
     base: str = Field(
         min_length=1,
@@ -66,6 +68,7 @@ class LoadTransformer(Node):
         return self._describe()
 
     def _describe(self) -> Transformer:
+        file = None if self.file == self.base else self.file
         return Transformer(
-            self.base, self.revision, self.dtype, self.fingerprint(), file=self.file, file_revision=self.file_revision
+            self.base, self.revision, self.dtype, self.fingerprint(), file=file, file_revision=self.file_revision
         )

@@ -27,7 +27,11 @@ class LoadVAE(Node):
     aliases: ClassVar[tuple[str, ...]] = ("VAELoader", "load VAE file")
     advanced: ClassVar[frozenset[str]] = frozenset({"revision", "file_revision", "dtype"})
 
-    file: str = Field(min_length=1, description="A .safetensors file, or one on the hub: owner/name/file.safetensors.")
+    file: str = Field(
+        min_length=1,
+        description="A .safetensors file, or one on the hub: owner/name/file.safetensors; or the base again, for its "
+        "own.",
+    )
     base: str = Field(
         min_length=1,
         description="A model with the same VAE: tiny, a folder in diffusers layout, or a hub id such as "
@@ -60,6 +64,7 @@ class LoadVAE(Node):
         return self._describe()
 
     def _describe(self) -> VAE:
+        file = None if self.file == self.base else self.file
         return VAE(
-            self.base, self.revision, self.dtype, self.fingerprint(), file=self.file, file_revision=self.file_revision
+            self.base, self.revision, self.dtype, self.fingerprint(), file=file, file_revision=self.file_revision
         )

@@ -39,10 +39,21 @@ _NATIVE: Final = (
     ("batch", "Denoise", "batch"),
     ("lora", "ApplyLoRA", "path"),
     ("weight", "ApplyLoRA", "weight"),
-    ("model", "LoadModel", "source"),
-    ("megapixels", "ComfyImageScaleToTotalPixels", "megapixels"),
 )
 """As in our templates."""
+_NATIVE_SHARED: Final = {
+    "megapixels": _SHARED["megapixels"],
+    "model": [
+        ("LoadModel", "source"),
+        *(
+            (node, setting)
+            for node in ("LoadTransformer", "LoadTextEncoder", "LoadVAE")
+            for setting in ("base", "file")
+        ),
+        *_SHARED["model"],
+    ],
+}
+"""One parameter for all of them, also for those that stayed thin."""
 VALUES: Final = frozenset(
     {
         *(f"ComfyPrimitive{name}" for name in ("Int", "Float", "Boolean", "String", "StringMultiline")),
@@ -95,6 +106,9 @@ def native_parameters_of(document: Document) -> dict[str, str | list[str]]:
         ]
         for number, target in enumerate(dict.fromkeys(targets), start=1):
             found[_numbered(name, number)] = target
+    for name, settings in _NATIVE_SHARED.items():
+        if shared := list(dict.fromkeys(_targets(document, settings))):
+            found[name] = shared[0] if len(shared) == 1 else shared
     for number, node_id in enumerate(_pictures(document, "LoadImage"), start=1):
         found[_numbered("image", number)] = f"{node_id}.file"
     return found

@@ -13,7 +13,7 @@ from limner.nodes._flux2.index import read_json
 from limner.nodes._flux2.shapes import transformer_shapes, vae_shapes
 from limner.nodes._flux2.single_file import FileLayout, read_bare
 from limner.nodes._flux2.single_file_names import transformer_names, vae_names
-from limner.nodes._flux2.source import base_faults, describe_source, identify, local_folder
+from limner.nodes._flux2.source import base_faults, describe_source, identify, local_folder, source_faults
 from limner.nodes._flux2.text_file import text_file_layout
 from limner.nodes._flux2.weights import Stored
 from limner.nodes.specs import Component
@@ -32,6 +32,11 @@ def single_file_faults(
     component: Component, file: str, file_revision: str | None, base: str, revision: str | None
 ) -> Iterator[tuple[str, str]]:
     """What is wrong with a file and its base, as (setting, message), as far as can be told without the network."""
+    if file == base:
+        yield from (("base", message) for message in source_faults(base))
+        if file_revision is not None:
+            yield "file_revision", "is of a file on the hub, and this is the base's own"
+        return
     config, path = None, None
     try:
         folder = local_folder(base)
@@ -62,7 +67,9 @@ def share_of_base(component: Component, path: Path, base: str) -> float:
 def identify_single_file(
     component: Component, file: str, file_revision: str | None, base: str, revision: str | None
 ) -> str:
-    """What a file and its base hold, as text. Raises InputError."""
+    """What a file and its base hold, as text; the base alone where it is meant itself. Raises InputError."""
+    if file == base:
+        return identify(base, revision)
     return f"{identify_file(locate(file, ENDINGS[component]), file_revision)} on {identify(base, revision)}"
 
 
@@ -70,6 +77,8 @@ def describe_single_file(
     component: Component, file: str, file_revision: str | None, base: str, revision: str | None
 ) -> dict[str, str]:
     """The same by what the user called them, and the same text for equal files wherever they lie. Raises InputError."""
+    if file == base:
+        return {base: describe_source(base, revision)}
     source = locate(file, ENDINGS[component])
     return {file: describe_file(source, file_revision), base: describe_source(base, revision)}
 

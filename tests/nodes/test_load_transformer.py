@@ -18,7 +18,7 @@ from torch import Tensor
 from limner.engine.errors import ModelError
 from limner.engine.offload import Offload
 from limner.engine.testing import FakeContext
-from limner.nodes import LoadModel, LoadTransformer, LoadVAE, Quantize
+from limner.nodes import LoadModel, LoadTextEncoder, LoadTransformer, LoadVAE, Quantize
 from limner.nodes._flux2.loader import Flux2Loader
 from limner.nodes._flux2.weigh import weigh
 
@@ -137,6 +137,16 @@ def test_a_file_is_quantized_as_the_folder_is(load_model: Any, files: Files, met
     plain.save_pretrained(folder / "transformer")
     spec = LoadModel(source=str(folder), dtype="float32").run(FakeContext()).transformer
     assert same(found, load(Quantize(method=method).run(FakeContext(), spec)))
+
+
+@pytest.mark.parametrize("load_file", [LoadTransformer, LoadTextEncoder, LoadVAE])
+def test_the_base_again_means_its_own(load_file: Any) -> None:
+    """The spec is that of LoadModel, so that weights are held once; a revision of a file is then a fault."""
+    node = load_file(file="tiny", base="tiny")
+    assert list(node.problems()) == []
+    assert node.run(FakeContext()) in LoadModel(source="tiny").run(FakeContext())
+    assert node.sources() == LoadModel(source="tiny").sources()
+    assert [name for name, _ in load_file(file="tiny", base="tiny", file_revision="a").problems()] == ["file_revision"]
 
 
 def other_size(tensors: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -36,6 +36,7 @@ NAMES = (
 )
 QUICK = {"model": "tiny", "steps": 2, "width": 128, "height": 128, "megapixels": 128 * 128 / 1024**2}
 """What the embedded model was made for: no workflow asks for so little."""
+LOADERS = ("LoadModel", "LoadTransformer", "LoadTextEncoder", "LoadVAE")
 
 pytestmark = pytest.mark.skipif(PACKAGE is None, reason="needs comfyui-workflow-templates-json, of the extra dev")
 every_template = pytest.mark.parametrize("name", NAMES)
@@ -106,6 +107,25 @@ def test_it_runs_on_the_embedded_model_and_its_native_form_draws_the_same(
     (others,) = drawn(session, native, tmp_path / "native", {})
     assert pixels.shape == (128, 128, 3)
     assert np.array_equal(pixels, others)
+
+
+@every_template
+def test_the_parameters_of_its_native_form_reach_as_far(imported: Any, session: Session, name: str) -> None:
+    """Another model or size is set by the same parameters as without a rewriting, in files of their own too."""
+    document = imported(name).document
+    before, _ = to_native(session.document(document, quick(document)))
+    after = session.document(to_native(document)[0], quick(document))
+    assert _loaded(before) == {"tiny"}
+    assert _loaded(after) == {"tiny"}
+    scaled = [node.settings for node in after.nodes.values() if node.type == "ComfyImageScaleToTotalPixels"]
+    assert scaled == [node.settings for node in before.nodes.values() if node.type == "ComfyImageScaleToTotalPixels"]
+    session.check(after)
+
+
+def _loaded(document: Document) -> set[Any]:
+    """All that models and files are named by."""
+    loaders = [node.settings for node in document.nodes.values() if node.type in LOADERS]
+    return {settings[name] for settings in loaders for name in ("source", "base", "file") if name in settings}
 
 
 @every_template
