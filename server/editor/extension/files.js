@@ -1,36 +1,29 @@
 /** Graph files and pictures of ours, in and out. */
 
 import { post, postFile } from "/page/api.js";
-import { parse, stringify } from "/page/json.js";
+import { stringify } from "/page/json.js";
+import { readJson } from "./json_files.js";
 
-/** Open a graph file, or the graph in a picture of ours. False where it is none of ours. */
+/** Open a graph file, or the graph in a picture of ours; of what is not ours, the file that the editor should open. */
 export async function openOurs(app, file) {
-  const exact = await workflowIn(file);
-  if (exact === null) return false;
+  const { exact, rest } = await workflowIn(file);
+  if (!exact) return rest;
   const workflow = JSON.parse(stringify(exact));
   await app.loadGraphData(workflow, true, true, file.name.replace(/\.\w+$/, ""));
   if (JSON.stringify(workflow) !== stringify(exact)) {
     const detail = "A number above 2^53, such as a seed, was rounded: the editor holds no larger ones.";
     app.extensionManager.toast.add({ severity: "warn", summary: "Limner", detail });
   }
-  return true;
+  return null;
 }
 
+/** As the server gives it, with numbers of any size; null where it is none of ours. */
 async function workflowIn(file) {
-  if (/\.json$/i.test(file.name)) {
-    const graph = graphIn(await file.text());
-    return graph === null ? null : (await post("/v1/editor/workflow", { graph })).workflow;
+  if (file.type === "application/json" || /\.json$/i.test(file.name)) {
+    const { graph, rest } = await readJson(file);
+    return { exact: graph && (await post("/v1/editor/workflow", { graph })).workflow, rest };
   }
-  return file.type.startsWith("image/") ? ((await postFile("/v1/editor/picture", file)).workflow ?? null) : null;
-}
-
-function graphIn(text) {
-  try {
-    const graph = parse(text);
-    return "limner" in graph ? graph : null;
-  } catch {
-    return null;
-  }
+  return { exact: file.type.startsWith("image/") ? (await postFile("/v1/editor/picture", file)).workflow : null, rest: file };
 }
 
 /** What the canvas shows, as the server reads it. */

@@ -29,12 +29,13 @@ function complain(error) {
 function openFilesOfOurs() {
   const others = app.handleFile;
   app.handleFile = async function (file, ...rest) {
+    let left;
     try {
-      if (await openOurs(app, file)) return undefined;
+      left = await openOurs(app, file);
     } catch (error) {
       return complain(error);
     }
-    return others.call(this, file, ...rest);
+    return left ? others.call(this, left, ...rest) : undefined;
   };
 }
 

@@ -6,6 +6,7 @@ import io
 import json
 from pathlib import Path
 
+import pytest
 from editing import FIRST, Editor, editing
 from PIL import Image
 from test_serve import ask
@@ -106,6 +107,27 @@ def test_what_is_wrong_with_a_file_is_said(editor: Editor) -> None:
     editor.drop(("late.json", b'{"limner": 99, "nodes": {}}', "application/json"))
     editor.page.get_by_text("this graph has format version 99").first.wait_for()
     assert editor.types() == FIRST
+
+
+@pytest.mark.parametrize("text", ['{"hello": "world"}', "[1]", "{half", '{"nodes": [1]}', '{"1": {"class_type": "X"}}'])
+def test_a_file_without_a_graph_leaves_the_canvas(editor: Editor, text: str) -> None:
+    """JSON of something else clears nothing: what is on the canvas stays, and it is said that there is no graph."""
+    editor.drop(("other.json", text.encode(), "application/json"))
+    editor.page.get_by_text("other.json").first.wait_for()
+    assert editor.types() == FIRST
+
+
+@pytest.mark.parametrize("part", ["graph", "workflow", "prompt"])
+def test_the_body_of_a_request_opens_its_graph(editor: Editor, part: str) -> None:
+    """What a client sends holds a graph beside other things: that is what opens."""
+    inside = {
+        "graph": {"limner": 1, "nodes": {"text": {"type": "Text"}}},
+        "workflow": {"nodes": [{"id": 1, "type": "Text", "pos": [0, 0]}], "links": [], "version": 0.4},
+        "prompt": {"1": {"class_type": "Text", "inputs": {"value": "a star"}}},
+    }
+    body = json.dumps({"client_id": "somebody", part: inside[part]})
+    editor.drop(("body.json", body.encode(), "application/json"))
+    editor.until_types(["Text"])
 
 
 def test_pictures_are_uploaded(editor: Editor) -> None:
