@@ -16,6 +16,7 @@ from limner.engine.flat import flat_document, flat_ids
 from limner.engine.forecast import Seen, forecasts
 from limner.engine.memory_plan import MemoryPlan
 from limner.engine.models import ModelSpec
+from limner.engine.offload import Offload
 from limner.engine.placement import RAM
 from limner.engine.plan import Plan
 
@@ -53,6 +54,23 @@ class Remedy:
     def __str__(self) -> str:
         return "; ".join(map(str, self.edits))
 
+    @property
+    def in_words(self) -> str:
+        """For those who see no file: ``Quantize (method nf4) before denoise, encode on cpu``."""
+        said: list[str] = []
+        for edit in self.edits:
+            match edit.path:
+                case (_, _):
+                    settings = ", ".join(f"{name} {value}" for name, value in edit.value.get("settings", {}).items())
+                    said.append(f"{edit.value['type']} ({settings})" if settings else edit.value["type"])
+                case (_, node, "wires", _):
+                    said[-1] += f" before {node}"
+                case (_, node, "offload"):
+                    said.append(f"offload {Offload.model_validate(edit.value)} for {node}")
+                case (_, node, _):
+                    said.append(f"{node} on {edit.value}")
+        return ", ".join(said)
+
 
 def find_remedies(plan: Plan, replan: Replan) -> list[Remedy]:
     """The smallest changes that make a plan fit, the fastest first; none where it fits, or where nothing found helps.
@@ -83,7 +101,7 @@ def memory_faults(plan: Plan, remedies: Sequence[Remedy]) -> list[Fault]:
     """A fault for each step of a plan that does not fit; the hint is what would."""
     if plan.memory is None:
         return []
-    hint = f"it fits with {remedies[0]}" if remedies else "take a smaller model or picture, or another device"
+    hint = f"it fits with {remedies[0].in_words}" if remedies else "take a smaller model or picture, or another device"
     return [
         Fault(f"memory: {overflow}", ("nodes", overflow.node), hint if index == 0 else None)
         for index, overflow in enumerate(plan.memory.overflows)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
 from limner.comfy.class_info import Here, inputs_of
@@ -100,7 +100,12 @@ def _title(node: Any) -> Any:
 def _said(fault: Fault, classes: Classes) -> str:
     """A fault in words, with the client's ids and names in place of ours."""
     text = _cut(fault.message) + (f" ({_cut(fault.hint)})" if fault.hint else "")
-    text = _WORD.sub(lambda found: classes.names.classes.get(found[0], found[0]), text)
+    return own_words(text, lambda name: classes.names.classes.get(name, name))
+
+
+def own_words(text: str, class_name: Callable[[str], str]) -> str:
+    """A text of ours with the client's ids and names in it. ``class_name`` gives that of a node type."""
+    text = _WORD.sub(lambda found: class_name(found[0]), text)
     return _ID.sub(lambda found: client_id(found[0]), text) if "-x" in text else text
 
 

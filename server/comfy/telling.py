@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from limner.comfy.faults import own_words
 from limner.comfy.names import client_id
 from limner.server.comfy import messages as say
 from limner.server.comfy.messages import Message, StoredPicture
@@ -100,7 +101,7 @@ class Telling:
             case "progress":
                 self._note_progress(body)
             case "warning":
-                self._say(client_id(body["node"]), body["message"])
+                self._say(client_id(body["node"]), own_words(body["message"], self._class_name))
             case "gave":
                 self._note_outputs(body)
             case "finished":

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from limner.comfy.faults import own_words
 from limner.comfy.names import client_id
 from limner.server.comfy.messages import Failure
 
@@ -25,7 +26,7 @@ def failure_of(body: Mapping[str, Any], types: Mapping[str, str], class_name: Ca
     text = body.get("message") or "the job failed"
     if (hint := body.get("hint")) and hint not in text:  # what a node raised says it already
         text = f"{text}\n{hint}"
-    return Failure(node, node_type, text, kind)
+    return Failure(node, node_type, own_words(text, class_name), kind)
 
 
 def about_model(model: Mapping[str, Any]) -> str | None:

@@ -20,7 +20,7 @@ from limner.engine.models import ModelSpec, Smaller
 from limner.engine.node import Node
 from limner.engine.plan import Plan, make_plan
 from limner.engine.registry import Registry
-from limner.engine.remedies import find_remedies
+from limner.engine.remedies import Remedy, find_remedies
 
 DEVICES = DeviceTable([Device("cuda:0"), Device("cpu")])
 
@@ -92,15 +92,19 @@ def planner(usable: Mapping[str, int]) -> Any:
     return replan
 
 
-def remedies(nodes: Mapping[str, Any], usable: Mapping[str, int]) -> list[list[str]]:
+def found(nodes: Mapping[str, Any], usable: Mapping[str, int]) -> list[Remedy]:
     document, faults = parse(graph(nodes))
     assert document is not None
     assert not faults
     replan = planner(usable)
-    found = find_remedies(replan(document), replan)
-    for remedy in found:
+    proposed = find_remedies(replan(document), replan)
+    for remedy in proposed:
         assert replan(remedy.document).memory.fits
-    return [[str(edit) for edit in remedy.edits] for remedy in found]
+    return proposed
+
+
+def remedies(nodes: Mapping[str, Any], usable: Mapping[str, int]) -> list[list[str]]:
+    return [[str(edit) for edit in remedy.edits] for remedy in found(nodes, usable)]
 
 
 def one(offload: Any = "none", working: int = 0) -> dict[str, Any]:
@@ -122,6 +126,16 @@ def test_one_change_each_ready_to_paste() -> None:
         ['nodes.use.device = "cpu"'],
         ['nodes.use.offload = {"mode": "group", "stream": true}'],
         ['nodes.use.offload = {"mode": "group", "stream": true, "low_cpu_mem": true}'],
+    ]
+
+
+def test_they_are_said_in_words() -> None:
+    """For those who see no file: what is put in before which node, where it computes, how its weights wait."""
+    assert [remedy.in_words for remedy in found(one(), {"cuda:0": 500, "cpu": 2000})] == [
+        "Shrink (by 4) before use",
+        "use on cpu",
+        "offload group (leaf, stream) for use",
+        "offload group (leaf, stream, low_cpu_mem) for use",
     ]
 
 

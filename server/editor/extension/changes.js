@@ -7,6 +7,9 @@ const GAP = 60;
 
 const isLink = (value) => Array.isArray(value);
 
+/** A text of the server's with ids as the editor writes them: "12:3" for "12-x3a-3". */
+export const ownIds = (text) => text.replace(/-x([0-9a-f]+)-/g, (_, code) => String.fromCodePoint(parseInt(code, 16)));
+
 /** A node by its id in a prompt, "12:3" where it is in a subgraph; null where there is none. */
 export function nodeOf(app, id) {
   let graph = app.rootGraph ?? app.graph;

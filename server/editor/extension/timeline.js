@@ -1,7 +1,7 @@
 /** What each node of the latest job of this tab did, and when. The server's events of the job say it, as it happens. */
 
 import { el, seconds } from "/page/dom.js";
-import { nodeOf } from "./changes.js";
+import { nodeOf, ownIds } from "./changes.js";
 import { bar, row, rows } from "./rows.js";
 
 const KEPT = "limner.job"; // over a reload of the tab
@@ -57,7 +57,7 @@ export class Timeline {
     else if (kind === "progress") this.merge(said.body.nodes ?? {});
     else if (kind === "step") this.merge({ [said.node]: said });
     else {
-      this.say(said.body.message ? `${said.body.status}: ${said.body.message}` : said.body.status);
+      this.say(said.body.message ? `${said.body.status}: ${ownIds(said.body.message)}` : said.body.status);
       this.source.close();
     }
     this.soon();
@@ -85,7 +85,8 @@ export class Timeline {
     this.details.replaceChildren(rows(nodes.map(([node, did]) => this.row(node, did, begin))));
   }
 
-  row(node, did, begin) {
+  row(name, did, begin) {
+    const node = ownIds(name);
     const took = did.state === "finished" && did.seconds !== undefined;
     const said = took ? seconds(did.seconds) : did.state === "running" && did.step ? progress(did) : did.state;
     const type = did.type ?? nodeOf(this.app, node)?.type; // what was cached comes without it

@@ -195,6 +195,18 @@ def test_a_node_that_never_ran_is_named_with_its_class() -> None:
     assert (said[1][1]["node_id"], said[1][1]["node_type"]) == ("b", "KSampler")
 
 
+def test_what_is_said_has_the_clients_ids_and_names() -> None:
+    """Words of ours about nodes of subgraphs, of a plan as of a warning, name them as their client does."""
+    one = telling(EDITOR)
+    message = "memory: 98-x3a-6 needs 36.1 GB @ nodes.98-x3a-6 (it fits with Quantize before 98-x3a-6)"
+    fault = {"message": message, "path": ["nodes", "98-x3a-6"], "type": "ComfyKSampler"}
+    news = [event("warning", node="98-x3a-6", message="ComfyKSampler cut what 98-x3a-5 gave"), event("started")]
+    said = one.tell([*news[::-1], event("finished", status="failed", message=message, faults=[fault])])
+    assert frames(said)[0].endswith(b"98:6KSampler cut what 98:5 gave")
+    error = next(data for kind, data in texts(said) if kind == "execution_error")
+    assert error["exception_message"] == "memory: 98:6 needs 36.1 GB @ nodes.98:6 (it fits with Quantize before 98:6)"
+
+
 def test_a_job_that_took_its_worker_down_names_no_node() -> None:
     """Where no node is to blame, none is named, and the message says why."""
     one = telling()
