@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from limner.comfy.as_prompt import prompt_of
 from limner.comfy.as_workflow import workflow_of
-from limner.comfy.canvas_graph import graph_file
+from limner.comfy.canvas_graph import graph_file, graph_of_job
 from limner.comfy.names import client_id
 from limner.comfy.prompt import graph_of
 from limner.comfy.switches import decided
@@ -54,12 +54,6 @@ class Canvas(BaseModel):
     name: str = Field(default="graph", max_length=200, pattern=r"^[^\x00-\x1f\x7f-\x9f]*$")
 
 
-class GraphText(BaseModel):
-    """A graph file."""
-
-    text: str
-
-
 class RemedyView(BaseModel):
     """Changes that together make a graph fit."""
 
@@ -73,6 +67,13 @@ class CanvasFault(BaseModel):
     node: str | None = Field(default=None, description="As the editor calls it; none where it is about all of it.")
     message: str
     hint: str | None = Field(default=None, description="What to try.")
+
+
+class GraphText(BaseModel):
+    """A graph file."""
+
+    text: str
+    faults: list[CanvasFault] = Field(default=[], description="Why it cannot run as it is.")
 
 
 class CanvasPlan(BaseModel):
@@ -113,9 +114,8 @@ async def open_picture(service: Service, client: Client, request: web.Request) -
 
 @routes.add("POST", "/v1/editor/graph")
 async def save_graph(service: Service, client: Client, body: Canvas) -> GraphText:
-    """What the editor would run, as a graph file, with the places of its nodes."""
-    submission = await service.compute(lambda: _whole(service, client, body))
-    return GraphText(text=submission.checked.document.to_json())
+    """What the editor shows, as a graph file, with the places of its nodes; what is wrong with it is said beside it."""
+    return await service.compute(lambda: _saved(service, client, body))
 
 
 @routes.add("POST", "/v1/editor/plan")
@@ -153,12 +153,21 @@ def _workflow(service: Service, document: Document) -> dict[str, Any]:
     return workflow_of(document, service.comfy.classes)
 
 
-def _whole(service: Service, client: Client, canvas: Canvas) -> Submission:
-    """All that is on the canvas, where it is sound; else what outputs need. Raises GraphError, Refused."""
-    try:
-        return _read(service, client, canvas, canvas.prompt, list(canvas.prompt))
-    except GraphError:
-        return _read(service, client, canvas, canvas.prompt)
+def _saved(service: Service, client: Client, canvas: Canvas) -> GraphText:
+    """All that is on the canvas where it is sound, else what outputs need where that is; else all with its faults.
+
+    Raises GraphError where a file could not even say it, Refused.
+    """
+    found: list[GraphText] = []
+    for targets in (list(canvas.prompt), None):
+        try:
+            found.append(_read(service, client, canvas, targets))
+        except GraphError:
+            if targets is None and not found:
+                raise
+        if found and not found[-1].faults:
+            return found[-1]
+    return found[0]
 
 
 def _needed(service: Service, client: Client, canvas: Canvas) -> Submission:
@@ -167,13 +176,16 @@ def _needed(service: Service, client: Client, canvas: Canvas) -> Submission:
     return service.submissions.check(GraphRequest(graph={"limner": 1, "name": canvas.name, "nodes": nodes}))
 
 
-def _read(
-    service: Service, client: Client, canvas: Canvas, prompt: dict[str, Any], targets: list[str] | None = None
-) -> Submission:
-    """Raises GraphError with all that is wrong, Refused."""
-    nodes = _nodes(service, client, prompt, targets)
-    graph = {"name": canvas.name, **graph_file(nodes, prompt, canvas.workflow, service.comfy.classes)}
-    return service.submissions.check(GraphRequest(graph=graph))
+def _read(service: Service, client: Client, canvas: Canvas, targets: list[str] | None) -> GraphText:
+    """The file of some nodes, and what is wrong with it. Raises GraphError where there is no such file, Refused."""
+    nodes = _nodes(service, client, canvas.prompt, targets)
+    drawn = (nodes, canvas.prompt, canvas.workflow, service.comfy.classes)
+    document = service.submissions.read({"name": canvas.name, **graph_file(*drawn)})
+    try:
+        service.submissions.check(GraphRequest(graph={"name": canvas.name, **graph_of_job(*drawn)}))
+    except GraphError as error:
+        return GraphText(text=document.to_json(), faults=[_fault(fault) for fault in error.faults[:MAX_FAULTS]])
+    return GraphText(text=document.to_json())
 
 
 def _nodes(

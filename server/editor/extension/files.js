@@ -32,12 +32,17 @@ export async function canvas(app) {
   return { prompt: output, workflow };
 }
 
-/** Save what is on the canvas as a graph file. */
+/** Save what is on the canvas as a graph file, and say what is wrong with it. */
 export async function saveGraph(app) {
-  const { text } = await post("/v1/editor/graph", await canvas(app));
+  const { text, faults } = await post("/v1/editor/graph", await canvas(app));
   const link = document.createElement("a");
   link.href = URL.createObjectURL(new Blob([text], { type: "application/json" }));
   link.download = `${JSON.parse(text).name}.json`;
   link.click();
   setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
+  if (faults.length) warn(app, ["The file is saved. As it is, it cannot run here:", ...faults.map((one) => inWords(app, one))]);
+}
+
+function inWords(app, { node, message, hint }) {
+  return `${node ? `${called(app, node)}: ` : ""}${message}${hint ? ` (${hint})` : ""}`;
 }

@@ -8,15 +8,11 @@ const MOST = 6;
 const isPrompt = (path, asked) => path === "/prompt" && asked?.method === "POST";
 
 /** A node as it is called on the canvas. */
-const called = (app, id) => nodeOf(app, id)?.title ?? id;
+export const called = (app, id) => nodeOf(app, id)?.title ?? id;
 
 /** Say it as a toast, beside what the editor shows. */
 export function sayFaults(app, api) {
-  const say = (lines) => {
-    const more = lines.length > MOST ? [`and ${lines.length - MOST} more`] : [];
-    const detail = [...lines.slice(0, MOST), ...more].join("\n");
-    app.extensionManager.toast.add({ severity: "error", summary: "Limner", detail, life: LIFE_MS });
-  };
+  const say = (lines) => toast(app, "error", lines);
   const { fetchApi } = api;
   api.fetchApi = async function (path, asked, ...rest) {
     const answer = await fetchApi.call(this, path, asked, ...rest);
@@ -26,6 +22,15 @@ export function sayFaults(app, api) {
     return answer;
   };
   api.addEventListener("execution_error", ({ detail }) => say(failed(app, detail)));
+}
+
+/** Say it as a warning: what was wanted is done. */
+export const warn = (app, lines) => toast(app, "warn", lines);
+
+function toast(app, severity, lines) {
+  const more = lines.length > MOST ? [`and ${lines.length - MOST} more`] : [];
+  const detail = [...lines.slice(0, MOST), ...more].join("\n");
+  app.extensionManager.toast.add({ severity, summary: "Limner", detail, life: LIFE_MS });
 }
 
 function refused(app, { error: { message, details }, node_errors: nodes }) {
