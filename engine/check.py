@@ -51,7 +51,12 @@ def _check(raw: Document | Any, registry: Registry, library: Library | None) -> 
     if findings.faults:
         raise GraphError(findings.in_order(document.nodes if isinstance(raw, Document) else raw["nodes"]))
     index = {node_id: position for position, node_id in enumerate(order)}
-    return CheckedGraph(document, tuple(_checked(node_id, drafts[node_id], index) for node_id in order))
+    nodes = tuple(_checked(node_id, drafts[node_id], index) for node_id in order)
+    if not expansion.graphs:
+        return CheckedGraph(document, nodes)
+    settings = {name: expansion.settings_of(targets) for name, targets in document.parameters.items()}
+    outputs = {name: expansion.resolve(wire) for name, wire in document.outputs.items()}
+    return CheckedGraph(document, nodes, {name: found for name, found in settings.items() if found}, outputs)
 
 
 @dataclass(slots=True)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from pydantic import BaseModel
@@ -47,3 +48,7 @@ class CheckedGraph:
     document: Document
     nodes: tuple[CheckedNode, ...]
     """In topological order: what a node needs stands before it."""
+    parameters: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    """Of a document with Graph nodes: what its parameters set in nodes that run; without those that set none."""
+    outputs: Mapping[str, str] = field(default_factory=dict)
+    """Of the same: the wires that its outputs stand for."""

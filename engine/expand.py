@@ -64,6 +64,23 @@ class Expansion:
             wire = ports[port]
         return wire
 
+    def settings_of(self, targets: str | list[str]) -> list[str]:
+        """What a parameter points to, in plain nodes: through the parameters of graphs that are nodes."""
+        found: list[str] = []
+        waiting = dict.fromkeys(targets_of(targets))
+        seen = set(waiting)
+        while waiting:
+            target = next(iter(waiting))
+            del waiting[target]
+            node, _, setting = target.partition(".")
+            if (inner := self.graphs.get(node)) is None:
+                found += [target] if node in self.nodes else []
+                continue
+            within = [f"{node}{SEPARATOR}{one}" for one in targets_of(inner.parameters.get(setting, []))]
+            waiting |= dict.fromkeys(one for one in within if one not in seen)
+            seen.update(within)
+        return found
+
 
 @dataclass(frozen=True)
 class _Pending:

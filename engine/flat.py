@@ -27,13 +27,19 @@ def flat_document(graph: CheckedGraph) -> Document:
     if all(node.type != GRAPH_TYPE for node in document.nodes.values()):
         return document
     ids = flat_ids(graph)
-    parameters = {name: to for name, to in document.parameters.items() if isinstance(to, str) and _node_of(to) in ids}
-    nodes = {ids[node.id]: _document(node, graph, ids) for node in graph.nodes}
-    return document.model_copy(update={"nodes": nodes, "parameters": parameters, "outputs": {}, "layout": {}})
+    parameters = {name: [_moved(one, ids) for one in targets] for name, targets in graph.parameters.items()}
+    head = {
+        "nodes": {ids[node.id]: _document(node, graph, ids) for node in graph.nodes},
+        "parameters": {name: targets[0] if len(targets) == 1 else targets for name, targets in parameters.items()},
+        "outputs": {name: _moved(wire, ids) for name, wire in graph.outputs.items()},
+    }
+    return document.model_copy(update=head | {"layout": {}})
 
 
-def _node_of(target: str) -> str:
-    return target.partition(".")[0]
+def _moved(place: str, ids: dict[str, str]) -> str:
+    """A setting or an output of a node, under its new id."""
+    node, dot, name = place.partition(".")
+    return ids[node] + dot + name
 
 
 def _document(node: CheckedNode, graph: CheckedGraph, ids: dict[str, str]) -> NodeDocument:

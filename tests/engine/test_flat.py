@@ -62,7 +62,17 @@ def test_ids_that_are_taken_get_a_number() -> None:
     assert len(set(ids.values())) == len(ids)
 
 
-def test_parameters_of_plain_nodes_stay() -> None:
-    """What a caller may still set is still a parameter."""
-    document = flat_document(check(nested(), REGISTRY, Shelf()))
-    assert document.parameters == {"begin": "one-s.value"}
+def test_parameters_and_outputs_lead_into_the_graphs() -> None:
+    """What a caller may still set is still a parameter, of the nodes that it reaches; so are outputs."""
+    document = flat_document(check(nested() | {"outputs": {"all": "end", "inner": "one.sum"}}, REGISTRY, Shelf()))
+    assert document.parameters == {"begin": "one-s.value", "start": "one-s-2.value"}
+    assert document.outputs == {"all": "end", "inner": "one-a"}
+    again = check(document, REGISTRY)
+    assert flat_document(again) is document
+
+
+def test_a_parameter_that_names_a_graph_is_gone() -> None:
+    """Which graph a node is can no longer be set; a parameter of several settings keeps the others."""
+    several = {"which": "one.graph", "both": ["one-s.value", "one.start"]}
+    document = flat_document(check(nested() | {"parameters": several}, REGISTRY, Shelf()))
+    assert document.parameters == {"both": ["one-s.value", "one-s-2.value"]}

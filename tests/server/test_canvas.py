@@ -40,6 +40,19 @@ def test_templates_that_cannot_run_yet_are_exported(serving: Any, name: str) -> 
     serving(use)
 
 
+def test_a_graph_in_a_graph_keeps_what_people_set(serving: Any) -> None:
+    """Its parameters and outputs lead to the nodes that stand for it."""
+    graph = json.loads((GRAPHS / "product_shot_variant.json").read_text())
+
+    async def use(api: Any) -> None:
+        file, _ = await exported(api, await opened(api, graph))
+        assert list(file["parameters"]) == list(graph["parameters"])
+        assert "shot-denoise.steps" in file["parameters"]["steps"]
+        assert list(file["outputs"]) == ["image"]
+
+    serving(use)
+
+
 def test_what_a_file_cannot_say_is_refused(serving: Any) -> None:
     """A node of a type that is not here has no form in a file."""
 
