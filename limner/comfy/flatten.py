@@ -19,6 +19,7 @@ from limner.comfy.workflow import (
     REROUTE,
     SETTER,
     WorkflowNode,
+    is_subgraph,
 )
 from limner.engine.errors import Fault, GraphError
 
@@ -57,7 +58,7 @@ def flatten(raw: Mapping[str, Any], classes: Classes) -> Flat:
         for node in instance.level.nodes.values():
             if not _runs(node, instance):
                 continue
-            if node.type not in classes and _is_alone(node, wired):
+            if node.type not in classes and _is_alone(node, wired) and not is_subgraph(node.type):
                 left_out.append(f"{node.type} {instance.path}{node.id}")
                 continue
             name = instance.path + node.id

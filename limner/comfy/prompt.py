@@ -10,6 +10,7 @@ from limner.comfy.classes import Classes
 from limner.comfy.instead import instead_of
 from limner.comfy.names import document_id
 from limner.comfy.prompt_nodes import PromptReader, Rename, is_link
+from limner.comfy.workflow import is_subgraph
 from limner.engine.errors import Fault, GraphError
 
 UNKNOWN_TYPE: Final = "unknown_type"
@@ -58,7 +59,11 @@ def unneeded(prompt: Mapping[str, Any], classes: Classes) -> list[str]:
     found = [classes.get(nodes[name]["class_type"]) for name in needed]
     if not any(one is not None and one.node_type.cls.on_device for one in found):
         return []
-    return [name for name, node in nodes.items() if name not in needed and node["class_type"] not in classes]
+    return [
+        name
+        for name, node in nodes.items()
+        if name not in needed and node["class_type"] not in classes and not is_subgraph(node["class_type"])
+    ]
 
 
 def _shape(prompt: Any, classes: Classes) -> Iterator[Fault]:
@@ -73,9 +78,16 @@ def _shape(prompt: Any, classes: Classes) -> Iterator[Fault]:
             yield Fault(message, ("nodes", _id_for_faults(name)), None, UNKNOWN_TYPE)
         elif node["class_type"] not in classes:
             hints -= 1
-            hint = instead_of(node["class_type"], classes if hints >= 0 else ())
-            message = f"unknown node type {node['class_type'][:200]}"
+            message, hint = _unknown(node["class_type"], classes if hints >= 0 else ())
             yield Fault(message, ("nodes", _id_for_faults(name), "type"), hint, UNKNOWN_TYPE)
+
+
+def _unknown(name: str, known: Iterable[str]) -> tuple[str, str | None]:
+    """What is said of a class that nobody knows, and what to try."""
+    if is_subgraph(name):
+        hint = "save it again where the subgraph is known, or export it for the API"
+        return f"the workflow lacks the definition of the subgraph {name}", hint
+    return f"unknown node type {name[:200]}", instead_of(name, known)
 
 
 def _is_node(node: Any) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -23,6 +24,15 @@ OWN: Final = "limner"
 """Under which name a workflow holds what is only ours."""
 NODE_ID: Final = "Limner id"
 """The property of a node that says what our files call it."""
+
+
+_SUBGRAPH: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+"""The type of a node that stands for a subgraph: the id of its definition."""
+
+
+def is_subgraph(node_type: str) -> bool:
+    """Whether a type can only be that of a subgraph, whether or not its definition is there."""
+    return _SUBGRAPH.fullmatch(node_type) is not None
 
 
 @dataclass(frozen=True)

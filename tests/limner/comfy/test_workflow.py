@@ -266,6 +266,17 @@ def test_what_only_shows_does_not_stop_a_workflow() -> None:
     assert "ImageScaleBy" in fault.hint
 
 
+def test_a_subgraph_without_its_definition_is_said_to_lack_it() -> None:
+    """Never by the bare id of the definition alone, and never left out, also where nothing is wired to it."""
+    lost = "7b34ab90-36f9-45ba-a665-71d418f0df18"
+    save = node(2, "SaveImage", wired("images", 1, "IMAGE"), values=("x",), gives=[])
+    with pytest.raises(GraphError) as caught:
+        import_graph(workflow([node(1, lost, gives=["IMAGE"]), save], [[1, 1, 0, 2, 0, "IMAGE"]]), REGISTRY)
+    assert f"the workflow lacks the definition of the subgraph {lost}" in str(caught.value)
+    with pytest.raises(GraphError, match="lacks the definition"):
+        import_graph(workflow([node(1, lost, gives=[])], []), REGISTRY)
+
+
 def test_what_a_workflow_is_for_is_not_left_out() -> None:
     """Where all that is known only loads and shows, what is unknown is said, and not the rest imported."""
     prompt = {
