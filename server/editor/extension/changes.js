@@ -3,23 +3,11 @@
  * They are a part of a prompt: by node, the inputs that change; of a node that is not there yet, all of it.
  */
 
+import { nodeOf } from "./places.js";
+
 const GAP = 60;
 
 const isLink = (value) => Array.isArray(value);
-
-/** A text of the server's with ids as the editor writes them: "12:3" for "12-x3a-3". */
-export const ownIds = (text) => text.replace(/-x([0-9a-f]+)-/g, (_, code) => String.fromCodePoint(parseInt(code, 16)));
-
-/** A node by its id in a prompt, "12:3" where it is in a subgraph; null where there is none. */
-export function nodeOf(app, id) {
-  let graph = app.rootGraph ?? app.graph;
-  let node = null;
-  for (const part of id.split(":")) {
-    node = graph?.getNodeById(Number(part)) ?? null;
-    graph = node?.subgraph;
-  }
-  return node;
-}
 
 export function inWords(app, changes) {
   const said = Object.entries(changes).map(([id, { class_type, inputs }]) => {

@@ -1,6 +1,6 @@
 /** Why a graph was refused or failed, in the server's words: the editor's own are general. */
 
-import { nodeOf } from "./changes.js";
+import { nodeOf } from "./places.js";
 
 const LIFE_MS = 20_000;
 const MOST = 6;
@@ -10,13 +10,20 @@ const isPrompt = (path, asked) => path === "/prompt" && asked?.method === "POST"
 /** A node as it is called on the canvas. */
 export const called = (app, id) => nodeOf(app, id)?.title ?? id;
 
+/** In the place of an answer: of what is thrown, editors show where, and take our script for its cause. */
+const unreachable = () => {
+  const error = { type: "unreachable", message: "The server cannot be reached.", details: "Run it again when the server is there.", extra_info: {} };
+  return Response.json({ error, node_errors: {} }, { status: 503 });
+};
+
 /** Say it as a toast, beside what the editor shows. */
 export function sayFaults(app, api) {
   const say = (lines) => toast(app, "error", lines);
   const { fetchApi } = api;
   api.fetchApi = async function (path, asked, ...rest) {
-    const answer = await fetchApi.call(this, path, asked, ...rest);
-    if (isPrompt(path, asked) && !answer.ok) {
+    if (!isPrompt(path, asked)) return fetchApi.call(this, path, asked, ...rest);
+    const answer = await fetchApi.call(this, path, asked, ...rest).catch(unreachable);
+    if (!answer.ok) {
       answer.clone().json().then((told) => say(refused(app, told))).catch(() => {}); // no answer of ours
     }
     return answer;

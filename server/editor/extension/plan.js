@@ -2,8 +2,9 @@
 
 import { post } from "/page/api.js";
 import { bytes, el } from "/page/dom.js";
-import { apply, inWords, nodeOf } from "./changes.js";
+import { apply, inWords } from "./changes.js";
 import { canvas } from "./files.js";
+import { leadTo, nodeOf } from "./places.js";
 import { bar, row, rows } from "./rows.js";
 
 export class Plan {
@@ -45,10 +46,7 @@ export class Plan {
   /** The name of a node, which leads to it. */
   place(id) {
     const node = nodeOf(this.app, id);
-    const go = () => {
-      this.app.canvas.centerOnNode(node);
-      this.app.canvas.selectNode(node);
-    };
+    const go = () => leadTo(this.app, node).catch(this.complain);
     return node ? el("button", { type: "button", className: "link", onclick: go }, node.title) : el("span", {}, id);
   }
 

@@ -1,7 +1,7 @@
 /** What each node of the latest job of this tab did, and when. The server's events of the job say it, as it happens. */
 
 import { el, seconds } from "/page/dom.js";
-import { nodeOf, ownIds } from "./changes.js";
+import { nodeOf, ownIds } from "./places.js";
 import { bar, row, rows } from "./rows.js";
 
 const KEPT = "limner.job"; // over a reload of the tab

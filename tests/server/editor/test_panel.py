@@ -23,6 +23,26 @@ CONTRAST = """(panel) => {
     return [(Math.max(text, back) + 0.05) / (Math.min(text, back) + 0.05), back];
 }"""
 
+SUBGRAPH = """() => {
+    for (const [type, input] of [["Denoise", "conditioning"], ["LimnerVAEDecode", "vae"]]) {
+        const node = app.graph._nodes.find((one) => one.type === type);
+        node.disconnectInput(node.findInputSlot(input));
+    }
+    app.canvas.selectItems(app.graph._nodes.filter(({ type }) => type === "Denoise"));
+    app.graph.convertToSubgraph(app.canvas.selectedItems);
+}"""
+LOOK_AWAY = "app.canvas.ds.offset = [5000, 5000]; app.canvas.setDirty(true, true); app.canvas.setGraph(app.rootGraph)"
+OUT = "app.canvas.setGraph(app.rootGraph)"
+MIDDLE = """(() => {{
+    const {{ canvas, ds, selected_nodes: selected, graph }} = app.canvas;
+    const node = graph._nodes.find(({{ type }}) => type === "{0}");
+    if (!node || Object.values(selected).map(({{ type }}) => type).join() !== "{0}") return false;
+    const at = (axis, side) =>
+        (node.pos[axis] + node.size[axis] / 2 + ds.offset[axis]) * ds.scale - canvas[side] / devicePixelRatio / 2;
+    return Math.abs(at(0, "width")) < 100 && Math.abs(at(1, "height")) < 100;
+}})()"""
+"""Whether a node is chosen, near the middle of the canvas."""
+
 
 @pytest.fixture
 def small(context: Any, tmp_path: Path) -> Iterator[Editor]:
@@ -65,6 +85,23 @@ def test_it_names_what_is_wrong_while_one_composes(editor: Editor) -> None:
     plan.get_by_text("It cannot run yet.").wait_for()
     plan.get_by_role("button", name="Quantize").click()
     editor.until("Object.values(app.canvas.selected_nodes).map(({ type }) => type).join() === 'Quantize'")
+
+
+def test_it_leads_into_a_subgraph_and_back(editor: Editor) -> None:
+    """The name of a node in a subgraph opens the subgraph, with the node in the middle; also where another part of it
+    was looked at before. A name of the outermost graph leads back there.
+    """
+    editor.page.evaluate(SUBGRAPH)
+    plan = part(editor.panel(), "Plan")
+    for leave in (LOOK_AWAY, OUT):
+        plan.get_by_role("button", name="Denoise", exact=True).click()
+        editor.until(MIDDLE.format("Denoise"))
+        editor.page.evaluate(leave)
+        editor.page.wait_for_timeout(500)  # the editor notes where one looked
+    plan.get_by_role("button", name="Denoise", exact=True).click()
+    editor.until(MIDDLE.format("Denoise"))
+    plan.get_by_role("button", name="VAE Decode").click()
+    editor.until(MIDDLE.format("LimnerVAEDecode"))
 
 
 def test_what_would_fit_is_a_click_away(small: Editor) -> None:

@@ -129,3 +129,14 @@ def test_the_newer_nodes_do_the_same(editor: Editor, setting: Any) -> None:
     editor.set("Denoise", "steps", 2000)
     editor.run()
     denoise.get_by_text("Error", exact=True).first.wait_for()
+
+
+def test_a_server_that_is_gone_is_said(editor: Editor) -> None:
+    """A run that reaches no server says so, and blames no script."""
+    page = editor.page
+    page.route("**/api/prompt", lambda route: route.abort())
+    editor.run()
+    page.get_by_text("Run it again when the server is there.").first.wait_for()
+    page.wait_for_timeout(500)  # the editor's own words come beside ours
+    assert page.get_by_text("/extensions/limner").count() == 0
+    assert page.get_by_text("Failed to fetch", exact=False).count() == 0
