@@ -3,6 +3,7 @@
 import { post, postFile } from "/page/api.js";
 import { stringify } from "/page/json.js";
 import { readJson } from "./json_files.js";
+import { called, warn } from "./notices.js";
 
 /** Open a graph file, or the graph in a picture of ours; of what is not ours, the file that the editor should open. */
 export async function openOurs(app, file) {
