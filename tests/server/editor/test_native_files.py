@@ -121,3 +121,23 @@ def test_an_opened_graph_is_exported_as_it_was(browser: Any, url: str, is_newer:
     exported = json.loads(Path(download.value.path()).read_text())
     context.close()
     assert exported == GRAPH
+
+
+def test_a_graph_that_cannot_run_is_exported_and_said(browser: Any, url: str) -> None:
+    """The file is as it was opened, and a notice says what is wrong, by the node's title."""
+    nodes = GRAPH["nodes"] | {"model": {"type": "LoadModel", "settings": {"source": "no/such/model"}}}
+    graph = GRAPH | {"nodes": nodes}
+    context = browser.new_context(viewport={"width": 1600, "height": 900})
+    context.set_default_timeout(SLOW_MS)
+    page = context.new_page()
+    page.goto(url)
+    page.wait_for_function("window.app?.graph?._nodes?.length > 0")
+    page.evaluate(OPEN, json.dumps(graph))
+    page.wait_for_function("app.graph._nodes.length === 11")
+    page.wait_for_timeout(1000)  # so that what the editor does of itself is done
+    with page.expect_download() as download:
+        page.evaluate("app.extensionManager.command.execute('limner.save')")
+    assert json.loads(Path(download.value.path()).read_text())["nodes"] == nodes
+    page.get_by_text("As it is, it cannot run here").first.wait_for()
+    page.get_by_text("Load Model: source: there is no model folder no/such/model").first.wait_for()
+    context.close()
