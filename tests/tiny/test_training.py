@@ -9,6 +9,7 @@ import torch
 from limner.tiny.muon import orthogonalize
 from limner.tiny.pipeline import generate, load_pipeline
 from limner.tiny.train import STAGES, Options
+from limner.tiny.transformer import mean_error
 
 # Under autocast the query norms see bf16 beside fp32 weights: torch says that this is slower, which is so.
 pytestmark = pytest.mark.filterwarnings("ignore:Mismatch dtype between input and weight")
@@ -63,6 +64,17 @@ def test_muon_makes_updates_orthogonal() -> None:
     values = torch.linalg.svdvals(orthogonalize(torch.randn(48, 16)))
     assert values.min() > 0.5
     assert values.max() < 1.5
+
+
+def test_a_wrong_color_weighs_more_than_wrong_edges() -> None:
+    """Errors of an object that cancel out are no error of its colour; one that all its tokens share is."""
+    is_object = torch.tensor([[True, True, False, False]])
+    shared = torch.tensor([[[0.1], [0.1], [0.0], [0.0]]])
+    edges = torch.tensor([[[0.1], [-0.1], [0.0], [0.0]]])
+    assert mean_error(shared, is_object).item() == pytest.approx(0.1)
+    assert mean_error(edges, is_object).item() == 0
+    assert mean_error(shared, ~is_object).item() == 0
+    assert mean_error(shared, torch.zeros_like(is_object)).item() == 0
 
 
 def test_training_goes_on_from_the_weights(trained: Options, tmp_path: Path) -> None:
