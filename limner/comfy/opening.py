@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
@@ -48,6 +49,16 @@ def _in_picture(path: Path) -> Any | None:
             if is_from_comfyui(raw := read_json(texts.get(name, ""))):
                 return raw
     return None
+
+
+def is_opened_by_editor(texts: Mapping[str, str]) -> bool:
+    """Whether ComfyUI's editor finds a graph in the texts of a picture: it looks for what it showed, then for what ran.
+
+    What JSON does not have, as NaN, is no hindrance to it.
+    """
+    with suppress(ValueError, RecursionError):
+        return is_from_comfyui(json.loads(texts.get("workflow") or texts.get("prompt", "")))
+    return False
 
 
 def picture_finder(folders: Iterable[Path]) -> Callable[[str], str]:

@@ -13,19 +13,21 @@ from limner.comfy.as_prompt import prompt_of
 from limner.comfy.as_workflow import workflow_of
 from limner.comfy.canvas_graph import graph_file, graph_of_job
 from limner.comfy.names import client_id
+from limner.comfy.opening import is_opened_by_editor
 from limner.comfy.prompt import graph_of
 from limner.comfy.switches import decided
 from limner.engine.document import Document
 from limner.engine.errors import Fault, GraphError, InputError
 from limner.engine.expand import GRAPH_TYPE
 from limner.engine.flat import flat_document
+from limner.nodes._picture_text import RECORD, read_texts
 from limner.plan_data import plan_as_data
 from limner.server.body import read_bytes
 from limner.server.clients import Client
 from limner.server.comfy.own_pictures import with_names
 from limner.server.problem import MAX_FAULTS, Refused
 from limner.server.route import Routes
-from limner.server.routes.forms import FormRequest, graph_in_picture
+from limner.server.routes.forms import FormRequest, as_file, graph_in_picture
 from limner.server.service import Service
 from limner.server.submission import GraphRequest, Submission
 
@@ -39,9 +41,11 @@ class WorkflowView(BaseModel):
 
 
 class PictureView(BaseModel):
-    """The graph of a picture, if it has one of ours."""
+    """What a picture carries."""
 
-    workflow: dict[str, Any] | None = None
+    workflow: dict[str, Any] | None = Field(default=None, description="Its graph, if it has one of ours.")
+    is_comfyui: bool = Field(default=False, description="Whether it has one that the editor opens by itself.")
+    fault: str | None = Field(default=None, description="Why one of ours cannot be read.")
 
 
 class Canvas(BaseModel):
@@ -132,9 +136,18 @@ def _in_picture(service: Service, client: Client, content: bytes) -> PictureView
     """Raises GraphError where it has a graph of ours that cannot be opened."""
     try:
         graph = graph_in_picture(content)
-    except InputError:
-        return PictureView()
+    except InputError as error:
+        return _not_ours(content, error.message)
     return PictureView(workflow=_opened(service, client, graph).workflow)
+
+
+def _not_ours(content: bytes, why: str) -> PictureView:
+    with as_file(content) as path:
+        try:
+            texts = read_texts(path).texts
+        except InputError:
+            return PictureView()
+    return PictureView(is_comfyui=is_opened_by_editor(texts), fault=why if RECORD in texts else None)
 
 
 def _opened(service: Service, client: Client, graph: Any) -> WorkflowView:

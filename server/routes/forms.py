@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from http import HTTPStatus
 from pathlib import Path
 from tempfile import NamedTemporaryFile
@@ -88,17 +89,24 @@ def _settings(document: Document, session: Session) -> Mapping[str, str]:
 
 def graph_in_picture(content: bytes) -> Any:
     """The graph in a picture. Raises InputError, which says nothing of where the picture was meanwhile."""
-    with NamedTemporaryFile(prefix="limner-picture-") as file:
-        file.write(content)
-        file.flush()
+    with as_file(content) as path:
         try:
-            graph = graph_to_run(Path(file.name))
+            graph = graph_to_run(path)
         except InputError as error:
-            hint = None if error.hint is None or file.name in error.hint else error.hint
-            raise InputError(error.message.replace(file.name, "the picture"), hint=hint) from None
+            hint = None if error.hint is None or str(path) in error.hint else error.hint
+            raise InputError(error.message.replace(str(path), "the picture"), hint=hint) from None
     try:
         if isinstance(graph, dict):
             return plain_json(graph)
     except ValueError as error:
         raise InputError("the picture carries a graph that cannot be read") from error
     raise InputError("the picture carries no graph")
+
+
+@contextmanager
+def as_file(content: bytes) -> Iterator[Path]:
+    """Content that was sent, where it can be read as a file for a moment."""
+    with NamedTemporaryFile(prefix="limner-picture-") as file:
+        file.write(content)
+        file.flush()
+        yield Path(file.name)

@@ -5,9 +5,11 @@ import { stringify } from "/page/json.js";
 import { readJson } from "./json_files.js";
 import { called, warn } from "./notices.js";
 
+const READ = ["image/png", "image/jpeg", "image/webp"];
+
 /** Open a graph file, or the graph in a picture of ours; of what is not ours, the file that the editor should open. */
 export async function openOurs(app, file) {
-  const { exact, rest } = await workflowIn(file);
+  const { exact, rest } = await workflowIn(app, file);
   if (!exact) return rest;
   const workflow = JSON.parse(stringify(exact));
   await app.loadGraphData(workflow, true, true, file.name.replace(/\.\w+$/, ""));
@@ -18,14 +20,20 @@ export async function openOurs(app, file) {
   return null;
 }
 
-/** As the server gives it, with numbers of any size; null where it is none of ours. */
-async function workflowIn(file) {
+/** As the server gives it, with numbers of any size, where it is one of ours; else the file that the editor should open. */
+async function workflowIn(app, file) {
   if (file.type === "application/json" || /\.json$/i.test(file.name)) {
     const { graph, rest } = await readJson(file);
     return { exact: graph && (await post("/v1/editor/workflow", { graph })).workflow, rest };
   }
-  return { exact: file.type.startsWith("image/") ? (await postFile("/v1/editor/picture", file)).workflow : null, rest: file };
+  if (!READ.includes(file.type)) return { rest: file };
+  const { workflow, is_comfyui, fault } = await postFile("/v1/editor/picture", file);
+  if (fault) warn(app, [`${file.name}: ${fault}. It is taken as any other picture.`]);
+  return { exact: workflow, rest: is_comfyui ? file : plain(file) };
 }
+
+/** A picture of a type in which editors look for no graph: they refuse one whose texts they cannot read. */
+const plain = (file) => new File([file], file.name, { type: "image/x-plain" });
 
 /** What the canvas shows, as the server reads it. */
 export async function canvas(app) {

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from editing import FIRST, Editor, editing
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 from test_serve import ask
 
 GRAPHS = Path(__file__).parents[3] / "graphs"
@@ -23,10 +24,13 @@ EDIT = [
 ]
 
 
-def picture(color: str) -> bytes:
+def picture(color: str, **texts: str) -> bytes:
     """One that nobody made here."""
     content = io.BytesIO()
-    Image.new("RGB", (64, 64), color).save(content, "PNG")
+    chunks = PngInfo()
+    for name, text in texts.items():
+        chunks.add_text(name, text)
+    Image.new("RGB", (64, 64), color).save(content, "PNG", pnginfo=chunks)
     return content.getvalue()
 
 
@@ -77,6 +81,26 @@ def test_a_picture_that_is_dropped_opens_its_graph(editor: Editor) -> None:
     editor.page.get_by_text("was rounded").first.wait_for()
     editor.drop(("plain.png", picture("blue"), "image/png"))
     editor.until_types([*FIRST, "LoadImage"])
+
+
+@pytest.mark.parametrize("name", ["parameters", "workflow", "prompt", "limner"])
+def test_a_picture_whose_graph_nobody_can_read_is_read_as_a_picture(editor: Editor, name: str) -> None:
+    """Texts of other programs, and damaged graphs, keep no picture from becoming a node that reads it; where the graph
+    was ours, that is said.
+    """
+    text = "a cat\nSteps: 20, Sampler: Euler, Seed: 1, Size: 64x64" if name == "parameters" else '{"nodes": [{"id'
+    editor.drop(("odd.png", picture("blue", **{name: text}), "image/png"))
+    editor.until_types([*FIRST, "LoadImage"])
+    editor.until_value("LoadImage", "image", "odd.png")
+    said = editor.page.get_by_text("odd.png: the picture carries a graph that cannot be read")
+    said.first.wait_for(state="visible" if name == "limner" else "hidden")
+
+
+def test_a_picture_of_comfyui_opens_its_workflow(editor: Editor) -> None:
+    """The editor opens it by itself."""
+    text = json.dumps({"nodes": [{"id": 1, "type": "Text", "pos": [0, 0]}], "links": [], "version": 0.4})
+    editor.drop(("made.png", picture("blue", workflow=text, prompt="{half"), "image/png"))
+    editor.until_types(["Text"])
 
 
 def test_a_graph_comes_in_and_goes_out(editor: Editor) -> None:
