@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from http import HTTPStatus
 from typing import Any
 
@@ -38,12 +38,14 @@ class WorkflowView(BaseModel):
     """A graph as the editor opens it."""
 
     workflow: dict[str, Any]
+    left_out: list[str] = Field(default=[], description="Settings that the types of their nodes do not have.")
 
 
 class PictureView(BaseModel):
     """What a picture carries."""
 
     workflow: dict[str, Any] | None = Field(default=None, description="Its graph, if it has one of ours.")
+    left_out: list[str] = Field(default=[], description="Settings of it that the types of their nodes do not have.")
     is_comfyui: bool = Field(default=False, description="Whether it has one that the editor opens by itself.")
     fault: str | None = Field(default=None, description="Why one of ours cannot be read.")
 
@@ -138,7 +140,8 @@ def _in_picture(service: Service, client: Client, content: bytes) -> PictureView
         graph = graph_in_picture(content)
     except InputError as error:
         return _not_ours(content, error.message)
-    return PictureView(workflow=_opened(service, client, graph).workflow)
+    found = _opened(service, client, graph)
+    return PictureView(workflow=found.workflow, left_out=found.left_out)
 
 
 def _not_ours(content: bytes, why: str) -> PictureView:
@@ -159,7 +162,15 @@ def _opened(service: Service, client: Client, graph: Any) -> WorkflowView:
     if any(node.type == GRAPH_TYPE for node in document.nodes.values()):
         document = flat_document(service.submissions.check(GraphRequest(graph=graph)).checked)
     document = with_names(document, service.comfy.classes, service.comfy.pictures(client))
-    return WorkflowView(workflow=_workflow(service, document))
+    return WorkflowView(workflow=_workflow(service, document), left_out=list(_unknown(service, document)))
+
+
+def _unknown(service: Service, document: Document) -> Iterator[str]:
+    """Settings for which the editor has no place, as node.setting."""
+    registry = service.submissions.session.registry
+    for node_id, node in document.nodes.items():
+        known = registry[node.type].settings if node.type in registry else node.settings
+        yield from (f"{node_id}.{setting}" for setting in node.settings if setting not in known)
 
 
 def _workflow(service: Service, document: Document) -> dict[str, Any]:

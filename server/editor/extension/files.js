@@ -9,7 +9,7 @@ const READ = ["image/png", "image/jpeg", "image/webp"];
 
 /** Open a graph file, or the graph in a picture of ours; of what is not ours, the file that the editor should open. */
 export async function openOurs(app, file) {
-  const { exact, rest } = await workflowIn(app, file);
+  const { exact, left_out: unknown, rest } = await workflowIn(app, file);
   if (!exact) return rest;
   const workflow = JSON.parse(stringify(exact));
   await app.loadGraphData(workflow, true, true, file.name.replace(/\.\w+$/, ""));
@@ -17,6 +17,7 @@ export async function openOurs(app, file) {
     const detail = "A number above 2^53, such as a seed, was rounded: the editor holds no larger ones.";
     app.extensionManager.toast.add({ severity: "warn", summary: "Limner", detail });
   }
+  if (unknown.length) warn(app, ["The file has settings that their nodes do not have. They are left out:", ...unknown]);
   return null;
 }
 
@@ -24,12 +25,14 @@ export async function openOurs(app, file) {
 async function workflowIn(app, file) {
   if (file.type === "application/json" || /\.json$/i.test(file.name)) {
     const { graph, rest } = await readJson(file);
-    return { exact: graph && (await post("/v1/editor/workflow", { graph })).workflow, rest };
+    if (!graph) return { rest };
+    const { workflow, left_out } = await post("/v1/editor/workflow", { graph });
+    return { exact: workflow, left_out };
   }
   if (!READ.includes(file.type)) return { rest: file };
-  const { workflow, is_comfyui, fault } = await postFile("/v1/editor/picture", file);
+  const { workflow, left_out, is_comfyui, fault } = await postFile("/v1/editor/picture", file);
   if (fault) warn(app, [`${file.name}: ${fault}. It is taken as any other picture.`]);
-  return { exact: workflow, rest: is_comfyui ? file : plain(file) };
+  return { exact: workflow, left_out, rest: is_comfyui ? file : plain(file) };
 }
 
 /** A picture of a type in which editors look for no graph: they refuse one whose texts they cannot read. */

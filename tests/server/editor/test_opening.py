@@ -133,6 +133,14 @@ def test_what_is_wrong_with_a_file_is_said(editor: Editor) -> None:
     assert editor.types() == FIRST
 
 
+def test_settings_that_no_node_has_are_said(editor: Editor) -> None:
+    """A file opens without a setting that the editor has no place for, and its name is said."""
+    graph = {"limner": 1, "nodes": {"words": {"type": "Text", "settings": {"value": "a", "nosuch": 3}}}}
+    editor.drop(("odd.json", json.dumps(graph).encode(), "application/json"))
+    editor.page.get_by_text("words.nosuch").first.wait_for()
+    editor.until_types(["Text"])
+
+
 @pytest.mark.parametrize("text", ['{"hello": "world"}', "[1]", "{half", '{"nodes": [1]}', '{"1": {"class_type": "X"}}'])
 def test_a_file_without_a_graph_leaves_the_canvas(editor: Editor, text: str) -> None:
     """JSON of something else clears nothing: what is on the canvas stays, and it is said that there is no graph."""
