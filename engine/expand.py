@@ -67,18 +67,18 @@ class Expansion:
     def settings_of(self, targets: str | list[str]) -> list[str]:
         """What a parameter points to, in plain nodes: through the parameters of graphs that are nodes."""
         found: list[str] = []
-        waiting = dict.fromkeys(targets_of(targets))
-        seen = set(waiting)
-        while waiting:
-            target = next(iter(waiting))
-            del waiting[target]
+        reached = dict.fromkeys(targets_of(targets))
+        waiting = list(reached)
+        for target in waiting:  # which grows; each target once, or a few names in each of many graphs would be a flood
             node, _, setting = target.partition(".")
-            if (inner := self.graphs.get(node)) is None:
-                found += [target] if node in self.nodes else []
-                continue
-            within = [f"{node}{SEPARATOR}{one}" for one in targets_of(inner.parameters.get(setting, []))]
-            waiting |= dict.fromkeys(one for one in within if one not in seen)
-            seen.update(within)
+            if (inner := self.graphs.get(node)) is not None:
+                within = dict.fromkeys(
+                    f"{node}{SEPARATOR}{one}" for one in targets_of(inner.parameters.get(setting, []))
+                )
+                waiting += [one for one in within if one not in reached]
+                reached |= within
+            elif node in self.nodes:
+                found.append(target)
         return found
 
 

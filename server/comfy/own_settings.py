@@ -27,32 +27,33 @@ _changing: Final = Lock()  # a file is read, changed and written: one at a time
 
 @dataclass(frozen=True)
 class OwnSettings:
-    """A file of one client. Methods block, and raise Refused. A damaged file is put aside."""
+    """A file of one client. Methods block, and raise Refused. A damaged one is put aside before it is replaced."""
 
     path: Path
 
     def all(self) -> dict[str, Any]:
         """Every setting by its id."""
-        return {**DEFAULTS, **self._own()}
+        return {**DEFAULTS, **(self._own() or {})}
 
     def change(self, values: Mapping[str, Any]) -> None:
         """Keep other values of some settings."""
         with _changing:
-            content = json.dumps({**self._own(), **values}).encode()
+            own = self._own()
+            content = json.dumps({**(own or {}), **values}).encode()
             if len(content) > MAX_BYTES:
                 raise Refused(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"settings take at most {MAX_BYTES} bytes")
+            if own is None:
+                aside = self.path.with_suffix(".damaged.json")
+                self.path.replace(aside)
+                _log.warning("settings of the editor begin anew: these are not a JSON object: %s", aside)
             write_atomically(self.path, content)
 
-    def _own(self) -> dict[str, Any]:
+    def _own(self) -> dict[str, Any] | None:
+        """What the file holds; None where it is damaged."""
         try:
             found = json.loads(self.path.read_bytes())
         except FileNotFoundError:
             return {}
         except ValueError:
-            found = None
-        if isinstance(found, dict):
-            return found
-        aside = self.path.with_suffix(".damaged.json")
-        self.path.replace(aside)
-        _log.warning("settings of the editor begin anew: these are not a JSON object: %s", aside)
-        return {}
+            return None
+        return found if isinstance(found, dict) else None

@@ -62,10 +62,8 @@ def add_editor(app: web.Application, guard: Guard) -> None:
     if folder is None:
         return
 
-    files = files_in(folder)  # before anybody waits for it
-
     async def answer(request: web.Request) -> web.StreamResponse:
-        path = files.get(request.path)
+        path = files_in(folder).get(request.path)
         if path is None:
             raise Refused(HTTPStatus.NOT_FOUND, "there is no such file")
         return _answer(request.path, path)

@@ -23,14 +23,17 @@ CONTRAST = """(panel) => {
     return [(Math.max(text, back) + 0.05) / (Math.min(text, back) + 0.05), back];
 }"""
 
-SUBGRAPH = """() => {
-    for (const [type, input] of [["Denoise", "conditioning"], ["LimnerVAEDecode", "vae"]]) {
-        const node = app.graph._nodes.find((one) => one.type === type);
-        node.disconnectInput(node.findInputSlot(input));
-    }
+INTO_SUBGRAPH = """() => {
     app.canvas.selectItems(app.graph._nodes.filter(({ type }) => type === "Denoise"));
     app.graph.convertToSubgraph(app.canvas.selectedItems);
 }"""
+BROKEN_IN_SUBGRAPH = f"""() => {{
+    for (const [type, input] of [["Denoise", "conditioning"], ["LimnerVAEDecode", "vae"]]) {{
+        const node = app.graph._nodes.find((one) => one.type === type);
+        node.disconnectInput(node.findInputSlot(input));
+    }}
+    ({INTO_SUBGRAPH})();
+}}"""
 LOOK_AWAY = "app.canvas.ds.offset = [5000, 5000]; app.canvas.setDirty(true, true); app.canvas.setGraph(app.rootGraph)"
 OUT = "app.canvas.setGraph(app.rootGraph)"
 MIDDLE = """(() => {{
@@ -91,7 +94,7 @@ def test_it_leads_into_a_subgraph_and_back(editor: Editor) -> None:
     """The name of a node in a subgraph opens the subgraph, with the node in the middle; also where another part of it
     was looked at before. A name of the outermost graph leads back there.
     """
-    editor.page.evaluate(SUBGRAPH)
+    editor.page.evaluate(BROKEN_IN_SUBGRAPH)
     plan = part(editor.panel(), "Plan")
     for leave in (LOOK_AWAY, OUT):
         plan.get_by_role("button", name="Denoise", exact=True).click()
@@ -102,6 +105,20 @@ def test_it_leads_into_a_subgraph_and_back(editor: Editor) -> None:
     editor.until(MIDDLE.format("Denoise"))
     plan.get_by_role("button", name="VAE Decode").click()
     editor.until(MIDDLE.format("LimnerVAEDecode"))
+
+
+def test_the_timeline_names_nodes_in_a_subgraph_as_the_editor_does(editor: Editor) -> None:
+    """With the ids that are on the canvas, not with those that the job has for them."""
+    editor.set("Denoise", "steps", 1)
+    editor.page.evaluate(INTO_SUBGRAPH)
+    inside = editor.page.evaluate("""() => {
+        const outer = app.graph._nodes.find(({ subgraph }) => subgraph);
+        return `${outer.id}:${outer.subgraph._nodes.find(({ type }) => type === "Denoise").id}`;
+    }""")
+    timeline = part(editor.panel(), "Timeline")
+    editor.run()
+    timeline.get_by_text("completed").wait_for()
+    timeline.get_by_text(f"Denoise {inside}", exact=True).wait_for()
 
 
 def test_what_would_fit_is_a_click_away(small: Editor) -> None:
