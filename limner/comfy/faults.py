@@ -99,8 +99,12 @@ def _title(node: Any) -> Any:
 
 def _said(fault: Fault, classes: Classes) -> str:
     """A fault in words, with the client's ids and names in place of ours."""
-    text = _cut(fault.message) + (f" ({_cut(fault.hint)})" if fault.hint else "")
-    return own_words(text, lambda name: classes.names.classes.get(name, name))
+    return in_own_words(fault.message, classes) + (f" ({in_own_words(fault.hint, classes)})" if fault.hint else "")
+
+
+def in_own_words(text: str, classes: Classes) -> str:
+    """The same of one text of a fault, which is cut where it is very long."""
+    return own_words(_cut(text), lambda name: classes.names.classes.get(name, name))
 
 
 def own_words(text: str, class_name: Callable[[str], str]) -> str:

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from limner.comfy.as_prompt import prompt_of
 from limner.comfy.as_workflow import workflow_of
 from limner.comfy.canvas_graph import graph_file, graph_of_job
+from limner.comfy.faults import in_own_words
 from limner.comfy.names import client_id
 from limner.comfy.opening import is_opened_by_editor
 from limner.comfy.prompt import graph_of
@@ -129,9 +130,9 @@ async def plan_canvas(service: Service, client: Client, body: Canvas) -> CanvasP
     """What the editor would run would take on this server, and what would make it fit; or why it cannot run yet."""
     try:
         submission = await service.compute(lambda: _needed(service, client, body))
+        return await service.plan(lambda: _planned(service, submission))
     except GraphError as error:
-        return CanvasPlan(faults=[_fault(fault) for fault in error.faults[:MAX_FAULTS]])
-    return await service.plan(lambda: _planned(service, submission))
+        return CanvasPlan(faults=_faults(service, error))
 
 
 def _in_picture(service: Service, client: Client, content: bytes) -> PictureView:
@@ -208,7 +209,7 @@ def _read(service: Service, client: Client, canvas: Canvas, targets: list[str] |
     try:
         service.submissions.check(GraphRequest(graph={"name": canvas.name, **graph_of_job(*drawn)}))
     except GraphError as error:
-        return GraphText(text=document.to_json(), faults=[_fault(fault) for fault in error.faults[:MAX_FAULTS]])
+        return GraphText(text=document.to_json(), faults=_faults(service, error))
     return GraphText(text=document.to_json())
 
 
@@ -226,6 +227,7 @@ def _nodes(
 
 
 def _planned(service: Service, submission: Submission) -> CanvasPlan:
+    """Raises GraphError for a device that is not here, or where it cannot be used so."""
     session = service.submissions.session
     document = submission.checked.document
     made = session.place(submission.checked)
@@ -253,8 +255,13 @@ def _changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, A
     return out
 
 
-def _fault(fault: Fault) -> CanvasFault:
-    is_of_node = len(fault.path) > 1 and fault.path[0] == "nodes"
-    return CanvasFault(
-        node=client_id(str(fault.path[1])) if is_of_node else None, message=fault.message, hint=fault.hint
-    )
+def _faults(service: Service, error: GraphError) -> list[CanvasFault]:
+    """In the words of the canvas; of very many the first."""
+    classes = service.comfy.classes
+
+    def said(fault: Fault) -> CanvasFault:
+        hint = in_own_words(fault.hint, classes) if fault.hint else None
+        node = None if fault.node is None else client_id(fault.node)
+        return CanvasFault(node=node, message=in_own_words(fault.message, classes), hint=hint)
+
+    return [said(fault) for fault in error.faults[:MAX_FAULTS]]

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from limner.comfy.faults import MAX_SAID
 from limner.comfy.flatten import flatten
 
 GRAPHS = Path(__file__).parents[2] / "graphs"
@@ -73,3 +74,58 @@ def test_faults_have_the_ids_of_the_canvas(serving: Any) -> None:
         assert list(json.loads(answer["text"])["nodes"]) == ["vae_decode"]
 
     serving(use)
+
+
+@pytest.mark.parametrize("path", ["plan", "graph"])
+def test_faults_are_in_the_words_of_the_canvas(serving: Any, path: str) -> None:
+    """Whatever a message or a hint names, it has the id and the name that the editor shows."""
+
+    async def use(api: Any) -> None:
+        scaled = {"class_type": "ImageScale", "inputs": {"image": ["75:2", 0]}}
+        wrong = {"class_type": "LimnerVAEDecode", "inputs": {"latent": ["75:1", 0], "vae": ["1", 2]}}
+        prompt = {"1": {"class_type": "LoadModel", "inputs": {}}, "75:1": scaled, "75:2": wrong}
+        said = (await api.ask("POST", f"/v1/editor/{path}", {"prompt": prompt | output("75:2")})).json["faults"]
+        text = json.dumps(said)
+        assert "takes Latent, but 75:1 gives Image" in text
+        assert "KSampler" in text
+        assert "-x3a-" not in text
+        assert "Comfy" not in text
+
+    serving(use)
+
+
+def test_a_long_fault_is_cut(serving: Any) -> None:
+    """A cycle through very many nodes does not name them all."""
+
+    async def use(api: Any) -> None:
+        ring = {
+            f"7:{number}": {"class_type": "ImageScale", "inputs": {"image": [f"7:{(number + 1) % 500}", 0]}}
+            for number in range(500)
+        }
+        answer = await api.ask("POST", "/v1/editor/plan", {"prompt": ring | output("7:0")})
+        (message,) = (fault["message"] for fault in answer.json["faults"] if "cycle" in fault["message"])
+        assert "7:0 -> 7:499 -> " in message
+        assert len(message) <= MAX_SAID + 3
+
+    serving(use)
+
+
+def test_what_cannot_be_placed_is_a_fault_of_its_node(serving: Any) -> None:
+    """A device that is not here is told as any other fault."""
+
+    async def use(api: Any) -> None:
+        workflow = await opened(api, json.loads((GRAPHS / "text_to_image.json").read_text()))
+        prompt = flatten(workflow, api.service.comfy.classes).prompt
+        (denoise,) = (name for name, node in prompt.items() if node["class_type"] == "Denoise")
+        prompt[denoise]["inputs"]["device"] = "cuda:99"
+        answer = await api.ask("POST", "/v1/editor/plan", {"prompt": prompt})
+        assert answer.status == 200
+        assert [fault["node"] for fault in answer.json["faults"]] == [denoise]
+        assert "no cuda:99" in answer.json["faults"][0]["message"]
+
+    serving(use)
+
+
+def output(source: str) -> dict[str, Any]:
+    """A node that saves what another gives."""
+    return {"9": {"class_type": "LimnerSaveImage", "inputs": {"images": [source, 0]}}}

@@ -19,8 +19,9 @@ export function inWords(app, changes) {
   return said.filter(Boolean).join("; ");
 }
 
-/** Make them, as if by hand: they can be undone. */
+/** Make them, as if by hand: they can be undone. Throws, with nothing changed, where one of them cannot be made. */
 export async function apply(app, changes) {
+  refuseImpossible(app, changes);
   const added = new Map();
   for (const [id, { class_type }] of Object.entries(changes)) {
     if (!nodeOf(app, id)) added.set(id, add(class_type, followerOf(app, changes, id)));
@@ -29,13 +30,28 @@ export async function apply(app, changes) {
   for (const [id, { inputs }] of Object.entries(changes)) {
     for (const [name, value] of Object.entries(inputs)) {
       if (isLink(value)) wire(find(value[0]), value[1], find(id), name);
-      else set(find(id), name, value);
+      else set(widgetOf(find(id), name), value);
     }
   }
   app.canvas.setDirty(true, true);
   (app.rootGraph ?? app.graph).updateExecutionOrder(); // older editors take a later one for a change of its own to undo
   const tracker = app.extensionManager.workflow.activeWorkflow?.changeTracker;
   (tracker?.captureCanvasState ?? tracker?.checkState)?.call(tracker); // by its newer name, or its older one
+}
+
+function refuseImpossible(app, changes) {
+  const near = (id) => nodeOf(app, id) ?? (id in changes ? followerOf(app, changes, id) : null); // in whose graph it is, or will be
+  for (const [id, { inputs }] of Object.entries(changes)) {
+    for (const [name, value] of Object.entries(inputs)) {
+      if (isLink(value)) refuseAcross(near(value[0]), near(id));
+      else if (nodeOf(app, id)) widgetOf(nodeOf(app, id), name);
+    }
+  }
+}
+
+function refuseAcross(source, node) {
+  if (!source) throw new Error(`What ${node.title} needs is no longer there.`);
+  if (source.graph !== node.graph) throw new Error(`${node.title} is in a subgraph, and what it needs is not: unpack the subgraph first.`);
 }
 
 /** The node that a new one is put before. */
@@ -52,13 +68,16 @@ function add(type, follower) {
 }
 
 function wire(source, output, node, name) {
-  if (source.graph !== node.graph) throw new Error(`${node.title} is in a subgraph, and what it needs is not: unpack the subgraph first.`);
   source.connect(output, node, node.findInputSlot(name));
 }
 
-function set(node, name, value) {
+function widgetOf(node, name) {
   const widget = node.widgets?.find((one) => one.name === name);
   if (!widget) throw new Error(`${node.title} has no ${name} to change.`);
+  return widget;
+}
+
+function set(widget, value) {
   widget.value = value;
   widget.callback?.(value);
 }

@@ -14,6 +14,10 @@ export class Memory {
     this.body.replaceChildren(...(models.length ? devices.map((device) => this.device(device, models)) : ["No model is loaded."]));
   }
 
+  clear() {
+    this.body.replaceChildren();
+  }
+
   device(device, models) {
     const own = models.filter((model) => model.device === device);
     const taken = own.reduce((sum, { size_bytes }) => sum + size_bytes, 0);

@@ -1,6 +1,7 @@
 /** The panel: memory of each device, the plan of the graph, and what the latest job of this tab did.
  *
- * Each part looks again when something happened that it shows. While the panel is closed nothing is asked.
+ * Each part looks again when something happened that it shows; where it cannot, nothing old is left. While the panel is
+ * closed nothing is asked.
  */
 
 import { el } from "/page/dom.js";
@@ -45,11 +46,14 @@ export class Panel {
   /** Have a part look once nothing happened for a moment. */
   looking(part, problem) {
     let timer;
+    let latest = 0;
     const look = async () => {
+      const number = (latest += 1);
       try {
         await part.read();
-        problem.hidden = true;
+        if (number === latest) problem.hidden = true;
       } catch (error) {
+        part.clear();
         problem.textContent = error.message;
         problem.hidden = false;
       }

@@ -18,18 +18,24 @@ export class Plan {
     Object.assign(this, { app, complain });
   }
 
-  /** Asked again only where the graph changed. */
+  /** Asked again only where the graph changed; what is answered after that is passed over. */
   async read() {
     const asked = await canvas(this.app);
     const text = JSON.stringify(asked.prompt);
     if (text === this.planned) return;
     this.planned = text;
     try {
-      this.show(await post("/v1/editor/plan", asked));
+      const plan = await post("/v1/editor/plan", asked);
+      if (text === this.planned) this.show(plan);
     } catch (error) {
-      this.planned = null;
-      throw error;
+      if (text === this.planned) throw error;
     }
+  }
+
+  clear() {
+    this.planned = null;
+    this.verdict.textContent = "";
+    this.details.replaceChildren();
   }
 
   show({ faults, memory, remedies }) {

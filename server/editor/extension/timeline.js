@@ -1,10 +1,13 @@
 /** What each node of the latest job of this tab did, and when. The server's events of the job say it, as it happens. */
 
+import { get } from "/page/api.js";
 import { el, seconds } from "/page/dom.js";
 import { nodeOf, ownIds } from "./places.js";
 import { bar, row, rows } from "./rows.js";
 
 const KEPT = "limner.job"; // over a reload of the tab
+const NOTHING = "Nothing ran from this tab yet.";
+const AGAIN_MS = 5000;
 const KINDS = ["started", "nodes", "progress", "step", "finished"];
 
 /** What was kept of a step, which is heard after a restart, comes without how many there are. */
@@ -12,7 +15,7 @@ const progress = ({ step, total }) => (total ? `${step} of ${total}` : `step ${s
 
 export class Timeline {
   title = "Timeline";
-  status = el("p", { role: "status" }, "Nothing ran from this tab yet.");
+  status = el("p", { role: "status" }, NOTHING);
   details = el("div");
   body = el("div", {}, this.status, this.details);
   job = sessionStorage.getItem(KEPT);
@@ -36,6 +39,24 @@ export class Timeline {
     this.begin();
     this.source = new EventSource(`/v1/jobs/${this.job}/events`);
     for (const kind of KINDS) this.source.addEventListener(kind, ({ data }) => this.hear(kind, JSON.parse(data)));
+    this.source.addEventListener("error", ({ target }) => this.lost(target));
+  }
+
+  /** What the server refused does not begin again by itself: a token is wanted, or the job is gone, or too many follow. */
+  async lost(source) {
+    const isOver = () => source !== this.source || !this.isShown;
+    if (source.readyState !== EventSource.CLOSED || isOver()) return;
+    const status = await get(`/v1/jobs/${this.job}`).then(() => 200, (error) => error.status);
+    if (isOver()) return;
+    if (status === 404) this.forget();
+    else setTimeout(() => isOver() || this.listen(), AGAIN_MS);
+  }
+
+  forget() {
+    sessionStorage.removeItem(KEPT);
+    this.job = null;
+    this.say(NOTHING);
+    this.details.replaceChildren();
   }
 
   rest() {

@@ -141,12 +141,21 @@ def test_settings_that_no_node_has_are_said(editor: Editor) -> None:
     editor.until_types(["Text"])
 
 
-@pytest.mark.parametrize("text", ['{"hello": "world"}', "[1]", "{half", '{"nodes": [1]}', '{"1": {"class_type": "X"}}'])
+@pytest.mark.parametrize(
+    "text", ['{"hello": "world"}', '{"hello": NaN}', "[1]", "{half", '{"nodes": [1]}', '{"1": {"class_type": "X"}}']
+)
 def test_a_file_without_a_graph_leaves_the_canvas(editor: Editor, text: str) -> None:
     """JSON of something else clears nothing: what is on the canvas stays, and it is said that there is no graph."""
     editor.drop(("other.json", text.encode(), "application/json"))
     editor.page.get_by_text("other.json").first.wait_for()
     assert editor.types() == FIRST
+
+
+def test_words_that_would_be_numbers_elsewhere_are_words(editor: Editor) -> None:
+    """A graph whose texts speak of NaN and Infinity opens as any other."""
+    graph = {"limner": 1, "nodes": {"words": {"type": "Text", "settings": {"value": 'NaN, "Infinity" and beyond'}}}}
+    editor.drop(("words.json", json.dumps(graph).encode(), "application/json"))
+    editor.until_types(["Text"])
 
 
 @pytest.mark.parametrize("part", ["graph", "workflow", "prompt"])

@@ -45,6 +45,13 @@ MIDDLE = """(() => {{
     return Math.abs(at(0, "width")) < 100 && Math.abs(at(1, "height")) < 100;
 }})()"""
 """Whether a node is chosen, near the middle of the canvas."""
+CHANGED = """() => {
+    const tracker = app.extensionManager.workflow.activeWorkflow.changeTracker;
+    (tracker.captureCanvasState ?? tracker.checkState).call(tracker);
+}"""
+"""Have the editor see what was changed."""
+COUNT = "[app.graph, ...app.graph._nodes.map(({ subgraph }) => subgraph)].flatMap((one) => one?._nodes ?? []).length"
+"""Nodes, those in subgraphs included."""
 
 
 @pytest.fixture
@@ -137,6 +144,60 @@ def test_what_would_fit_is_a_click_away(small: Editor) -> None:
     small.page.keyboard.press("Control+z")
     small.until_types(FIRST)
     plan.get_by_text("It does not fit.").wait_for()
+
+
+def test_what_cannot_be_applied_changes_nothing(small: Editor) -> None:
+    """Where what would fit needs a wire into a subgraph, that is said, and no node is left behind."""
+    small.page.evaluate(INTO_SUBGRAPH)
+    plan = part(small.panel(), "Plan")
+    button = plan.get_by_role("button", name="Apply: Quantize with method = nf4")
+    button.wait_for()
+    before = small.page.evaluate(COUNT)
+    button.click()
+    small.page.get_by_text("is in a subgraph, and what it needs is not").first.wait_for()
+    assert small.page.evaluate(COUNT) == before
+
+
+def test_no_old_plan_is_left(editor: Editor) -> None:
+    """A plan that comes late does not take the place of a newer one; where none comes it is said why, and the one
+    before is gone.
+    """
+    page, asked = editor.page, "**/v1/editor/plan"
+    plan = part(editor.panel(), "Plan")
+    plan.get_by_text("It fits.").wait_for()
+    late: list[Any] = []
+    page.route(asked, lambda route: late.append(route), times=1)
+    with page.expect_request(asked):
+        change(editor, "Denoise", "steps", 3)
+    change(editor, "LoadModel", "source", "no/such/model")
+    plan.get_by_text("It cannot run yet.").wait_for()
+    with page.expect_response(asked):
+        late[0].continue_()
+    page.wait_for_timeout(500)
+    assert plan.get_by_role("status").inner_text() == "It cannot run yet."
+    lost = {"status": 422, "content_type": "application/json", "body": '{"detail": "the answer was lost"}'}
+    page.route(asked, lambda route: route.fulfill(**lost), times=1)
+    change(editor, "LoadModel", "source", "tiny")
+    plan.get_by_text("the answer was lost").wait_for()
+    assert plan.get_by_role("status").inner_text() == ""
+    assert plan.get_by_role("button").count() == 0
+    change(editor, "Denoise", "steps", 4)
+    plan.get_by_text("It fits.").wait_for()
+    plan.get_by_text("the answer was lost").wait_for(state="hidden")
+
+
+def change(editor: Editor, node_type: str, widget: str, value: Any) -> None:
+    editor.set(node_type, widget, value)
+    editor.page.evaluate(CHANGED)
+
+
+def test_a_job_that_is_gone_is_forgotten(editor: Editor) -> None:
+    """What the server no longer knows is not waited for."""
+    editor.page.evaluate("sessionStorage.setItem('limner.job', 'f'.repeat(32))")
+    editor.reload()
+    timeline = part(editor.panel(), "Timeline")
+    editor.until("sessionStorage.getItem('limner.job') === null")
+    timeline.get_by_text("Nothing ran from this tab yet.").wait_for()
 
 
 def test_it_asks_nothing_while_nothing_happens(editor: Editor) -> None:
