@@ -51,7 +51,7 @@ def import_workflow(
         raise _no_workflow(workflow)
     given = [*(values or ()), *([f"model={model}"] if model is not None else [])]
     document = Request(session, found.document, given).changed()
-    later = _faults(session, document)
+    later = _faults(session, document, is_rewritten=native)
     _tell(found, later)
     if native:
         document, stayed = to_native(document)
@@ -81,16 +81,26 @@ def _no_workflow(name: str) -> InputError | GraphError:
     return InputError(f"{name} holds no workflow of ComfyUI's", hint=hint)
 
 
-def _faults(session: Session, document: Document) -> list[Fault]:
-    """What is to be set before the graph can run. Raises GraphError for what no parameter mends."""
+def _faults(session: Session, document: Document, *, is_rewritten: bool) -> list[Fault]:
+    """What is to be set before the graph can run.
+
+    Raises GraphError for what no parameter mends, and in a graph that is to be rewritten for what cannot be read.
+    """
     mendable = {target for targets in document.parameters.values() for target in targets_of(targets)}
     try:
         session.check(document)
     except GraphError as error:
-        if all(f"{fault.node}.{fault.path[-1]}" in mendable for fault in error.faults):
-            return list(error.faults)
+        later = [fault for fault in error.faults if f"{fault.node}.{fault.path[-1]}" in mendable]
+        wrong = [fault for fault in error.faults if fault not in later or (is_rewritten and not _is_readable(fault))]
+        if not wrong:
+            return later
         raise GraphError([_settable(fault) for fault in error.faults]) from error
     return []
+
+
+def _is_readable(fault: Fault) -> bool:
+    """Whether it is of a setting whose value is one of its type, such as the name of a picture that is not here."""
+    return fault.path[2] == "settings" and not fault.kind
 
 
 def _settable(fault: Fault) -> Fault:

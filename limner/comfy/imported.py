@@ -157,8 +157,13 @@ def _renamed(nodes: Mapping[str, Any], ids: Mapping[str, str]) -> dict[str, Any]
 
 
 def _simple_loras(nodes: Mapping[str, Any]) -> dict[str, Any]:
-    """LoraLoader as LoraLoaderModelOnly, which is the same: the text encoder goes past it."""
-    loaders = {name for name, node in nodes.items() if node["type"] == "ComfyLoraLoader"}
+    """LoraLoader as LoraLoaderModelOnly, which is the same: the text encoder goes past it.
+
+    Where none comes in, it stays: that one is missing is then for the check to say.
+    """
+    loaders = {
+        name for name, node in nodes.items() if node["type"] == "ComfyLoraLoader" and "clip" in node.get("wires", {})
+    }
     found = {}
     for name, node in nodes.items():
         wires = {port: _past(wire, loaders, nodes) for port, wire in node.get("wires", {}).items()}
@@ -185,8 +190,11 @@ def _past(wire: Any, loaders: Collection[str], nodes: Mapping[str, Any]) -> Any:
 
 
 def _saving(node: Mapping[str, Any]) -> dict[str, Any]:
-    """A node, in the place of ComfyUI's SaveImage ours: commands know it, and can send its pictures elsewhere."""
-    if node["type"] != "ComfySaveImage":
+    """A node, in the place of ComfyUI's SaveImage ours: commands know it, and can send its pictures elsewhere.
+
+    One whose prefix is wired stays: ours has no such input.
+    """
+    if node["type"] != "ComfySaveImage" or "filename_prefix" in node.get("wires", {}):
         return dict(node)
     prefix = node.get("settings", {}).get("filename_prefix", "ComfyUI")
     return {"type": "SaveImage", "settings": {"path": f"outputs/{prefix}.png"}}

@@ -57,14 +57,15 @@ _OF_SAMPLERS: Final = frozenset(
 def to_native(document: Document) -> tuple[Document, list[str]]:
     """The document with what has a match in our own nodes, and a line on each node that stays as it is, and why.
 
-    The document must be sound: every wire leads to a node, and none in a circle. What it draws stays the same, but for
-    references of more than a megapixel, which ours scale down.
+    The document must be sound: every wire leads to a node, and none in a circle; every setting is of its type. What it
+    draws stays the same, but for references of more than a megapixel, which ours scale down.
     """
     graph = NativeGraph(dict(document.nodes))
     goals = graph.goals()
     reasons: dict[str, str] = {}
     _choose(graph, reasons)
     reasons |= dict.fromkeys(graph.of_type("ComfyKSampler"), "Denoise shifts its schedule by the size of the picture")
+    reasons |= dict.fromkeys(graph.of_type("ComfySaveImage"), "what its file names begin with comes by a wire")
     for node_id in graph.of_type("ComfySamplerCustomAdvanced"):
         try:
             drawing_of(graph, node_id).put(graph)

@@ -13,6 +13,7 @@ from limner.engine.document import NodeDocument
 from limner.engine.node import snake_case
 from limner.nodes import NODES
 
+_WRITERS: Final = frozenset(node.__name__ for node in NODES if node.effect or node.shows)
 _DEFAULTS: Final = {node.__name__: {name: field.default for name, field in node.model_fields.items()} for node in NODES}
 
 
@@ -115,7 +116,8 @@ class NativeGraph:
     def goals(self) -> set[str]:
         """The nodes that nothing is wired to, such as SaveImage; thin ones that lost their wires only lie about."""
         sinks = self.nodes.keys() - {source_of(wire) for wire in self.all_wires()}
-        return {node_id for node_id in sinks if not self.nodes[node_id].type.startswith("Comfy")} or sinks
+        kinds = {node_id: self.nodes[node_id].type for node_id in sinks}
+        return {one for one, kind in kinds.items() if kind in _WRITERS or not kind.startswith("Comfy")} or sinks
 
     def leading_to(self, goals: set[str]) -> dict[str, NodeDocument]:
         """The nodes that others need in the end, models first."""

@@ -12,6 +12,7 @@ from limner.comfy.names import document_id
 from limner.comfy.prompt_nodes import PromptReader, Rename, is_link
 from limner.comfy.workflow import is_subgraph
 from limner.engine.errors import Fault, GraphError
+from limner.engine.findings import Findings
 
 UNKNOWN_TYPE: Final = "unknown_type"
 NO_OUTPUTS: Final = "no_outputs"
@@ -43,7 +44,7 @@ def graph_of(
     if not outputs and not faults:
         hint = "add a node that saves or shows, such as SaveImage or PreviewImage"
         faults.append(Fault("no node of the prompt gives anything", (), hint, NO_OUTPUTS))
-    reader = PromptReader(nodes, classes, pictures, faults)
+    reader = PromptReader(nodes, classes, pictures, Findings(faults))
     for name in _needed(nodes, outputs):
         reader.add(name)
     return PromptGraph({"limner": 1, "nodes": reader.read}, faults, outputs)

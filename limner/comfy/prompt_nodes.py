@@ -11,7 +11,8 @@ from limner.comfy.classes import Classes, ComfyClass
 from limner.comfy.names import document_id, is_thin
 from limner.comfy.placement import read_offload
 from limner.comfy.settings import parsed_json
-from limner.engine.errors import Fault, GraphError, suggest
+from limner.engine.errors import GraphError
+from limner.engine.findings import Findings
 from limner.engine.node import Port
 
 BAD_LINK: Final = "bad_link"
@@ -38,7 +39,7 @@ class PromptReader:
     nodes: Mapping[str, Mapping[str, Any]]
     classes: Classes
     pictures: Rename
-    faults: list[Fault]
+    findings: Findings
     read: dict[str, dict[str, Any]] = field(default_factory=dict)
     _ids: dict[str, str] = field(default_factory=dict)
 
@@ -47,7 +48,7 @@ class PromptReader:
         try:
             node_id = self._id(name)
         except GraphError as error:
-            self.faults += [fault.under(("nodes", name)) for fault in error.faults]
+            self.findings.faults += [fault.under(("nodes", name)) for fault in error.faults]
             return
         class_type = self.nodes[name]["class_type"]
         found = self.classes.get(class_type)
@@ -68,7 +69,7 @@ class PromptReader:
         """How a graph file writes a link; None, and a fault, where it leads nowhere."""
         name, index = link
         if name not in self.nodes:
-            self.faults.append(Fault(f"{path[-1]}: there is no node {name[:200]!r}", path, None, BAD_LINK))
+            self.findings.add(f"{path[-1]}: there is no node {name[:200]!r}", path, None, BAD_LINK)
             return None
         try:
             source = self._id(name)
@@ -80,7 +81,7 @@ class PromptReader:
         ports = found.node_type.outputs
         if index not in range(len(ports)):
             message = f"{path[-1]}: {found.name} has {len(ports)} outputs, and none has the number {index}"
-            self.faults.append(Fault(message, path, "the first is 0", BAD_LINK))
+            self.findings.add(message, path, "the first is 0", BAD_LINK)
             return None
         return source if len(ports) == 1 else f"{source}.{ports[int(index)].name}"
 
@@ -171,12 +172,12 @@ class _NodeReader:
     def _unknown(self, name: str) -> None:
         """ComfyUI passes over inputs that a class does not have, and what its clients send counts on that."""
         if not is_thin(self._class.node_type):
-            hint = suggest(name, [*self._class.node_type.inputs, *self._class.settings])
+            hint = self._reader.findings.suggest(name, [*self._class.node_type.inputs, *self._class.settings])
             message = f"{name[:200]}: {self._class.name} has no such input"
             self._fault(message, ("nodes", self._id, "settings", name), hint, "extra_forbidden")
 
     def _fault(self, message: str, path: tuple[str, ...], hint: str | None, kind: str) -> None:
-        self._reader.faults.append(Fault(message, path, hint, kind))
+        self._reader.findings.add(message, path, hint, kind)
 
     def document(self) -> dict[str, Any]:
         """The node as a graph file has it."""

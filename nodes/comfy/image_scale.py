@@ -50,7 +50,7 @@ class ComfyImageScale(Node):
 
 
 def _middle(width: int, height: int, new_width: int, new_height: int) -> tuple[int, int, int, int]:
-    """What is left of a picture, when as much is cut off both ends as its new proportions ask for."""
-    left = max(0, round((width - height * new_width / new_height) / 2))
-    top = max(0, round((height - width * new_height / new_width) / 2))
+    """What is left of a picture, when as much is cut off both ends as its new proportions ask for: at least a pixel."""
+    left = max(0, min(round((width - height * new_width / new_height) / 2), (width - 1) // 2))
+    top = max(0, min(round((height - width * new_height / new_width) / 2), (height - 1) // 2))
     return left, top, width - left, height - top

@@ -9,7 +9,7 @@ import asyncio
 import json
 import time
 from collections import OrderedDict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from contextlib import suppress
 from typing import Any, Final
 
@@ -20,21 +20,17 @@ from limner.server.comfy import messages as say
 from limner.server.comfy.features import features
 from limner.server.comfy.hub import Hub, remember
 from limner.server.comfy.kept import CLIENT_ID, PREVIEWS, prompt_id
-from limner.server.comfy.messages import Message, StoredPicture
+from limner.server.comfy.line import Line
 from limner.server.comfy.telling import Reader, Telling
 from limner.server.follower import Follower, Told
 from limner.server.jobs.errors import UnknownJobError
 from limner.server.problem import Refused
-from limner.server.routes.events import STALLED_S
 from limner.server.service import Service
 
 HELLO_S: Final = 0.1
 """How long a client may take to say what it can read, before it is told of its jobs."""
 STATUS_S: Final = 0.2
 """At most so often it is told how many jobs wait: editors read their lists again each time."""
-
-_AT_A_TIME: Final = 100
-"""Messages that are sent in the time that a client has to read."""
 
 
 class Listener:
@@ -47,6 +43,7 @@ class Listener:
         self._client = follower.client
         self._sid = sid
         self._socket = socket
+        self.line = Line(socket, self._picture)
         self._reader = Reader()
         self._has_spoken = asyncio.Event()
         self._has_changed = asyncio.Event()
@@ -59,6 +56,7 @@ class Listener:
     async def hear(self) -> None:
         """Note what the client says that it can read, until it goes. Anything else that it says means nothing here."""
         async for message in self._socket:
+            await self.line.hear(message)
             if message.type is WSMsgType.TEXT:
                 with suppress(Refused):
                     await self._note_said(parse_json(message.data))
@@ -70,15 +68,15 @@ class Listener:
             self._reader.has_flags = True
             self._reader.has_metadata = flags.get("supports_preview_metadata") is True
             self._reader.has_text_metadata = flags.get("supports_progress_text_metadata") is True
-            await self._send([say.message("feature_flags", **features(self._service.limits))])
+            await self.line.send([say.message("feature_flags", **features(self._service.limits))])
 
     async def tell_status(self) -> None:
         """Tell how many jobs wait, at once and whenever that may have changed."""
-        await self._send([say.status(await self._hub.waiting(self._client), self._sid)])
+        await self.line.send([say.status(await self._hub.waiting(self._client), self._sid)])
         while True:
             await self._has_changed.wait()
             self._has_changed.clear()
-            await self._send([say.status(await self._hub.waiting(self._client))])
+            await self.line.send([say.status(await self._hub.waiting(self._client))])
             await asyncio.sleep(STATUS_S)
 
     async def tell_jobs(self) -> None:
@@ -118,7 +116,7 @@ class Listener:
                     by_job.setdefault(told.job, []).append(told)
         for job_id, of_job in by_job.items():
             if (telling := self._tellings.get(job_id)) is not None:
-                await self._send(telling.tell(of_job))
+                await self.line.send(telling.tell(of_job))
                 self._let_go_of(telling)
 
     async def _note_job(self, job: dict[str, Any]) -> None:
@@ -155,20 +153,6 @@ class Listener:
             self._hub.note_end(self._client, self._sid, telling.job_id)
             remember(self._over, telling.job_id, None)
 
-    async def _send(self, messages: Sequence[Message]) -> None:
-        """Send as fast as the client reads, and no faster. Raises TimeoutError where it reads nothing."""
-        for begin in range(0, len(messages), _AT_A_TIME):
-            async with asyncio.timeout(STALLED_S):
-                for one in messages[begin : begin + _AT_A_TIME]:
-                    await self._send_one(one)
-
-    async def _send_one(self, message: Message) -> None:
-        match message:
-            case str():
-                await self._socket.send_str(message)
-            case bytes():
-                await self._socket.send_bytes(message)
-            case StoredPicture(head, sha256):
-                with suppress(FileNotFoundError):  # it was forgotten, to make room
-                    path = self._service.store.blobs.path(sha256)
-                    await self._socket.send_bytes(head + await self._service.aside(path.read_bytes))
+    async def _picture(self, sha256: str) -> bytes:
+        """A picture of the store. Raises FileNotFoundError."""
+        return await self._service.aside(self._service.store.blobs.path(sha256).read_bytes)

@@ -13,6 +13,8 @@ Channel = Literal["rgba", "rgb", "a"]
 _SIZE, _MARGIN = (360, 360), 20
 _GROUND, _NODE, _LINK = "#1e1e24", "#45455a", "#8ea6ff"
 _SUFFIXES: Final = {"webp": ".webp", "jpeg": ".jpg"}
+_LONGEST: Final = {"webp": 16383, "jpeg": 65500}
+"""Pixels a side that files of a kind, or those who write them, have at most."""
 
 
 def one_channel(content: bytes, channel: Channel) -> bytes:
@@ -27,10 +29,14 @@ def one_channel(content: bytes, channel: Channel) -> bytes:
 
 
 def smaller(content: bytes, how: str) -> tuple[bytes, str]:
-    """A picture in fewer bytes, and the ending of its kind: ``how`` is ``webp``, ``jpeg;90``. Raises InputError."""
+    """A picture in fewer bytes, and the ending of its kind: ``how`` is ``webp``, ``jpeg;90``. Raises InputError.
+
+    One that is too long for its kind is scaled down.
+    """
     kind, _, quality = how.partition(";")
     kind = kind if kind in _SUFFIXES else "webp"
     image = _decoded(content)
+    image.thumbnail((_LONGEST[kind], _LONGEST[kind]))
     wanted = int(quality) if quality.isascii() and quality.isdigit() and len(quality) < 4 else 90
     return _encoded(image.convert("RGB") if kind == "jpeg" else image, kind, min(max(wanted, 1), 100)), _SUFFIXES[kind]
 

@@ -156,6 +156,54 @@ def test_what_is_left_out_is_said(limner: Any, tmp_path: Path) -> None:
     assert limner("run", "shown.json", "-q", "-s", "model=tiny", "-s", "steps=1").stderr == ""
 
 
+def test_a_wired_prefix_goes_on_to_name_files(limner: Any, tmp_path: Path) -> None:
+    """Ours has no such input, so ComfyUI's SaveImage stays, beside one of ours too."""
+    nodes = {
+        "_13": {"class_type": "SaveImage", "inputs": {"images": ["12", 0], "filename_prefix": ["14", 0]}},
+        "_14": {"class_type": "PrimitiveString", "inputs": {"value": "mine"}},
+    }
+    (tmp_path / "wired.json").write_text(json.dumps(changed(**nodes)))
+    assert limner("run", "wired.json", "-q", "-s", "model=tiny", "-s", "steps=1").stdout == "outputs/mine_00001_.png\n"
+    (tmp_path / "both.json").write_text(json.dumps(changed(**nodes, _15=PROMPT["13"])))
+    answer = limner("import", "both.json", "--native")
+    kinds = [node["type"] for node in answer.json["nodes"].values()]
+    assert {"ComfySaveImage", "SaveImage"} <= set(kinds)
+    assert "what its file names begin with comes by a wire" in answer.stderr
+
+
+def test_a_lora_loader_without_a_text_encoder_lacks_one(limner: Any, tmp_path: Path) -> None:
+    """What is said is what the workflow lacks, and nothing of a class that is not in it."""
+    lora = str(TINY / "lora" / "moon.safetensors")
+    load = {"class_type": "LoraLoader", "inputs": {"model": ["1", 0], "lora_name": lora}}
+    text = {"class_type": "CLIPTextEncode", "inputs": {"clip": ["14", 1], "text": "a"}}
+    (tmp_path / "open.json").write_text(json.dumps(changed(_4=text, _14=load)))
+    answer = limner("import", "open.json")
+    assert (answer.code, "clip: is not wired" in answer.stderr) == (2, True)
+    assert "ModelOnly" not in answer.stderr
+
+
+@pytest.mark.parametrize(
+    ("setting", "nodes"),
+    [
+        ("lora_name", {"_14": {"class_type": "LoraLoaderModelOnly", "inputs": {"model": ["1", 0], "lora_name": None}}}),
+        (
+            "width",
+            {
+                "_9": {"class_type": "Flux2Scheduler", "inputs": {"steps": 2, "width": "", "height": 64}},
+                "_10": {"class_type": "EmptyFlux2LatentImage", "inputs": {"width": "", "height": 64}},
+            },
+        ),
+    ],
+)
+def test_what_cannot_be_read_is_not_rewritten(limner: Any, tmp_path: Path, setting: str, nodes: Any) -> None:
+    """It can be set later in a graph of ComfyUI's nodes; for ours it is a fault, and no traceback."""
+    guider = PROMPT["6"]["inputs"] | {"model": ["14" if "_14" in nodes else "1", 0]}
+    (tmp_path / "odd.json").write_text(json.dumps(changed(_6=PROMPT["6"] | {"inputs": guider}, **nodes)))
+    assert f"to be set before it runs: {setting}: must be" in limner("import", "odd.json").stderr
+    answer = limner("import", "odd.json", "--native")
+    assert (answer.code, f"{setting}: must be" in answer.stderr, "--set" in answer.stderr) == (2, True, True)
+
+
 def test_a_picture_that_is_not_here_is_to_be_set_later(limner: Any, tmp_path: Path) -> None:
     """What a parameter can mend does not stop an import; it is said, and a run says it again."""
     load = {"class_type": "LoadImage", "inputs": {"image": "cat.png"}}
@@ -167,6 +215,7 @@ def test_a_picture_that_is_not_here_is_to_be_set_later(limner: Any, tmp_path: Pa
     assert answer.code == 0
     assert "to be set before it runs" in answer.stderr
     assert answer.json["parameters"]["image"] == "load_image.image"
+    assert limner("import", "edit.json", "--native").json["parameters"]["image"] == "load_image.file"
     assert limner("run", "edit.json").code == 2
     PIL.Image.new("RGB", (64, 64)).save(tmp_path / "cat.png")
     assert limner("import", "edit.json").stderr == ""

@@ -18,7 +18,7 @@ from limner.server.comfy.listener import Listener
 from limner.server.follower import Follower
 from limner.server.problem import Refused
 from limner.server.route import Routes
-from limner.server.routes.events import MAX_COMMAND_BYTES, PING_S, answered, let_go
+from limner.server.routes.events import MAX_COMMAND_BYTES, answered, let_go
 from limner.server.service import Service
 
 routes = Routes()
@@ -43,7 +43,7 @@ async def follow_own_jobs(
     if request.headers.get("Upgrade", "").lower() != "websocket":
         raise Refused(HTTPStatus.UPGRADE_REQUIRED, "this is a WebSocket", headers={"Upgrade": "websocket"})
     with service.following(client):
-        socket = web.WebSocketResponse(heartbeat=PING_S, max_msg_size=MAX_COMMAND_BYTES, compress=False)
+        socket = web.WebSocketResponse(autoping=False, max_msg_size=MAX_COMMAND_BYTES, compress=False)
         await socket.prepare(request)
         service.sockets.add(socket)
         follower = Follower(client, lists=True)
@@ -61,10 +61,11 @@ async def follow_own_jobs(
 
 
 async def _until_stalled(listener: Listener, request: web.Request) -> None:
-    """Tell the client what there is; let one go that reads nothing, or cannot be told more."""
+    """Tell the client what there is; let one go that reads nothing, is gone, or cannot be told more."""
     try:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(listener.tell_status())
             tasks.create_task(listener.tell_jobs())
+            tasks.create_task(listener.line.keep())
     except* (TimeoutError, LimnerError, ConnectionError):
         let_go(request)

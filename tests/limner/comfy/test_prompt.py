@@ -231,6 +231,14 @@ def test_a_graph_as_a_node_has_no_form_in_a_prompt() -> None:
         prompt_of(document, CLASSES)
 
 
+def test_only_the_first_unknown_inputs_get_a_hint() -> None:
+    """Comparing names costs more than all else, and a request may hold a million of them; each is a fault."""
+    inputs = {f"step{number}": number for number in range(1000)}
+    faults = graph_of({"1": node("Denoise", **inputs)}, CLASSES, targets=["1"]).faults
+    assert len(faults) == 1000
+    assert [fault.hint for fault in faults] == ["did you mean steps?"] * 20 + [None] * 980
+
+
 def test_a_long_chain_needs_no_stack() -> None:
     """However deep a prompt is."""
     length = 20_000

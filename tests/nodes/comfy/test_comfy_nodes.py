@@ -202,6 +202,15 @@ def test_a_picture_is_cut_in_its_middle_before_it_is_scaled() -> None:
     assert not (stretched == 200).all()
 
 
+@pytest.mark.parametrize(("size", "box"), [((64, 4096), (4096, 16)), ((4096, 64), (16, 4096)), ((1, 1), (50, 1))])
+def test_something_is_left_of_every_picture_that_is_cut(size: tuple[int, int], box: tuple[int, int]) -> None:
+    """A strip thinner than a pixel is one: nothing would be black."""
+    width, height = box
+    white = Image(np.full((1, size[1], size[0], 3), 255, dtype=np.uint8))
+    node = thin.ComfyImageScale(width=width, height=height, crop="center")
+    assert (node.run(FakeContext(), white).pixels == 255).all()
+
+
 @pytest.mark.parametrize("node", [thin.ComfyKSampler(denoise=0.5), thin.ComfyBasicScheduler(denoise=0.5)])
 def test_less_than_all_noise_is_a_fault_that_names_inpaint(node: Any) -> None:
     ((setting, message),) = node.problems()

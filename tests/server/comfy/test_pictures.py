@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from PIL import Image
 from served import ANNA, BERT, clients
 
+from limner.server.comfy.pixels import smaller
 from limner.server.limits import Limits
 
 
@@ -352,6 +353,14 @@ PARTS = PART | st.sampled_from([b'; filename="a.png"', b"Content-Length: 5", b"C
 
 @pytest.mark.filterwarnings("ignore::aiohttp.BadContentDispositionHeader")
 @pytest.mark.filterwarnings("ignore::aiohttp.BadContentDispositionParam")
+@pytest.mark.parametrize(("how", "side"), [("webp", 16_383), ("jpeg;90", 65_500)])
+def test_a_picture_that_is_too_long_for_its_kind_is_scaled(how: str, side: int) -> None:
+    """PNG has longer sides than what is made of it to look at."""
+    for size in ((side, 2), (side + 1, 2), (2, side + 1)):
+        body, _ = smaller(picture(size=size), how)
+        assert max(opened(body).size) == side
+
+
 def test_no_request_is_a_500(serving: Any) -> None:
     """Whatever file is asked for, and whatever form is sent."""
 

@@ -243,7 +243,7 @@ def test_who_goes_while_it_is_answered_is_no_failure(
     serving: Any, path: str, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Neither one that is gone before the answer nor one that never reads it is an error of the server's."""
-    for place in ("comfy.listener", "routes.events"):
+    for place in ("comfy.line", "routes.events"):
         monkeypatch.setattr(f"limner.server.{place}.STALLED_S", 0.2)
 
     async def use(api: Any) -> None:
@@ -292,7 +292,7 @@ def test_who_reads_nothing_costs_nothing(serving: Any) -> None:
 
 def test_who_reads_nothing_is_let_go(serving: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """A socket that leaves what it is sent unread is closed, and what it held is free again."""
-    monkeypatch.setattr("limner.server.comfy.listener.STALLED_S", 0.3)
+    monkeypatch.setattr("limner.server.comfy.line.STALLED_S", 0.3)
 
     async def use(api: Any) -> None:
         async with ClientSession(read_bufsize=1024) as lazy, lazy.ws_connect(f"{api.url}/ws?clientId=lazy"):
