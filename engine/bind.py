@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from limner.engine.checked import CheckedNode, Wire
 from limner.engine.document import shape_fault
 from limner.engine.errors import InputError
+from limner.engine.findings import Findings
 from limner.engine.output_folder import place
 from limner.engine.plan import Step
 
@@ -42,7 +43,8 @@ def _bind_wires(checked: CheckedNode, values: Values) -> tuple[Any, dict[str, An
         counts = {wire.port: len(wire.sources) for wire in checked.wires if not wire.is_setting}
         faults = [f"{name}: {message}" for name, message in node.problems(counts)]
     except ValidationError as error:
-        faults = [str(shape_fault(d, ("nodes", checked.id, "settings"))) for d in error.errors(include_url=False)]
+        prefix, findings = ("nodes", checked.id, "settings"), Findings()
+        faults = [str(shape_fault(d, prefix, findings=findings)) for d in error.errors(include_url=False)]
     if faults:
         raise InputError("a wire brought a value that the setting does not take: " + "; ".join(faults))
     return node, wires

@@ -101,7 +101,7 @@ def _draft(
     settings: BaseModel = _NOTHING
     wired = frozenset(node.wires).intersection(node_type.settings) if node.wires else frozenset()
     try:
-        settings = _read_settings(node_type, node, wired)
+        settings = _read_settings(node_type, node, wired, findings)
     except GraphError as error:
         findings.faults += [
             _explained(fault.under(("nodes", node_id)), node_type, parameters) for fault in error.faults
@@ -119,7 +119,7 @@ def _offload(node_id: str, node_type: NodeType, node: NodeDocument, wiring: Wiri
     return AUTO
 
 
-def _read_settings(node_type: NodeType, node: NodeDocument, wired: frozenset[str]) -> BaseModel:
+def _read_settings(node_type: NodeType, node: NodeDocument, wired: frozenset[str], findings: Findings) -> BaseModel:
     """The settings of a node, but for the wired ones. Raises GraphError with paths that begin at the node."""
     both = sorted(wired.intersection(node.settings)) if wired else []
     faults = [Fault(f"{name}: is both set and wired", ("settings", name), "keep one") for name in both]
@@ -130,7 +130,8 @@ def _read_settings(node_type: NodeType, node: NodeDocument, wired: frozenset[str
     except ValidationError as error:
         known = tuple(node_type.settings)
         details = error.errors(include_url=False, include_input=False)
-        raise GraphError([*faults, *(shape_fault(detail, ("settings",), known) for detail in details)]) from None
+        faults += [shape_fault(detail, ("settings",), known, findings=findings) for detail in details]
+        raise GraphError(faults) from None
     except RecursionError:
         raise GraphError([*faults, Fault("settings: is nested too deeply", ("settings",))]) from None
     except ValueError as error:  # what Python can hold and JSON cannot, such as an integer without end

@@ -11,7 +11,8 @@ from typing import Annotated, Any, Literal, NoReturn, TypeVar
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import ErrorDetails
 
-from limner.engine.errors import Fault, GraphError, suggest
+from limner.engine.errors import Fault, GraphError
+from limner.engine.findings import Findings
 from limner.engine.migrate import VERSION, migrate
 from limner.engine.offload import AUTO, Offload, OffloadSetting
 
@@ -130,7 +131,8 @@ def parse(raw: Any) -> tuple[Document | None, list[Fault]]:
         return Document.model_validate(raw), []
     except ValidationError as error:
         details = _of_the_form_given(error.errors(include_url=False, include_input=False, include_context=True))
-        faults = [shape_fault(detail) for detail in details]
+        findings = Findings()
+        faults = [shape_fault(detail, findings=findings) for detail in details]
     broken = {detail["loc"][1] for detail in details if detail["loc"][0] == "nodes" and len(detail["loc"]) > 1}
     heads = {detail["loc"][0] for detail in details if detail["loc"][0] != "nodes" or len(detail["loc"]) == 1}
     nodes = raw.get("nodes")
@@ -152,11 +154,15 @@ def _of_the_form_given(details: list[ErrorDetails]) -> list[ErrorDetails]:
 
 
 def shape_fault(
-    detail: ErrorDetails, prefix: tuple[str | int, ...] = (), known: tuple[str, ...] | None = None
+    detail: ErrorDetails,
+    prefix: tuple[str | int, ...] = (),
+    known: tuple[str, ...] | None = None,
+    *,
+    findings: Findings,
 ) -> Fault:
     """Pydantic's description of one error in the words of our faults: ``steps: at most 1000``.
 
-    ``known`` are the names that would have been right, for the hint on an unknown one.
+    ``known`` are the names that would have been right, for the hint on an unknown one; ``findings`` counts those hints.
     """
     loc = tuple(part for part in detail["loc"] if part not in ("[key]", "str", "list[str]"))
     name = (_spelled(loc) if prefix else str(loc[-1])) if loc else "value"
@@ -164,7 +170,7 @@ def shape_fault(
     kind, context = detail["type"], detail.get("ctx", {})
     if kind == "extra_forbidden":
         names = known if known is not None else tuple(_model_at(loc).model_fields)
-        return Fault(f"{name}: unknown {'setting' if prefix else 'key'}", path, suggest(name, names), kind)
+        return Fault(f"{name}: unknown {'setting' if prefix else 'key'}", path, findings.suggest(name, names), kind)
     if kind == "string_pattern_mismatch" and path[:1] == ("nodes",) and len(path) == 2:
         return Fault(f"{name!r} is no id for a node", path, "use letters, digits, _ and -", kind)
     if kind == "string_pattern_mismatch" and path == ("name",):

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from limner.engine.document import Document, parse
-from limner.engine.errors import Fault, GraphError, LimnerError, suggest
+from limner.engine.errors import Fault, GraphError, LimnerError
 from limner.engine.expand import GRAPH_TYPE, Library, targets_of
+from limner.engine.findings import Findings
 from limner.engine.registry import Registry
 
 
@@ -65,30 +67,38 @@ def with_values(document: Document, values: Mapping[str, Any]) -> Document:
 
     Raises GraphError that names every value which points to nothing.
     """
-    nodes = dict(document.nodes)
-    faults = []
-    for name, value in values.items():
-        targets = targets_of(document.parameters[name]) if name in document.parameters else [name]
-        for target in targets:
-            node_id, _, setting = target.partition(".")
-            if node_id not in nodes or not setting:
-                faults.append(_unknown(name, document))
-                continue
-            node = nodes[node_id]
-            wires = {port: wire for port, wire in node.wires.items() if port != setting}
-            nodes[node_id] = node.model_copy(update={"settings": node.settings | {setting: value}, "wires": wires})
+    changed, faults = set_values(document, values)
     if faults:
         raise GraphError(faults)
-    return document.model_copy(update={"nodes": nodes})
+    return changed
 
 
-def _unknown(name: str, document: Document) -> Fault:
+def set_values(document: Document, values: Mapping[str, Any]) -> tuple[Document, list[Fault]]:
+    """The same with those values that point to something, and a fault for every other one."""
+    findings = Findings()
+    changes = defaultdict[str, dict[str, Any]](dict)
+    for name, value in values.items():
+        for target in targets_of(document.parameters.get(name, name)):
+            node_id, _, setting = target.partition(".")
+            if node_id in document.nodes and setting:
+                changes[node_id][setting] = value
+            else:
+                _note_unknown(name, document, findings)
+    nodes = dict(document.nodes)
+    for node_id, settings in changes.items():
+        node = nodes[node_id]
+        wires = {port: wire for port, wire in node.wires.items() if port not in settings}
+        nodes[node_id] = node.model_copy(update={"settings": node.settings | settings, "wires": wires})
+    return document.model_copy(update={"nodes": nodes}), findings.faults
+
+
+def _note_unknown(name: str, document: Document, findings: Findings) -> None:
     node_id, _, setting = name.partition(".")
     if setting:
-        hint = suggest(node_id, document.nodes)
-        return Fault(f"{name}: {document.name} has no node {node_id}", ("parameters", name), hint)
-    hint = suggest(name, document.parameters)
-    return Fault(f"{name}: {document.name} has no such parameter", ("parameters", name), hint)
+        message, hint = f"has no node {node_id}", findings.suggest(node_id, document.nodes)
+    else:
+        message, hint = "has no such parameter", findings.suggest(name, document.parameters)
+    findings.add(f"{name}: {document.name} {message}", ("parameters", name), hint)
 
 
 def by_parameter(faults: Iterable[Fault], names: Iterable[str], document: Document) -> Iterator[Fault]:

@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from limner.engine.document import NodeDocument
-from limner.engine.errors import suggest
 from limner.engine.expand import Expansion
 from limner.engine.findings import Findings, Place
 from limner.engine.node import NodeType, Port
@@ -149,7 +148,7 @@ class Wiring:
         if source in self.skipped or source in self.expansion.nodes:
             return
         if (ports := self.expansion.outputs.get(source)) is not None:
-            hint = suggest(wire.partition(".")[2], ports) or 'give the inner graph "outputs"'
+            hint = self.findings.suggest(wire.partition(".")[2], ports) or 'give the inner graph "outputs"'
             self.findings.add(f"{port.name}: the graph {source} has no output {wire!r}", path, hint)
             return
         names = itertools.chain(self.expansion.nodes, self.expansion.outputs)
@@ -165,7 +164,7 @@ class Wiring:
             self.findings.add(f"{label}: {source} has several outputs", path, f"write {hint}")
         else:
             message = f"{label}: {source} ({found.name}) has no output {output!r}"
-            self.findings.add(message, path, suggest(output, names))
+            self.findings.add(message, path, self.findings.suggest(output, names))
 
     def _giver(self, port: Port) -> str | None:
         """A hint that names an output of this graph which would fit, or node types that give one."""

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ValidationError
 
 from limner.engine.document import plain_json, read_json, shape_fault
 from limner.engine.errors import Fault, GraphError
+from limner.engine.findings import Findings
 from limner.server.problem import Refused
 
 if TYPE_CHECKING:
@@ -112,4 +113,5 @@ def _repeated(given: list[tuple[str, str]]) -> str:
 def _faults(error: ValidationError, model: type[BaseModel], where: str) -> list[Fault]:
     known = tuple(field.alias or name for name, field in model.model_fields.items())
     details = error.errors(include_url=False, include_input=False)
-    return [shape_fault(detail, (where,), known) for detail in details]
+    findings = Findings()
+    return [shape_fault(detail, (where,), known, findings=findings) for detail in details]

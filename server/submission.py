@@ -16,7 +16,7 @@ from limner.engine.errors import Fault, GraphError, suggest
 from limner.engine.expand import GRAPH_TYPE
 from limner.engine.flat import flat_document
 from limner.engine.output_folder import escapes
-from limner.engine.parameters import with_values
+from limner.engine.parameters import set_values
 from limner.engine.plan import make_plan
 from limner.server.limits import Limits
 from limner.server.problem import Refused
@@ -91,12 +91,7 @@ class Submissions:
             raise Refused(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"a graph has at most {self._limits.nodes} nodes here")
 
     def _check(self, document: Document, values: Mapping[str, Any], beside: str | None) -> CheckedGraph:
-        faults: list[Fault] = []
-        for name, value in values.items():
-            try:
-                document = with_values(document, {name: value})
-            except GraphError as error:
-                faults += error.faults
+        document, faults = set_values(document, values)
         graphs = sum(node.type == GRAPH_TYPE for node in document.nodes.values())
         if graphs > self._limits.graph_nodes:
             message = f"{graphs} of its nodes are graphs; at most {self._limits.graph_nodes} are possible here"

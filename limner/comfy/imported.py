@@ -159,10 +159,13 @@ def _renamed(nodes: Mapping[str, Any], ids: Mapping[str, str]) -> dict[str, Any]
 def _simple_loras(nodes: Mapping[str, Any]) -> dict[str, Any]:
     """LoraLoader as LoraLoaderModelOnly, which is the same: the text encoder goes past it.
 
-    Where none comes in, it stays: that one is missing is then for the check to say.
+    Where none comes in and one is to go out, it stays: that one is missing is then for the check to say.
     """
+    used = {wire for node in nodes.values() for wire in node.get("wires", {}).values() if isinstance(wire, str)}
     loaders = {
-        name for name, node in nodes.items() if node["type"] == "ComfyLoraLoader" and "clip" in node.get("wires", {})
+        name
+        for name, node in nodes.items()
+        if node["type"] == "ComfyLoraLoader" and ("clip" in node.get("wires", {}) or f"{name}.clip" not in used)
     }
     found = {}
     for name, node in nodes.items():

@@ -430,3 +430,19 @@ def test_an_unknown_device_gets_the_nearest(written: str, meant: str) -> None:
     with pytest.raises(GraphError) as caught:
         check(graph({"s": node("Start", device=written)}), Registry(NODES))
     assert [fault.hint for fault in caught.value.faults] == [f"did you mean {meant}?"]
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        graph({"s": node("Start", **{f"valu{number}": 1 for number in range(1000)})}),
+        graph({"s": node("Start") | {f"setting{number}": 1 for number in range(1000)}}),
+        graph({"s": node("Start")} | {f"n{number}": node("Add", {"value": "s.intt"}) for number in range(1000)}),
+    ],
+    ids=["settings", "keys", "outputs"],
+)
+def test_only_the_first_unknown_names_get_a_hint(document: Any) -> None:
+    """Comparing names costs more than all else, and a request may hold a million of them; each is a fault."""
+    found = faults(document)
+    assert len(found) == 1000
+    assert sum(fault.hint is not None for fault in found) == 20

@@ -14,7 +14,7 @@ from limner.engine.context import Context
 from limner.engine.document import Document
 from limner.engine.errors import Fault, GraphError
 from limner.engine.node import Node
-from limner.engine.parameters import by_parameter, describe, read_values, with_values
+from limner.engine.parameters import by_parameter, describe, read_values, set_values, with_values
 from limner.engine.registry import Registry
 
 
@@ -113,6 +113,21 @@ def test_every_unknown_name_is_a_fault() -> None:
         with_values(DOCUMENT, {"txet": 1, "gone.text": 2, "m.": 3})
     assert [fault.path[-1] for fault in caught.value.faults] == ["txet", "gone.text", "m."]
     assert caught.value.faults[0].hint == "did you mean text?"
+
+
+@pytest.mark.parametrize("name", ["m{}.text", "text{}"])
+def test_only_the_first_unknown_names_get_a_hint(name: str) -> None:
+    """Comparing each of very many with all nodes would take minutes; each is a fault."""
+    _, faults = set_values(DOCUMENT, {name.format(number): 1 for number in range(1000)})
+    assert len(faults) == 1000
+    assert sum(fault.hint is not None for fault in faults) == 20
+
+
+def test_what_can_be_set_is_set() -> None:
+    """Beside what points to nothing, so that the rest is checked, too."""
+    changed, faults = set_values(DOCUMENT, {"gone": 1, "m.count": 3, "m.number": 2.0})
+    assert [fault.path[-1] for fault in faults] == ["gone"]
+    assert changed.nodes["m"].settings["count"] == 3
 
 
 @pytest.mark.parametrize(

@@ -180,6 +180,9 @@ def test_a_lora_loader_without_a_text_encoder_lacks_one(limner: Any, tmp_path: P
     answer = limner("import", "open.json")
     assert (answer.code, "clip: is not wired" in answer.stderr) == (2, True)
     assert "ModelOnly" not in answer.stderr
+    led = PROMPT["6"] | {"inputs": PROMPT["6"]["inputs"] | {"model": ["14", 0]}}
+    (tmp_path / "unused.json").write_text(json.dumps(changed(_6=led, _14=load)))
+    assert limner("import", "unused.json", "-m", "tiny").code == 0
 
 
 @pytest.mark.parametrize(

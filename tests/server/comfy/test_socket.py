@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 import pytest
-from aiohttp import ClientSession, WSServerHandshakeError
+from aiohttp import ClientSession, WSMsgType, WSServerHandshakeError
 from queued import accept, record
 from served import ANNA, BERT, clients
 
@@ -306,5 +306,22 @@ def test_who_reads_nothing_is_let_go(serving: Any, monkeypatch: pytest.MonkeyPat
                     await asyncio.to_thread(api.service.store.leases.record, claim, nodes)
                     await asyncio.sleep(0.05)
             assert not api.service.feed._followers
+
+    serving(use)
+
+
+def test_signs_of_life_are_given_and_asked_for(serving: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A ping is answered; whoever leaves one of the server's without an answer is let go."""
+    monkeypatch.setattr("limner.server.comfy.line.PING_S", 0.1)
+    monkeypatch.setattr("limner.server.comfy.line._ABSENT_S", 0.3)
+
+    async def use(api: Any) -> None:
+        async with connected(api, autoping=False) as socket:
+            await socket.socket.ping(b"there?")
+            said = [(one.type, bytes(one.data)) async for one in socket.socket if one.type is not WSMsgType.TEXT]
+            assert set(said) == {(WSMsgType.PONG, b"there?"), (WSMsgType.PING, b"")}
+            async with asyncio.timeout(30):
+                while api.service.followers:
+                    await asyncio.sleep(0.05)
 
     serving(use)
