@@ -74,7 +74,7 @@ def with_values(document: Document, values: Mapping[str, Any]) -> Document:
 
 
 def set_values(document: Document, values: Mapping[str, Any]) -> tuple[Document, list[Fault]]:
-    """The same with those values that point to something, and a fault for every other one."""
+    """The document with all values that point to something, and a fault for every other one."""
     findings = Findings()
     changes = defaultdict[str, dict[str, Any]](dict)
     for name, value in values.items():

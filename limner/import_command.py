@@ -90,17 +90,16 @@ def _faults(session: Session, document: Document, *, is_rewritten: bool) -> list
     try:
         session.check(document)
     except GraphError as error:
-        later = [fault for fault in error.faults if f"{fault.node}.{fault.path[-1]}" in mendable]
-        wrong = [fault for fault in error.faults if fault not in later or (is_rewritten and not _is_readable(fault))]
-        if not wrong:
-            return later
+        can_wait = [fault for fault in error.faults if f"{fault.node}.{fault.path[-1]}" in mendable]
+        if len(can_wait) == len(error.faults) and (not is_rewritten or all(map(_is_readable, can_wait))):
+            return can_wait
         raise GraphError([_settable(fault) for fault in error.faults]) from error
     return []
 
 
 def _is_readable(fault: Fault) -> bool:
     """Whether it is of a setting whose value is one of its type, such as the name of a picture that is not here."""
-    return fault.path[2] == "settings" and not fault.kind
+    return fault.path[2:3] == ("settings",) and not fault.kind
 
 
 def _settable(fault: Fault) -> Fault:
