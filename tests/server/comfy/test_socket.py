@@ -313,7 +313,7 @@ def test_who_reads_nothing_is_let_go(serving: Any, monkeypatch: pytest.MonkeyPat
 def test_signs_of_life_are_given_and_asked_for(serving: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """A ping is answered; whoever leaves one of the server's without an answer is let go."""
     monkeypatch.setattr("limner.server.comfy.line.PING_S", 0.1)
-    monkeypatch.setattr("limner.server.comfy.line._ABSENT_S", 0.3)
+    monkeypatch.setattr("limner.server.comfy.line._ABSENT_S", 1.0)
 
     async def use(api: Any) -> None:
         async with connected(api, autoping=False) as socket:
