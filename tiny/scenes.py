@@ -53,6 +53,11 @@ class Object:
     y: float = 64.0
     radius: float = 30.0
 
+    @property
+    def has_thin_parts(self) -> bool:
+        """Whether parts of it are few pixels wide: their colours are lost first."""
+        return self.size == "small" and self.texture != "solid"
+
 
 @dataclass(frozen=True)
 class Scene:

@@ -31,6 +31,7 @@ from limner.tiny.transformer import build_transformer
 from limner.tiny.vae import build_vae, fit_statistics
 
 RUNS = Path(__file__).parent / "runs"
+HARD = 0.4  # of the decoder's pictures have thin parts, besides those that have them by chance
 START = "start.pt"
 """Weights that the transformer's training begins with, where they are there."""
 
@@ -89,7 +90,7 @@ def train_decoder(options: Options) -> None:
     steps = options.steps or 2000
     vae = _on_device(load_vae(options.runs / "vae"), options)
     vae.decoder.requires_grad_(True)
-    task = DecoderTask(vae, draw_pictures(options.pictures, seed=2), options.batch or 8)
+    task = DecoderTask(vae, draw_pictures(options.pictures, seed=2, hard=HARD), options.batch or 8)
     schedule = Schedule(steps, warmup=50, decay=0.7, average=0.99)
     trainer = Trainer(task, [_adam(vae.decoder.parameters(), 1.5e-3, 0.99)], schedule, options.runs / "decoder", seed=4)
     _run(trainer, options)
@@ -147,7 +148,7 @@ def _denoising(options: Options, steps: int) -> tuple[DenoiseTask, list[torch.op
         Muon(text_matrices, lr=0.003),
         _adam(rest, 2e-3),
         _adam(text_rest, 3e-4),
-        _adam(module.reader.parameters(), 2e-3),
+        _adam(module.reader.parameters(), 5e-4),
     ]
     return task, optimizers
 

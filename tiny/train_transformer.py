@@ -13,8 +13,8 @@ from transformers import PreTrainedTokenizerFast, Qwen3ForCausalLM
 from limner.tiny.captions import describe, is_typical
 from limner.tiny.latents import Pool, members
 from limner.tiny.reading import Reader
-from limner.tiny.references import TASKS, Family, make_edit
-from limner.tiny.scenes import Object
+from limner.tiny.references import TASKS, make_edit
+from limner.tiny.scenes import Scene
 from limner.tiny.text import embed, tokenize
 from limner.tiny.transformer import flow_loss, sample_times
 
@@ -24,19 +24,20 @@ ONE_REFERENCE = tuple(t for t in TASKS if not t.startswith("borrow"))
 TWO_REFERENCES = tuple(t for t in TASKS if t.startswith("borrow"))
 UNNAMED = ("object", "shape")
 MOVED_UNNAMED = 0.6  # share of moves whose prompt does not say what is moved, besides those that leave it out by chance
-READING_WEIGHT = 0.1
+NAMING_WEIGHT = 0.1
+READING_COLORS_WEIGHT = 0.3
 TYPICAL = 0.15  # share of pictures of one object whose prompt may leave out all but the shape, besides those by chance
-HARD = 3  # how much more often edits have small outlined or striped objects, which lose their colours first
+HARD = 3  # how much more often edits have objects with thin parts
 SHARES = {"swap": 2, "move": 3}  # of the edits with one reference: what has to be drawn anew is learned last
 
 
 class Batch(NamedTuple):
-    """Clean tokens (B, S, C), reference tokens (B, N*S, C), prompts, and what each of the N references shows."""
+    """Clean tokens (B, S, C), reference tokens (B, N*S, C), prompts, and the scenes of target and references."""
 
     clean: torch.Tensor
     references: torch.Tensor
     prompts: list[str]
-    shown: list[list[Object]]
+    scenes: list[list[Scene]]
 
 
 class Denoiser(nn.Module):
@@ -47,12 +48,6 @@ class Denoiser(nn.Module):
         self.transformer = transformer
         self.encoder = encoder
         self.reader = Reader(transformer)
-
-
-def is_hard(family: Family) -> bool:
-    """Say whether the object that is edited has parts of few pixels."""
-    thing = family.first.objects[0]
-    return thing.size == "small" and thing.texture != "solid"
 
 
 class DenoiseTask:
@@ -77,7 +72,9 @@ class DenoiseTask:
             for member, scene in enumerate(members(family))
             if is_typical(scene)
         ]
-        self.chances = list(accumulate(HARD if is_hard(family) else 1 for family in pool.family_scenes))
+        self.chances = list(
+            accumulate(HARD if family.first.objects[0].has_thin_parts else 1 for family in pool.family_scenes)
+        )
         self.flow_loss: Callable[..., torch.Tensor] = torch.compile(flow_loss, dynamic=False) if compiled else flow_loss
 
     def loss(self, step: int, rng: random.Random, generator: torch.Generator) -> torch.Tensor:
@@ -89,18 +86,20 @@ class DenoiseTask:
         times = sample_times(len(noise), generator)
         with torch.autocast(device.type, torch.bfloat16):
             text = embed(self.module.encoder, ids, mask)
-            tensors = (t.to(device) for t in (batch.clean, batch.references))
-            self.module.reader.forget()
-            loss = self.flow_loss(self.module.transformer, *tensors, text, noise.to(device), times.to(device))
-        if batch.shown:
-            loss = loss + READING_WEIGHT * self.module.reader.loss(batch.shown)
+            clean, references = (t.to(device) for t in (batch.clean, batch.references))
+            reader = self.module.reader
+            reader.forget()
+            loss = self.flow_loss(self.module.transformer, clean, references, text, noise.to(device), times.to(device))
+        loss = loss + READING_COLORS_WEIGHT * reader.color_loss(batch.scenes, clean, references)
+        if references.shape[1]:
+            loss = loss + NAMING_WEIGHT * reader.naming_loss([[s.objects[0] for s in row[1:]] for row in batch.scenes])
         return loss
 
     def draw(self, step: int, rng: random.Random) -> Batch:
         """Draw prompts and pictures; every batch has one number of references."""
         if step >= self.alone * self.steps and rng.random() < self.reference_share:
             return self._draw_edits(rng, rng.choice((ONE_REFERENCE, ONE_REFERENCE, TWO_REFERENCES)))
-        rows, prompts = [], []
+        rows, prompts, scenes = [], [], []
         for _ in range(self.batch):
             if rng.random() < TWO_OBJECTS:
                 index = rng.randrange(len(self.pool.pair_scenes))
@@ -109,9 +108,10 @@ class DenoiseTask:
                 index, member = self._choose_picture(rng)
                 scene, tokens = members(self.pool.family_scenes[index])[member], self.pool.families[index, member]
             rows.append(tokens)
+            scenes.append([scene])
             prompts.append("" if rng.random() < NO_PROMPT else describe(rng, scene).text)
         clean = torch.stack(rows).float()
-        return Batch(clean, clean[:, :0], prompts, [])
+        return Batch(clean, clean[:, :0], prompts, scenes)
 
     def _choose_picture(self, rng: random.Random) -> tuple[int, int]:
         """A picture of one object: its family, and which of the family's it is."""
@@ -120,7 +120,7 @@ class DenoiseTask:
         return rng.randrange(len(self.pool.family_scenes)), rng.randrange(2 + len(TASKS))
 
     def _draw_edits(self, rng: random.Random, tasks: tuple[str, ...]) -> Batch:
-        clean, references, prompts, shown = [], [], [], []
+        clean, references, prompts, scenes = [], [], [], []
         shares = [SHARES.get(task, 1) for task in tasks]
         for _ in range(self.batch // 2):  # reference tokens double or triple the work of a sample
             (index,) = rng.choices(range(len(self.pool.family_scenes)), cum_weights=self.chances)
@@ -131,5 +131,5 @@ class DenoiseTask:
             clean.append(family[2 + TASKS.index(edit.task)])
             references.append(family[: len(edit.references)].flatten(0, 1))
             prompts.append("" if rng.random() < NO_PROMPT else edit.caption.text)
-            shown.append([scene.objects[0] for scene in edit.references])
-        return Batch(torch.stack(clean).float(), torch.stack(references).float(), prompts, shown)
+            scenes.append([edit.target, *edit.references])
+        return Batch(torch.stack(clean).float(), torch.stack(references).float(), prompts, scenes)

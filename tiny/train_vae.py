@@ -6,21 +6,32 @@ import torch
 from diffusers.models.autoencoders.autoencoder_kl_flux2 import AutoencoderKLFlux2
 
 from limner.tiny.render import render, to_bytes
-from limner.tiny.scenes import SIDE, sample_scene
+from limner.tiny.scenes import SIDE, Scene, sample_scene
 from limner.tiny.shapes import ALL_SHAPES
-from limner.tiny.vae import autoencoder_loss, reconstruction_loss
+from limner.tiny.vae import autoencoder_loss, object_weights, reconstruction_loss
 
 CROP = 64
 CELL = 16
 POOL = 2048
+NOISE = 0.06  # of the latents, in standard deviations of each channel: the decoder is to forgive small errors
 
 
-def draw_pictures(count: int, seed: int) -> torch.Tensor:
-    """Render random scenes once, as bytes (N, 3, SIDE, SIDE): the autoencoder sees every shape, "moon" too."""
+def draw_pictures(count: int, seed: int, hard: float = 0.0) -> torch.Tensor:
+    """Render random scenes once, as bytes (N, 3, SIDE, SIDE): the autoencoder sees every shape, "moon" too.
+
+    A share ``hard`` of them, besides those by chance, has an object with parts of few pixels.
+    """
     rng = random.Random(seed)
-    scenes = [sample_scene(rng, shapes=ALL_SHAPES) for _ in range(count)]
+    scenes = [_sample(rng, is_hard=rng.random() < hard) for _ in range(count)]
     parts = [torch.from_numpy(to_bytes(render(scenes[i : i + 64]))) for i in range(0, count, 64)]
     return torch.cat(parts).permute(0, 3, 1, 2).contiguous()
+
+
+def _sample(rng: random.Random, is_hard: bool) -> Scene:
+    while True:
+        scene = sample_scene(rng, shapes=ALL_SHAPES)
+        if not is_hard or any(thing.has_thin_parts for thing in scene.objects):
+            return scene
 
 
 class AutoencoderTask:
@@ -43,7 +54,7 @@ class AutoencoderTask:
         images = (images.to(self.device) / 127.5 - 1).contiguous(memory_format=torch.channels_last)
         torch.manual_seed(generator.initial_seed())
         with torch.autocast(self.device.type, torch.bfloat16):
-            return autoencoder_loss(self.module, images, noise=0.06)
+            return autoencoder_loss(self.module, images, noise=NOISE)
 
     @property
     def device(self) -> torch.device:
@@ -68,4 +79,5 @@ class DecoderTask:
                 latents = self.module.encode(images).latent_dist.mode()
             spread = latents.std((0, 2, 3), keepdim=True)
             noise = torch.randn(latents.shape, generator=generator).to(device)
-            return reconstruction_loss(images, self.module.decode(latents + 0.05 * spread * noise).sample)
+            decoded = self.module.decode(latents + NOISE * spread * noise).sample
+            return reconstruction_loss(images, decoded, object_weights(images))

@@ -21,7 +21,7 @@ def build_transformer() -> Flux2Transformer2DModel:
         patch_size=1,
         in_channels=CHANNELS,
         num_layers=1,
-        num_single_layers=4,
+        num_single_layers=5,
         attention_head_dim=64,
         num_attention_heads=3,
         joint_attention_dim=WIDTH,
