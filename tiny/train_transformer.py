@@ -16,7 +16,7 @@ from limner.tiny.reading import Reader
 from limner.tiny.references import TASKS, make_edit
 from limner.tiny.scenes import Scene
 from limner.tiny.text import embed, tokenize
-from limner.tiny.transformer import flow_loss, sample_times
+from limner.tiny.transformer import EVENLY, flow_loss, sample_times
 
 NO_PROMPT = 0.08  # share of samples without a prompt, so that guidance is possible
 TWO_OBJECTS = 0.3
@@ -28,6 +28,7 @@ NAMING_WEIGHT = 0.1
 READING_COLORS_WEIGHT = 0.3
 TYPICAL = 0.15  # share of pictures of one object whose prompt may leave out all but the shape, besides those by chance
 HARD = 3  # how much more often edits have objects with thin parts
+EDITS_EVENLY = 0.5  # share of edits at any noise level: references tell the shape, and colours drift at low ones
 SHARES = {"swap": 2, "move": 3}  # of the edits with one reference: what has to be drawn anew is learned last
 
 
@@ -83,7 +84,7 @@ class DenoiseTask:
         device = next(self.module.parameters()).device
         ids, mask = (t.to(device) for t in tokenize(self.tokenizer, batch.prompts))
         noise = torch.randn(batch.clean.shape, generator=generator)
-        times = sample_times(len(noise), generator)
+        times = sample_times(len(noise), generator, EDITS_EVENLY if batch.references.shape[1] else EVENLY)
         with torch.autocast(device.type, torch.bfloat16):
             text = embed(self.module.encoder, ids, mask)
             clean, references = (t.to(device) for t in (batch.clean, batch.references))

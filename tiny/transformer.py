@@ -12,6 +12,7 @@ from limner.tiny.vae import LATENT_CHANNELS
 GRID = 8  # tokens along one side of a 128-pixel picture
 CHANNELS = 4 * LATENT_CHANNELS
 COLOR_WEIGHT = 0.3  # of the mean error of an object and of its background, whose squares would be too small to matter
+EVENLY = 0.1  # share of noise levels drawn from all; the others are where shape and place are decided
 REFERENCE_STRIDE = 10  # between the time coordinates of reference pictures, as in the pipeline
 
 
@@ -55,11 +56,11 @@ def text_ids(length: int) -> torch.Tensor:
     return torch.cartesian_prod(one, one, one, torch.arange(length))
 
 
-def sample_times(count: int, generator: torch.Generator) -> torch.Tensor:
-    """Draw noise levels: mostly high, where shape and place are decided; a tenth anywhere."""
+def sample_times(count: int, generator: torch.Generator, evenly: float = EVENLY) -> torch.Tensor:
+    """Draw noise levels: mostly high ones; a share ``evenly`` anywhere."""
     high = torch.sigmoid(1.3 + 1.2 * torch.randn(count, generator=generator))
     anywhere = torch.rand(count, generator=generator)
-    return torch.where(torch.rand(count, generator=generator) < 0.1, anywhere, high)
+    return torch.where(torch.rand(count, generator=generator) < evenly, anywhere, high)
 
 
 def predict_velocity(
