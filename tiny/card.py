@@ -82,7 +82,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Measure and write."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--count", type=int, default=40, help="prompts in each text set (%(default)s)")
-    parser.add_argument("--edits", type=int, default=24, help="edits of each reference task (%(default)s)")
+    parser.add_argument("--edits", type=int, default=48, help="edits of each reference task (%(default)s)")
     parser.add_argument("--threads", type=int, default=1)
     given = parser.parse_args(arguments)
     torch.set_num_threads(given.threads)
