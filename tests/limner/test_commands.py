@@ -42,7 +42,7 @@ def test_plan_shows_where_nodes_run(limner: Any) -> None:
     answer = limner("plan", "text_to_image", "--device", "cpu")
     assert answer.code == 0
     line = next(line for line in answer.stdout.splitlines() if line.startswith("denoise"))
-    assert line.split()[:4] == ["denoise", "cpu", "14.6", "MB"]
+    assert line.split()[:4] == ["denoise", "cpu", "16.5", "MB"]
     assert "text encoder" in line
 
 

@@ -351,8 +351,6 @@ PART = st.sampled_from(
 PARTS = PART | st.sampled_from([b'; filename="a.png"', b"Content-Length: 5", b"Content-Encoding: gzip", b"\xff", b":"])
 
 
-@pytest.mark.filterwarnings("ignore::aiohttp.BadContentDispositionHeader")
-@pytest.mark.filterwarnings("ignore::aiohttp.BadContentDispositionParam")
 @pytest.mark.parametrize(("how", "side"), [("webp", 16_383), ("jpeg;90", 65_500)])
 def test_a_picture_that_is_too_long_for_its_kind_is_scaled(how: str, side: int) -> None:
     """PNG has longer sides than what is made of it to look at."""
@@ -361,6 +359,8 @@ def test_a_picture_that_is_too_long_for_its_kind_is_scaled(how: str, side: int) 
         assert max(opened(body).size) == side
 
 
+@pytest.mark.filterwarnings("ignore::aiohttp.BadContentDispositionHeader")
+@pytest.mark.filterwarnings("ignore::aiohttp.BadContentDispositionParam")
 def test_no_request_is_a_500(serving: Any) -> None:
     """Whatever file is asked for, and whatever form is sent."""
 
