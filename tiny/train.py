@@ -26,12 +26,11 @@ from limner.tiny.text import build_text_encoder
 from limner.tiny.tokenizer import build_tokenizer
 from limner.tiny.train_text import Parser, ParseTask
 from limner.tiny.train_transformer import Denoiser, DenoiseTask
-from limner.tiny.train_vae import AutoencoderTask, DecoderTask, draw_pictures
+from limner.tiny.train_vae import THIN, AutoencoderTask, DecoderTask, draw_pictures
 from limner.tiny.transformer import build_transformer
 from limner.tiny.vae import build_vae, fit_statistics
 
 RUNS = Path(__file__).parent / "runs"
-HARD = 0.4  # of the decoder's pictures have thin parts, besides those that have them by chance
 START = "start.pt"
 """Weights that the transformer's training begins with, where they are there."""
 
@@ -90,7 +89,7 @@ def train_decoder(options: Options) -> None:
     steps = options.steps or 2000
     vae = _on_device(load_vae(options.runs / "vae"), options)
     vae.decoder.requires_grad_(True)
-    task = DecoderTask(vae, draw_pictures(options.pictures, seed=2, hard=HARD), options.batch or 8)
+    task = DecoderTask(vae, draw_pictures(options.pictures, seed=2, thin=THIN), options.batch or 8)
     schedule = Schedule(steps, warmup=50, decay=0.7, average=0.99)
     trainer = Trainer(task, [_adam(vae.decoder.parameters(), 1.5e-3, 0.99)], schedule, options.runs / "decoder", seed=4)
     _run(trainer, options)

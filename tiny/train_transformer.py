@@ -27,7 +27,7 @@ MOVED_UNNAMED = 0.6  # share of moves whose prompt does not say what is moved, b
 NAMING_WEIGHT = 0.1
 READING_COLORS_WEIGHT = 0.3
 TYPICAL = 0.15  # share of pictures of one object whose prompt may leave out all but the shape, besides those by chance
-HARD = 3  # how much more often edits have objects with thin parts
+THIN_TIMES = 3  # as often edits have objects with thin parts
 EDITS_EVENLY = 0.5  # share of edits at any noise level: references tell the shape, and colours drift at low ones
 SHARES = {"swap": 2, "move": 3}  # of the edits with one reference: what has to be drawn anew is learned last
 
@@ -74,7 +74,7 @@ class DenoiseTask:
             if is_typical(scene)
         ]
         self.chances = list(
-            accumulate(HARD if family.first.objects[0].has_thin_parts else 1 for family in pool.family_scenes)
+            accumulate(THIN_TIMES if family.first.objects[0].has_thin_parts else 1 for family in pool.family_scenes)
         )
         self.flow_loss: Callable[..., torch.Tensor] = torch.compile(flow_loss, dynamic=False) if compiled else flow_loss
 

@@ -8,29 +8,30 @@ from diffusers.models.autoencoders.autoencoder_kl_flux2 import AutoencoderKLFlux
 from limner.tiny.render import render, to_bytes
 from limner.tiny.scenes import SIDE, Scene, sample_scene
 from limner.tiny.shapes import ALL_SHAPES
-from limner.tiny.vae import autoencoder_loss, object_weights, reconstruction_loss
+from limner.tiny.vae import autoencoder_loss, pixel_weights, reconstruction_loss
 
 CROP = 64
 CELL = 16
 POOL = 2048
+THIN = 0.4  # share of the decoder's pictures that have thin parts, besides those by chance
 NOISE = 0.06  # of the latents, in standard deviations of each channel: the decoder is to forgive small errors
 
 
-def draw_pictures(count: int, seed: int, hard: float = 0.0) -> torch.Tensor:
+def draw_pictures(count: int, seed: int, thin: float = 0.0) -> torch.Tensor:
     """Render random scenes once, as bytes (N, 3, SIDE, SIDE): the autoencoder sees every shape, "moon" too.
 
-    A share ``hard`` of them, besides those by chance, has an object with parts of few pixels.
+    A share ``thin`` of them, besides those by chance, has an object with parts of few pixels.
     """
     rng = random.Random(seed)
-    scenes = [_sample(rng, is_hard=rng.random() < hard) for _ in range(count)]
+    scenes = [_sample(rng, is_thin=thin > 0 and rng.random() < thin) for _ in range(count)]
     parts = [torch.from_numpy(to_bytes(render(scenes[i : i + 64]))) for i in range(0, count, 64)]
     return torch.cat(parts).permute(0, 3, 1, 2).contiguous()
 
 
-def _sample(rng: random.Random, is_hard: bool) -> Scene:
+def _sample(rng: random.Random, is_thin: bool) -> Scene:
     while True:
         scene = sample_scene(rng, shapes=ALL_SHAPES)
-        if not is_hard or any(thing.has_thin_parts for thing in scene.objects):
+        if not is_thin or any(thing.has_thin_parts for thing in scene.objects):
             return scene
 
 
@@ -80,4 +81,4 @@ class DecoderTask:
             spread = latents.std((0, 2, 3), keepdim=True)
             noise = torch.randn(latents.shape, generator=generator).to(device)
             decoded = self.module.decode(latents + NOISE * spread * noise).sample
-            return reconstruction_loss(images, decoded, object_weights(images))
+            return reconstruction_loss(images, decoded, pixel_weights(images))

@@ -78,7 +78,7 @@ def _identity(conv: nn.Conv2d, gain: float = 1.0, noise: float = 0.15, pool: boo
     _set_bias(conv)
 
 
-def object_weights(image: torch.Tensor, weight: float = 4.0, margin: int = 2) -> torch.Tensor:
+def pixel_weights(image: torch.Tensor, weight: float = 4.0, margin: int = 2) -> torch.Tensor:
     """Weight (B, 1, H, W) of every pixel: those of objects, and ``margin`` pixels around them, count more; mean 1."""
     background = image.flatten(2).median(-1).values[..., None, None]
     is_object = ((image - background).abs().amax(1, keepdim=True) > 0.05).float()

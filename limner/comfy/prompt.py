@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -36,7 +36,9 @@ def graph_of(
 
     ``pictures`` says where the picture is that a client calls so. Settings that are their defaults are left out.
     """
-    faults = list(_shape(prompt, classes))
+    findings = Findings()
+    faults = findings.faults
+    _check_shape(prompt, classes, findings)
     nodes = {name: node for name, node in prompt.items() if _is_node(node)} if isinstance(prompt, dict) else {}
     wanted = list(nodes) if targets is None else [name for name in targets if isinstance(name, str)]
     faults += [Fault(f"there is no node {name!r} to run", ("targets",)) for name in wanted if name not in nodes]
@@ -44,7 +46,7 @@ def graph_of(
     if not outputs and not faults:
         hint = "add a node that saves or shows, such as SaveImage or PreviewImage"
         faults.append(Fault("no node of the prompt gives anything", (), hint, NO_OUTPUTS))
-    reader = PromptReader(nodes, classes, pictures, Findings(faults))
+    reader = PromptReader(nodes, classes, pictures, findings)
     for name in _needed(nodes, outputs):
         reader.add(name)
     return PromptGraph({"limner": 1, "nodes": reader.read}, faults, outputs)
@@ -67,20 +69,19 @@ def unneeded(prompt: Mapping[str, Any], classes: Classes) -> list[str]:
     ]
 
 
-def _shape(prompt: Any, classes: Classes) -> Iterator[Fault]:
-    """What is no node at all, and classes that nobody knows."""
+def _check_shape(prompt: Any, classes: Classes, findings: Findings) -> None:
+    """Find what is no node at all, and classes that nobody knows."""
     if not isinstance(prompt, dict):
-        yield Fault("a prompt is a JSON object of nodes by their ids", (), None, NO_OUTPUTS)
+        findings.add("a prompt is a JSON object of nodes by their ids", (), None, NO_OUTPUTS)
         return
-    hints = 20  # comparing names costs more than all else
     for name, node in prompt.items():
         if not _is_node(node):
             message = "a node has a class_type, and inputs by their names"
-            yield Fault(message, ("nodes", _id_for_faults(name)), None, UNKNOWN_TYPE)
+            findings.add(message, ("nodes", _id_for_faults(name)), None, UNKNOWN_TYPE)
         elif node["class_type"] not in classes:
-            hints -= 1
-            message, hint = _unknown(node["class_type"], classes if hints >= 0 else ())
-            yield Fault(message, ("nodes", _id_for_faults(name), "type"), hint, UNKNOWN_TYPE)
+            findings.hints_left -= 1
+            message, hint = _unknown(node["class_type"], classes if findings.hints_left >= 0 else ())
+            findings.add(message, ("nodes", _id_for_faults(name), "type"), hint, UNKNOWN_TYPE)
 
 
 def _unknown(name: str, known: Iterable[str]) -> tuple[str, str | None]:

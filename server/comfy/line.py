@@ -16,8 +16,8 @@ from limner.server.routes.events import PING_S, STALLED_S
 
 _SLOWEST: Final = 32 << 10
 """Bytes a second of a line that is slow, and not cut: a picture may take as long."""
-_ABSENT_S: Final = 60.0
-"""How long a client may take to say that it is there: what is still on its way to it comes first."""
+_ABSENT_S: Final = 180.0
+"""How long a client may take to say that it is there: what is on its way to it, which may be some MiB, comes first."""
 
 
 class Line:

@@ -171,7 +171,7 @@ def test_what_misfits_is_named(base: Path, tmp_path: Path) -> None:
     ((_, fault),) = LoadTransformer(file=str(tmp_path / "t.gguf"), base=str(base)).problems()
     assert fault.endswith("has unknown weights: odd.weight")
     (_, first), *_ = LoadTransformer(file=str(tmp_path / "t.gguf"), base="tiny").problems()
-    assert first.endswith("has 1 double and 1 single blocks, and the base 1 and 4")
+    assert first.endswith("has 1 double and 1 single blocks, and the base 1 and 5")
 
 
 @pytest.mark.parametrize("content", [b"", b"GGUF", b"\x80\x04K\x01." * 20])

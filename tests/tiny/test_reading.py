@@ -12,6 +12,8 @@ from limner.tiny.references import sample_family
 from limner.tiny.scenes import Scene, sample_scene
 from limner.tiny.transformer import CHANNELS, build_transformer, predict_velocity
 
+TEXT = 4  # tokens of the prompt
+
 
 @pytest.fixture
 def reader() -> Reader:
@@ -20,7 +22,7 @@ def reader() -> Reader:
     transformer = build_transformer()
     found = Reader(transformer)
     with torch.no_grad():
-        predict_velocity(transformer, *_tokens(), torch.tensor([0.5]), torch.randn(1, 4, 384))
+        predict_velocity(transformer, *_tokens(), torch.tensor([0.5]), torch.randn(1, TEXT, 384))
     return found
 
 
@@ -61,10 +63,34 @@ def test_of_two_objects_only_the_background_is_asked(reader: Reader) -> None:
     assert reader.color_loss([[alone]], one, none).item() > 0.05
 
 
-def test_naming_asks_every_reference(reader: Reader) -> None:
-    """The loss has a gradient for the heads of both blocks, and states are let go of."""
+def test_an_objects_color_is_asked_of_its_own_tokens(reader: Reader) -> None:
+    """Of the target behind the last block but one, of each reference behind the second, and nowhere else."""
     family = sample_family(random.Random(0))
-    reader.naming_loss([[family.first.objects[0], family.second.objects[0]]]).backward()
-    assert all(head.weight.grad is not None and head.weight.grad.any() for head in reader.heads)
+    clean, references = _tokens()
+    references[:, TOKENS : TOKENS + 10] = 0
+    references[:, -5:] = 1  # the second one's object is elsewhere
+    reader.states[:] = [states.detach().requires_grad_() for states in reader.states]
+    with torch.no_grad():  # so that no background is asked
+        reader.target_colors.weight[3:] = 0
+        reader.reference_colors.weight[3:] = 0
+    reader.color_loss([[family.targets["swap"], family.first, family.second]], clean, references).backward()
+    asked = {
+        block: states.grad.abs().sum(-1)[0].nonzero().flatten().tolist()
+        for block, states in enumerate(reader.states)
+        if states.grad is not None
+    }
+    one, two, three = (range(TEXT + k * TOKENS, TEXT + (k + 1) * TOKENS) for k in range(3))
+    last = len(reader.states) - 1
+    assert asked == {1: [*two[:10], *three[-5:]], last - 1: [*one[:10]]}
+
+
+def test_naming_asks_every_reference(reader: Reader) -> None:
+    """Another shape in either reference is another loss; states are let go of when they are no longer needed."""
+    family = sample_family(random.Random(0))
+    first, second = family.first.objects[0], family.second.objects[0]
+    other = family.targets["swap"].objects[0]
+    assert len({first.shape, second.shape, other.shape}) == 3
+    losses = [reader.naming_loss([row]).item() for row in ([first, second], [first, other], [other, second])]
+    assert len(set(losses)) == 3
     reader.forget()
     assert not reader.states

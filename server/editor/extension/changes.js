@@ -6,6 +6,7 @@
 import { nodeOf } from "./places.js";
 
 const GAP = 60;
+const GONE = "What this would change is no longer there.";
 
 const isLink = (value) => Array.isArray(value);
 
@@ -39,25 +40,28 @@ export async function apply(app, changes) {
   (tracker?.captureCanvasState ?? tracker?.checkState)?.call(tracker); // by its newer name, or its older one
 }
 
+/** What could be seen to fail only halfway is looked for first. */
 function refuseImpossible(app, changes) {
   const near = (id) => nodeOf(app, id) ?? (id in changes ? followerOf(app, changes, id) : null); // in whose graph it is, or will be
   for (const [id, { inputs }] of Object.entries(changes)) {
     for (const [name, value] of Object.entries(inputs)) {
       if (isLink(value)) refuseAcross(near(value[0]), near(id));
       else if (nodeOf(app, id)) widgetOf(nodeOf(app, id), name);
+      else if (!near(id)) throw new Error(GONE);
     }
   }
 }
 
 function refuseAcross(source, node) {
+  if (!node) throw new Error(GONE);
   if (!source) throw new Error(`What ${node.title} needs is no longer there.`);
   if (source.graph !== node.graph) throw new Error(`${node.title} is in a subgraph, and what it needs is not: unpack the subgraph first.`);
 }
 
-/** The node that a new one is put before. */
+/** The node that a new one is put before; none where it is gone. */
 function followerOf(app, changes, id) {
-  const [follower] = Object.entries(changes).find(([, { inputs }]) => Object.values(inputs).some((value) => isLink(value) && value[0] === id));
-  return nodeOf(app, follower);
+  const found = Object.entries(changes).find(([, { inputs }]) => Object.values(inputs).some((value) => isLink(value) && value[0] === id));
+  return found && nodeOf(app, found[0]);
 }
 
 function add(type, follower) {

@@ -108,12 +108,12 @@ def test_who_answers_late_is_still_there() -> None:
         for _ in range(5):
             await socket.pinged.wait()
             socket.pinged.clear()
-            await asyncio.sleep(50)
+            await asyncio.sleep(150)  # as 4 MiB that the system still holds take at 32 KiB a second
             await line.hear(PONG)
         with pytest.raises(TimeoutError):
             await keeping
 
-    assert 5 * 70 < passes(use) < 5 * 70 + 100
+    assert 5 * 170 < passes(use) < 5 * 170 + 220
 
 
 def test_a_picture_on_its_way_is_no_silence() -> None:

@@ -158,6 +158,18 @@ def test_what_cannot_be_applied_changes_nothing(small: Editor) -> None:
     assert small.page.evaluate(COUNT) == before
 
 
+def test_what_is_gone_is_not_changed(small: Editor) -> None:
+    """A remedy of a node that was taken away meanwhile is refused in words, and adds nothing."""
+    button = part(small.panel(), "Plan").get_by_role("button", name="Apply: Quantize with method = nf4")
+    button.wait_for()
+    small.page.route("**/v1/editor/plan", lambda route: None)  # so that the old one stays
+    small.page.evaluate("app.graph.remove(app.graph._nodes.find((node) => node.type === 'Denoise'))")
+    before = small.page.evaluate(COUNT)
+    button.click()
+    small.page.get_by_text("What this would change is no longer there.").first.wait_for()
+    assert small.page.evaluate(COUNT) == before
+
+
 def test_no_old_plan_is_left(editor: Editor) -> None:
     """A plan that comes late does not take the place of a newer one; where none comes it is said why, and the one
     before is gone.

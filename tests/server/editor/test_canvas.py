@@ -11,7 +11,7 @@ import pytest
 from limner.comfy.faults import MAX_SAID
 from limner.comfy.flatten import flatten
 
-GRAPHS = Path(__file__).parents[2] / "graphs"
+GRAPHS = Path(__file__).parents[3] / "graphs"
 
 
 async def opened(api: Any, graph: Any) -> Any:
