@@ -133,7 +133,7 @@ def test_what_would_fit_is_a_click_away(small: Editor) -> None:
     panel = small.panel()
     plan = part(panel, "Plan")
     plan.get_by_text("It does not fit.").wait_for()
-    plan.get_by_text("needs 17 MB on cpu, which has 12 MB").wait_for()
+    plan.get_by_text("needs 19 MB on cpu, which has 12 MB").wait_for()
     plan.get_by_role("button", name="Apply: Quantize with method = nf4").click()
     plan.get_by_text("It fits.").wait_for()
     assert small.types() == [*FIRST, "Quantize"]
